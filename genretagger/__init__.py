@@ -1,0 +1,1 @@
+"""Listens to a music collection and tags it with genres, safely."""

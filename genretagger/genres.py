@@ -1,0 +1,122 @@
+"""The vocabulary: 14 genres in their fixed order, their aliases, and the 19 fusions.
+
+The genres follow the top level of RateYourMusic's genre tree, less those that the
+project's founding report leaves out (blues, metal, regional music, spoken word ...).
+"""
+
+from __future__ import annotations
+
+import re
+
+GENRES: tuple[str, ...] = (
+    "Ambient",
+    "Classical",
+    "Country",
+    "Dance",
+    "Electronic",
+    "Experimental",
+    "Folk",
+    "Hip Hop",
+    "Jazz",
+    "Psychedelia",
+    "Pop",
+    "Punk",
+    "RNB",
+    "Rock",
+)
+"""The genres in the order in which the model outputs them and tags are written."""
+
+FUSIONS: frozenset[frozenset[str]] = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("Ambient", "Electronic"),
+        ("Ambient", "Experimental"),
+        ("Country", "Hip Hop"),
+        ("Country", "Pop"),
+        ("Country", "Rock"),
+        ("Dance", "Electronic"),
+        ("Dance", "Pop"),
+        ("Electronic", "Experimental"),
+        ("Electronic", "Hip Hop"),
+        ("Electronic", "Pop"),
+        ("Folk", "Pop"),
+        ("Folk", "Rock"),
+        ("Hip Hop", "Jazz"),
+        ("Hip Hop", "Pop"),
+        ("Hip Hop", "RNB"),
+        ("Pop", "Punk"),
+        ("Pop", "RNB"),
+        ("Pop", "Rock"),
+        ("Psychedelia", "Rock"),
+    )
+)
+"""The 19 pairs that count as one combined genre (the founding report, "Methodology")."""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "Classical": ("Classical Music",),
+    "Country": ("Country Music",),
+    "Dance": ("Dance Music", "EDM"),
+    "Electronic": ("Electronica", "Electronic Music"),
+    "Experimental": ("Experimental Music", "Avant-Garde"),
+    "Folk": ("Folk Music",),
+    "Hip Hop": ("Hip-Hop", "HipHop", "Rap", "Hip Hop/Rap", "Rap/Hip Hop"),
+    "Psychedelia": ("Psychedelic",),
+    "Pop": ("Pop Music",),
+    "Punk": ("Punk Rock",),
+    "RNB": ("R&B", "RnB", "R'n'B", "R and B", "Rhythm and Blues", "Rhythm & Blues"),
+    "Rock": ("Rock Music",),
+}
+"""Other spellings, as found in files, that mean the same genre."""
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s\-_'’]+", "", name).casefold()
+
+
+_CANONICAL: dict[str, str] = {_key(genre): genre for genre in GENRES} | {
+    _key(alias): genre for genre, aliases in ALIASES.items() for alias in aliases
+}
+
+
+def canonical(name: str) -> str | None:
+    """Find the genre that a name stands for.
+
+    Parameters
+    ----------
+    name : str
+        A genre as a person or a program wrote it. Case, spaces, hyphens and
+        apostrophes do not matter.
+
+    Returns
+    -------
+    str or None
+        One of `GENRES`, or None where the name is none of theirs.
+
+    Examples
+    --------
+    >>> canonical("hip-hop"), canonical("R&B"), canonical("Blues")
+    ('Hip Hop', 'RNB', None)
+    """
+    return _CANONICAL.get(_key(name))
+
+
+def is_fusion(first: str, second: str) -> bool:
+    """Tell whether two genres make one of the 19 fusions, in either order.
+
+    Examples
+    --------
+    >>> is_fusion("Rock", "Pop"), is_fusion("Classical", "Punk")
+    (True, False)
+    """
+    return frozenset((first, second)) in FUSIONS
+
+
+def in_order(genres: tuple[str, ...]) -> tuple[str, ...]:
+    """Put genres into the fixed order of `GENRES`.
+
+    Examples
+    --------
+    >>> in_order(("Rock", "Pop"))
+    ('Pop', 'Rock')
+    """
+    return tuple(sorted(genres, key=GENRES.index))

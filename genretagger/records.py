@@ -1,0 +1,194 @@
+"""The values that travel along the line: frozen, without behaviour, without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One excerpt of a track, as the feature extraction wants it.
+
+    Attributes
+    ----------
+    y : numpy.ndarray, shape (n_samples,), float32
+        Mono samples, nominally in [-1, 1].
+    sr : int
+        Sampling rate in Hz.
+    start_s : float
+        Where in the track the excerpt begins, in seconds.
+    """
+
+    y: Samples
+    sr: int
+    start_s: float
+
+
+@dataclass(frozen=True)
+class Excerpts:
+    """What was decoded of one track.
+
+    Attributes
+    ----------
+    segments : tuple of Segment
+        In time order; empty if all that was heard is silence.
+    duration_s : float
+        Length of the whole track in seconds.
+    notes : tuple of str
+        What a reader of the decision should know: short, long, partly silent.
+    """
+
+    segments: tuple[Segment, ...]
+    duration_s: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one track, or of one album.
+
+    Attributes
+    ----------
+    probabilities : tuple of float, length n_genres, or None
+        In the order of `genres.GENRES`; None where there was nothing to hear.
+    notes : tuple of str
+        As in `Excerpts`.
+    """
+
+    probabilities: tuple[float, ...] | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Which genres a prediction amounts to, and why.
+
+    Attributes
+    ----------
+    genres : tuple of str
+        Best first; empty means undecided.
+    reason : str
+        In words, one line.
+    """
+
+    genres: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class GenreBlock:
+    """One metadata block of a file and the genre values in it.
+
+    Attributes
+    ----------
+    kind : str
+        A key of `containers.BLOCKS`, such as ``"ID3v2.3"`` or ``"APEv2"``.
+    values : tuple of str
+        What the block holds in the genre field, or in the field named by
+        ``--field``; empty if the block exists without it. Numbers of the ID3v1
+        list are spelled out.
+    """
+
+    kind: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrackTags:
+    """What the tags of one file say, as far as a genre tagger cares.
+
+    Attributes
+    ----------
+    blocks : tuple of GenreBlock
+        Every metadata block that the file has, the container's native one first.
+    native : str
+        The kind of block to create where the file has none.
+    album, album_artist, artist : str
+        First value, or empty.
+    is_compilation : bool
+        The compilation flag is set or the album artist is "Various Artists".
+    has_cuesheet : bool
+        A cue sheet is embedded or lies beside the file.
+    """
+
+    blocks: tuple[GenreBlock, ...]
+    native: str
+    album: str = ""
+    album_artist: str = ""
+    artist: str = ""
+    is_compilation: bool = False
+    has_cuesheet: bool = False
+
+
+@dataclass(frozen=True)
+class BlockChange:
+    """What one block of a file holds now and what it is to hold."""
+
+    kind: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+class State(str, Enum):
+    """What a plan says of a track."""
+
+    CHANGE = "change"
+    KEEP = "keep"
+    UNDECIDED = "undecided"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class TagChange:
+    """One line of the plan: everything there is to say about one track.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    state : State
+    old : tuple of str
+        The genres in the file, over all blocks, each once.
+    new : tuple of str
+        The values to be written; equal to `old` unless the state is CHANGE.
+    blocks : tuple of BlockChange
+        Exactly what is written where; empty unless the state is CHANGE.
+    genres : tuple of str
+        The decision behind it, best first.
+    probabilities : tuple of float, length n_genres, or None
+        None where the track was not analysed.
+    reason : str
+        In words, one line.
+    """
+
+    path: Path
+    state: State
+    old: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    blocks: tuple[BlockChange, ...] = ()
+    genres: tuple[str, ...] = ()
+    probabilities: tuple[float, ...] | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One audio file of the collection.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    tags : TrackTags or None
+        None until they are read.
+    """
+
+    path: Path
+    tags: TrackTags | None = field(default=None)
