@@ -8,7 +8,7 @@ class GenreTaggerError(Exception):
 
 
 class TrackError(GenreTaggerError):
-    """This one file cannot be read, decoded or written; the run goes on without it.
+    """One file cannot be read, decoded or written; the run goes on without it.
 
     The message says what is wrong and what to do, in one line, and leaves the
     file's name to the caller, who prints it beside the message.

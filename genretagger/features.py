@@ -86,7 +86,7 @@ def mel_power(y: Floats, config: FeatureConfig, filterbank: Floats) -> Floats:
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_length]
     spectrum = np.fft.rfft(frames * _hann(config.n_fft), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return filterbank @ power.T
+    return np.asarray(filterbank @ power.T, dtype=np.float32)
 
 
 def to_db(power: Floats, top_db: float) -> Floats:
@@ -108,7 +108,7 @@ def to_db(power: Floats, top_db: float) -> Floats:
     amin = np.float32(1e-10)  # librosa's default: the power of numerical silence
     peak = np.maximum(amin, power.max())
     db = 10.0 * (np.log10(np.maximum(amin, power)) - np.log10(peak))
-    return np.maximum(db, np.float32(-top_db)).astype(np.float32)
+    return np.asarray(np.maximum(db, -top_db), dtype=np.float32)
 
 
 def log_mel(y: Floats, config: FeatureConfig, filterbank: Floats) -> Floats:

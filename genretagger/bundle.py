@@ -1,0 +1,228 @@
+"""Read, write and verify a model bundle: the one folder that holds all a model assumes.
+
+``model.tflite``
+    The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids.
+``bundle.json``
+    Genres, features, mel filterbank, thresholds, calibration, data, metrics, versions,
+    licence, and the SHA-256 of the other files.
+``golden.npz``
+    One segment of samples with the log-mel and the probabilities it must give.
+``MODEL_CARD.md``
+    The same for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genretagger.errors import FatalError
+from genretagger.features import FeatureConfig
+from genretagger.genres import GENRES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+FORMAT = 1
+"""Version of the bundle's layout; a reader of another version refuses it."""
+
+DEFAULT = Path(__file__).with_name("bundles") / "default"
+"""The bundle that ships with the package."""
+
+_HASHED = ("model.tflite", "golden.npz")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model and everything it assumes.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder.
+    bundle_id : str
+        First 12 hex digits of the SHA-256 of ``bundle.json``, which holds the others' hashes.
+    features : FeatureConfig
+    filterbank : numpy.ndarray, shape (n_mels, 1 + n_fft // 2), float32
+    thresholds : tuple of float, length n_genres
+        A genre passes at this probability.
+    calibration : tuple of (float, float), length n_genres
+        Slope and intercept applied to a track's mean logit.
+    info : dict
+        All of ``bundle.json``, for ``genretagger model``.
+    """
+
+    path: Path
+    bundle_id: str
+    features: FeatureConfig
+    filterbank: Floats
+    thresholds: tuple[float, ...]
+    calibration: tuple[tuple[float, float], ...]
+    info: dict[str, Any]
+
+    @property
+    def model_path(self) -> Path:
+        """Where the network lies."""
+        return self.path / "model.tflite"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sparse(filterbank: Floats) -> list[dict[str, Any]]:
+    bands = []
+    for band in filterbank:
+        nonzero = np.flatnonzero(band)
+        first, last = int(nonzero[0]), int(nonzero[-1])
+        weights = [float(f"{w:.9g}") for w in band[first : last + 1]]
+        bands.append({"first_bin": first, "weights": weights})
+    return bands
+
+
+def _dense(bands: list[dict[str, Any]], features: FeatureConfig) -> Floats:
+    n_bins = 1 + features.n_fft // 2
+    if len(bands) != features.n_mels:
+        raise ValueError(f"{len(bands)} mel bands, {features.n_mels} expected")
+    filterbank = np.zeros((features.n_mels, n_bins), dtype=np.float32)
+    for row, band in zip(filterbank, bands, strict=True):
+        first, weights = int(band["first_bin"]), band["weights"]
+        if first < 0 or first + len(weights) > n_bins:
+            raise ValueError("a mel band reaches outside the spectrum")
+        row[first : first + len(weights)] = weights
+    if not np.isfinite(filterbank).all():
+        raise ValueError("a mel band holds NaN or infinity")
+    return filterbank
+
+
+def _numbers(values: Any, low: float, high: float) -> tuple[float, ...]:
+    numbers = tuple(float(v) for v in values)
+    if len(numbers) != len(GENRES) or not all(low <= v <= high for v in numbers):
+        raise ValueError(f"expected {len(GENRES)} numbers between {low:g} and {high:g}")
+    return numbers
+
+
+def _refusal(path: Path, why: str) -> FatalError:
+    return FatalError(f"model bundle {path}: {why}")
+
+
+def read(path: Path) -> Bundle:
+    """Read a bundle and check that it is whole and made for this program.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    FatalError
+        If a file is missing, damaged, of another format version, or made for other
+        genres. There is no fallback.
+    """
+
+    try:
+        text = (path / "bundle.json").read_bytes()
+        info = json.loads(text)
+        hashes = {name: _sha256(path / name) for name in _HASHED}
+    except OSError as error:
+        name = Path(error.filename or "").name
+        raise _refusal(path, f"{name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        found = info.get("format") if isinstance(info, dict) else None
+        raise _refusal(path, f"bundle format {found!r}, this version reads {FORMAT}")
+    if info.get("genres") != list(GENRES):
+        raise _refusal(path, "made for other genres than this version's")
+    try:
+        for name, found in hashes.items():
+            if info["sha256"][name] != found:
+                raise _refusal(path, f"{name} is damaged: its SHA-256 is not bundle.json's")
+        features = FeatureConfig(**info["features"])
+        filterbank = _dense(info["filterbank"], features)
+        thresholds = _numbers(info["thresholds"], 0.0, 1.0)
+        slopes = _numbers(info["calibration"]["slope"], 0.0, 100.0)
+        intercepts = _numbers(info["calibration"]["intercept"], -100.0, 100.0)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _refusal(path, f"bundle.json is damaged: {error}") from error
+    return Bundle(
+        path=path,
+        bundle_id=hashlib.sha256(text).hexdigest()[:12],
+        features=features,
+        filterbank=filterbank,
+        thresholds=thresholds,
+        calibration=tuple(zip(slopes, intercepts, strict=True)),
+        info=info,
+    )
+
+
+def write(
+    path: Path,
+    *,
+    model: bytes,
+    golden: dict[str, NDArray[Any]],
+    features: FeatureConfig,
+    filterbank: Floats,
+    thresholds: tuple[float, ...],
+    calibration: tuple[tuple[float, float], ...],
+    about: dict[str, Any],
+    card: str,
+) -> Bundle:
+    """Write a bundle and read it back.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder; made if missing, its files replaced.
+    model : bytes
+        A TensorFlow Lite flatbuffer.
+    golden : dict
+        ``y`` (n_samples,), ``log_mel`` (n_mels, n_frames), ``probabilities`` (n_genres,):
+        one segment and what the network, before calibration, must say of it.
+    features, filterbank, thresholds, calibration
+        As in `Bundle`.
+    about : dict
+        What else ``bundle.json`` says: data, metrics, versions, licence.
+    card : str
+        The model card, Markdown.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    FatalError
+        If what was written does not read back.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "model.tflite").write_bytes(model)
+    np.savez_compressed(path / "golden.npz", **golden)  # type: ignore[arg-type]
+    info = {
+        "format": FORMAT,
+        "genres": list(GENRES),
+        **about,
+        "features": asdict(features),
+        "thresholds": list(thresholds),
+        "calibration": {
+            "slope": [slope for slope, _ in calibration],
+            "intercept": [intercept for _, intercept in calibration],
+        },
+        "sha256": {name: _sha256(path / name) for name in _HASHED},
+        "filterbank": _sparse(filterbank),
+    }
+    (path / "bundle.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+    (path / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    return read(path)

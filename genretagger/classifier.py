@@ -1,0 +1,100 @@
+"""Step 4, predict: log-mel spectrograms become probabilities; the only LiteRT import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genretagger.bundle import Bundle
+from genretagger.errors import FatalError
+from genretagger.features import log_mel
+from genretagger.genres import GENRES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+GOLDEN_TOLERANCE = 1e-3
+"""How far a probability may be from the golden one: kernels differ between processors."""
+
+
+class Classifier:
+    """A bundle's network, ready to run on one core.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Raises
+    ------
+    FatalError
+        If the network cannot be loaded or does not fit the bundle's features.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - 0.15 s
+
+        self.bundle = bundle
+        try:
+            self._network: Any = Interpreter(
+                model_content=bundle.model_path.read_bytes(), num_threads=1
+            )
+            self._network.allocate_tensors()
+            (entry,) = self._network.get_input_details()
+            (exit_,) = self._network.get_output_details()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise FatalError(f"model bundle {bundle.path}: model.tflite: {error}") from error
+        wanted = (1, bundle.features.n_mels, bundle.features.n_frames, 1)
+        if tuple(entry["shape"]) != wanted or tuple(exit_["shape"]) != (1, len(GENRES)):
+            raise FatalError(
+                f"model bundle {bundle.path}: model.tflite maps {tuple(entry['shape'])} to "
+                f"{tuple(exit_['shape'])}, not {wanted} to {(1, len(GENRES))}"
+            )
+        self._entry, self._exit = entry["index"], exit_["index"]
+
+    def predict(self, log_mels: Floats) -> Floats:
+        """Run the network.
+
+        Parameters
+        ----------
+        log_mels : numpy.ndarray, shape (n_segments, n_mels, n_frames), float32
+            In dB under each segment's peak, as `features.log_mel` makes them.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_segments, n_genres), float32
+            One independent probability for each genre, before calibration.
+        """
+        probabilities = np.empty((len(log_mels), len(GENRES)), dtype=np.float32)
+        for row, spectrogram in zip(probabilities, log_mels, strict=True):
+            self._network.set_tensor(self._entry, spectrogram[np.newaxis, :, :, np.newaxis])
+            self._network.invoke()
+            row[:] = self._network.get_tensor(self._exit)[0]
+        return probabilities
+
+    def verify(self) -> float:
+        """Run the bundle's golden segment.
+
+        Returns
+        -------
+        float
+            The largest difference of a probability.
+
+        Raises
+        ------
+        FatalError
+            If it exceeds `GOLDEN_TOLERANCE`.
+        """
+        bundle = self.bundle
+        with np.load(bundle.path / "golden.npz", allow_pickle=False) as golden:
+            y, expected = golden["y"], golden["probabilities"]
+        found = self.predict(log_mel(y, bundle.features, bundle.filterbank)[np.newaxis])[0]
+        difference = float(np.abs(found - expected).max())
+        if not difference <= GOLDEN_TOLERANCE:
+            raise FatalError(
+                f"model bundle {bundle.path}: the golden segment gives probabilities that "
+                f"differ by {difference:.2g} from the expected ones"
+            )
+        return difference
