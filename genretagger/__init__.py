@@ -1,1 +1,68 @@
-"""Listens to a music collection and tags it with genres, safely."""
+"""Listens to a music collection and tags it with genres, safely.
+
+The names here are for use from other programs; each is imported when it is first used.
+
+Examples
+--------
+>>> import genretagger
+>>> genretagger.canonical("hip-hop")
+'Hip Hop'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genretagger.aggregate import aggregate as aggregate_probabilities
+    from genretagger.bundle import DEFAULT as DEFAULT_BUNDLE
+    from genretagger.bundle import Bundle
+    from genretagger.bundle import read as read_bundle
+    from genretagger.decide import DecisionPolicy
+    from genretagger.decide import decide as decide_genres
+    from genretagger.errors import FatalError, GenreTaggerError, TrackError
+    from genretagger.genres import FUSIONS, GENRES, canonical, in_order
+    from genretagger.pipeline import predict as predict_tracks
+    from genretagger.records import Decision, Prediction
+
+__all__ = [
+    "DEFAULT_BUNDLE",
+    "FUSIONS",
+    "GENRES",
+    "Bundle",
+    "Decision",
+    "DecisionPolicy",
+    "FatalError",
+    "GenreTaggerError",
+    "Prediction",
+    "TrackError",
+    "aggregate_probabilities",
+    "canonical",
+    "decide_genres",
+    "in_order",
+    "predict_tracks",
+    "read_bundle",
+]
+
+_MODULES = {
+    "bundle": ("Bundle",),
+    "decide": ("DecisionPolicy",),
+    "errors": ("FatalError", "GenreTaggerError", "TrackError"),
+    "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
+    "records": ("Decision", "Prediction"),
+}
+# a name that a submodule has, too, would be hidden by it
+_RENAMED = {
+    "DEFAULT_BUNDLE": ("bundle", "DEFAULT"),
+    "aggregate_probabilities": ("aggregate", "aggregate"),
+    "decide_genres": ("decide", "decide"),
+    "predict_tracks": ("pipeline", "predict"),
+    "read_bundle": ("bundle", "read"),
+}
+_HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names} | _RENAMED
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(f"{__name__}.{module}"), attribute)

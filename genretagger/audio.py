@@ -63,8 +63,11 @@ class _SoundFileReader:
         self.duration_s = file.frames / file.samplerate
 
     def read(self, start_s: float, length_s: float) -> Samples:
-        self._file.seek(min(round(start_s * self.sr), self._file.frames))
-        y = self._file.read(round(length_s * self.sr), dtype="float32", always_2d=True)
+        try:
+            self._file.seek(min(round(start_s * self.sr), self._file.frames))
+            y = self._file.read(round(length_s * self.sr), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise TrackError(f"{_said(error)} at {start_s:.0f} s; it may be truncated") from error
         return np.asarray(y.mean(axis=1), dtype=np.float32)
 
 
@@ -119,6 +122,11 @@ class _FFmpegReader:
         return done.stdout
 
 
+def _said(error: soundfile.LibsndfileError) -> str:
+    message = error.error_string.strip().removeprefix("Error :").strip(" .")
+    return f"cannot be decoded: {message}"
+
+
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[_Reader]:
     container = container_of(path)
@@ -130,7 +138,7 @@ def _open(path: Path) -> Iterator[_Reader]:
     try:
         file = soundfile.SoundFile(name)
     except soundfile.LibsndfileError as error:
-        raise TrackError(f"cannot be decoded: {error.error_string.strip().rstrip('.')}") from error
+        raise TrackError(_said(error)) from error
     with file:
         yield _SoundFileReader(file)
 

@@ -131,7 +131,6 @@ def read(path: Path) -> Bundle:
         If a file is missing, damaged, of another format version, or made for other
         genres. There is no fallback.
     """
-
     try:
         text = (path / "bundle.json").read_bytes()
         info = json.loads(text)

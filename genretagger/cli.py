@@ -1,0 +1,465 @@
+"""The command line: options, messages, progress, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genretagger.containers import container_of
+from genretagger.errors import FatalError, GenreTaggerError
+from genretagger.genres import ALIASES, FUSIONS, GENRES, in_order
+from genretagger.records import State
+from genretagger.report import Csv, JsonLines, PlainTable, Report, TerminalTable, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from genretagger.bundle import Bundle
+    from genretagger.decide import DecisionPolicy
+
+OK, SOME_FAILED, USAGE, FATAL, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes. argparse itself exits with USAGE; INTERRUPTED is 128 + SIGINT, as shells have it."""
+
+
+_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names need not be UTF-8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``genretagger`` and return its exit code."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except GenreTaggerError as error:
+        print(f"genretagger: {printable(str(error))}", file=sys.stderr)
+        return FATAL
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # "genretagger predict ... | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="genretagger",
+        description="Listens to a music collection and tags it with genres, safely.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('genretagger')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_tag(commands)
+    _add_predict(commands)
+
+    genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
+    genres.set_defaults(run=_genres)
+
+    model = commands.add_parser("model", help="show what the model is, and what it is worth")
+    _add_bundle(model)
+    model.add_argument(
+        "--verify", action="store_true", help="run the golden segment and compare the outcome"
+    )
+    model.set_defaults(run=_model)
+    return parser
+
+
+def _add_tag(commands: Any) -> None:
+    tag = commands.add_parser(
+        "tag",
+        help="write genres into the files of a collection",
+        description="Hear every track, decide, and write the genre. With --dry-run, only show "
+        "what would be written.",
+    )
+    _add_input(tag)
+    _add_bundle(tag)
+    _add_decision(tag)
+    group = tag.add_argument_group("what is written")
+    group.add_argument(
+        "-n", "--dry-run", action="store_true", help="show the plan; open no file for writing"
+    )
+    group.add_argument(
+        "--existing",
+        choices=("skip", "replace", "append", "prepend"),
+        default="skip",
+        help="what to do where a file has a genre (default: %(default)s, it stays untouched)",
+    )
+    group.add_argument(
+        "--genre-style",
+        choices=("combined", "multi"),
+        default="combined",
+        help="several genres as one value, 'Pop; Rock', or as the container's native "
+        "values (default: %(default)s)",
+    )
+    group.add_argument(
+        "--separator",
+        type=_separator,
+        default="; ",
+        metavar="TEXT",
+        help="between the genres of a combined value (default: '; ')",
+    )
+    group.add_argument(
+        "--field",
+        type=_field,
+        metavar="NAME",
+        help="write to this field instead, and leave GENRE alone",
+    )
+    group.add_argument(
+        "--id3",
+        choices=("keep", "2.3", "2.4"),
+        default="keep",
+        help="version of the ID3 tag (default: %(default)s the file's; new tags get 2.4)",
+    )
+    group.add_argument(
+        "--by",
+        choices=("track", "album"),
+        default="track",
+        help="one decision for each track, or for each album or folder; the tracks of "
+        "compilations are decided one by one (default: %(default)s)",
+    )
+    group.add_argument(
+        "--preserve-mtime", action="store_true", help="keep the files' modification times"
+    )
+    _add_run(tag)
+    tag.set_defaults(run=_tag, error=tag.error)
+
+
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="say what is heard; never write",
+        description="Hear every track and say what it is. No file is opened for writing.",
+    )
+    _add_input(predict)
+    _add_bundle(predict)
+    _add_decision(predict)
+    _add_run(predict)
+    predict.set_defaults(run=_predict, error=predict.error)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or folder")
+    parser.add_argument(
+        "--files-from",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="read more paths from an M3U playlist, or NUL-separated; - is standard input",
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="skip files and folders whose name or path matches; may be repeated",
+    )
+
+
+def _add_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="the model to use (default: the one shipped)"
+    )
+
+
+def _add_decision(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("decision")
+    group.add_argument(
+        "--threshold",
+        type=_probability,
+        metavar="P",
+        help="one threshold for all genres, 0 to 1 (default: the model's own for each genre)",
+    )
+    group.add_argument(
+        "--max-genres",
+        type=_count(len(GENRES)),
+        default=2,
+        metavar="N",
+        help="at most so many genres for a track (default: %(default)s)",
+    )
+    group.add_argument(
+        "--always", action="store_true", help="take the best genre even below its threshold"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("run and report")
+    group.add_argument(
+        "-j", "--jobs", type=_count(), metavar="N", help="processes (default: one for each core)"
+    )
+    group.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="json is one object a line (default: %(default)s)",
+    )
+    group.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
+    )
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _count(most: int | None = None) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        value = int(text)
+        if value < 1 or (most is not None and value > most):
+            upper = f" and at most {most}" if most else ""
+            raise argparse.ArgumentTypeError(f"{text} is not at least 1{upper}")
+        return value
+
+    return count
+
+
+def _separator(text: str) -> str:
+    if not text or not text.isprintable():
+        raise argparse.ArgumentTypeError("a separator is at least one printable character")
+    return text
+
+
+def _field(text: str) -> str:
+    # the characters that a Vorbis comment's field name may have; APEv2 allows the same
+    if not text or not all(" " <= c <= "}" and c != "=" for c in text):
+        raise argparse.ArgumentTypeError("a field's name is ASCII, without =")
+    return text
+
+
+def _tag(options: argparse.Namespace) -> int:
+    from genretagger import pipeline  # noqa: PLC0415 - numpy and the decoders take 0.3 s
+    from genretagger.plan import TagPolicy  # noqa: PLC0415
+    from genretagger.report import plan_row  # noqa: PLC0415
+
+    run = _Run(options)
+    bundle = _bundle(options)
+    settings = pipeline.Options(
+        bundle=bundle,
+        decision=_decision(options, bundle),
+        tags=TagPolicy(options.existing, options.genre_style, options.separator, options.id3),
+        field=options.field,
+        by=options.by,
+        jobs=run.jobs,
+        preserve_mtime=options.preserve_mtime,
+        analyse_all=options.dry_run,
+    )
+    with run.reporting() as add:
+        for change in pipeline.make_plan(run.paths, settings):
+            # what is written is also reported: Ctrl-C waits for both
+            with pipeline.uninterrupted():
+                done = change if options.dry_run else pipeline.apply(change, settings)
+                add(done.state, plan_row(done))
+    words = {
+        State.CHANGE: "to change" if options.dry_run else "changed",
+        State.KEEP: "kept",
+        State.UNDECIDED: "undecided",
+        State.FAILED: "failed",
+    }
+    return run.summary(words)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.decide import decide  # noqa: PLC0415
+    from genretagger.errors import TrackError  # noqa: PLC0415
+    from genretagger.records import Decision  # noqa: PLC0415
+    from genretagger.report import prediction_row  # noqa: PLC0415
+
+    run = _Run(options)
+    bundle = _bundle(options)
+    policy = _decision(options, bundle)
+    with run.reporting() as add:
+        for path, answer in pipeline.predict(run.paths, bundle, run.jobs):
+            if isinstance(answer, TrackError):
+                row = prediction_row(path, Decision((), f"failed: {answer}"), None)
+                add(State.FAILED, row)
+                continue
+            decision = decide(answer, policy)
+            state = State.KEEP if decision.genres else State.UNDECIDED
+            add(state, prediction_row(path, decision, answer))
+    return run.summary(
+        {State.KEEP: "decided", State.UNDECIDED: "undecided", State.FAILED: "failed"}
+    )
+
+
+def _bundle(options: argparse.Namespace) -> Bundle:
+    from genretagger import bundle  # noqa: PLC0415
+
+    return bundle.read(options.bundle or bundle.DEFAULT)
+
+
+def _decision(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
+    from genretagger.decide import DecisionPolicy  # noqa: PLC0415
+
+    thresholds = bundle.thresholds
+    if options.threshold is not None:
+        thresholds = (options.threshold,) * len(GENRES)
+    return DecisionPolicy(thresholds, options.max_genres, options.always)
+
+
+class _Run:
+    """The tracks of one run, where its report goes, and what has become of them."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        import joblib  # noqa: PLC0415
+        from rich.console import Console  # noqa: PLC0415
+
+        from genretagger.scan import find_tracks, read_list  # noqa: PLC0415
+
+        self._format: str = options.format
+        self._output: Path | None = options.output
+        if self._output is not None and container_of(self._output) is not None:
+            raise FatalError(f"--output {self._output} is an audio file; nothing was done")
+        self._counts: Counter[State] = Counter()
+        self._failures: list[tuple[str, str]] = []
+        self._left = 0
+        self._interrupted = False
+        self._messages: Console = Console(stderr=True)
+        if not options.paths and not options.files_from:
+            options.error("name at least one file or folder, or give --files-from")
+        paths = list(options.paths)
+        for source in options.files_from:
+            paths += read_list(Path(source), _read(source))
+        self.paths = list(find_tracks(paths, ignore=options.ignore, on_error=self._fail))
+        self._left = len(self.paths)
+        self.jobs: int = options.jobs or joblib.cpu_count()
+
+    def _fail(self, path: Path, reason: str) -> None:
+        self._counts[State.FAILED] += 1
+        self._failures.append((str(path), reason))
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[Callable[[State, dict[str, Any]], None]]:
+        """Show progress, and take rows; end quietly on Ctrl-C."""
+        with contextlib.ExitStack() as stack:
+            advance = stack.enter_context(self._progress())
+            report = stack.enter_context(self._report())
+
+            def add(state: State, row: dict[str, Any]) -> None:
+                self._counts[state] += 1
+                self._left -= 1
+                if state is State.FAILED:
+                    self._failures.append((row["path"], row["reason"]))
+                report.add(row)
+                advance()
+
+            try:
+                yield add
+            except KeyboardInterrupt:
+                self._interrupted = True
+
+    @contextlib.contextmanager
+    def _progress(self) -> Iterator[Callable[[], None]]:
+        if not self._messages.is_terminal or not self.paths:
+            yield lambda: None
+            return
+        from rich import progress  # noqa: PLC0415
+
+        class Rate(progress.ProgressColumn):
+            def render(self, task: progress.Task) -> str:
+                return f"{task.speed or 0.0:.1f} tracks/s"
+
+        columns = (progress.BarColumn(), progress.MofNCompleteColumn(), Rate())
+        left = progress.TimeRemainingColumn(elapsed_when_finished=True)
+        with progress.Progress(*columns, left, console=self._messages) as bar:
+            task = bar.add_task("", total=len(self.paths))
+            yield lambda: bar.advance(task)
+
+    @contextlib.contextmanager
+    def _report(self) -> Iterator[Report]:
+        if self._output is not None:
+            try:
+                stream = self._output.open(
+                    "w", encoding="utf-8", errors="surrogateescape", newline=""
+                )
+            except OSError as error:
+                raise FatalError(f"--output {self._output}: {error.strerror}") from error
+            with stream:
+                yield _plain_report(self._format, stream)
+        elif self._format == "table" and sys.stdout.isatty():
+            # rows must go through the console that draws the progress bar below them
+            yield TerminalTable(self._messages if self._messages.is_terminal else _stdout())
+        else:
+            if hasattr(sys.stdout, "reconfigure"):
+                sys.stdout.reconfigure(**_ENCODING)
+            yield _plain_report(self._format, sys.stdout)
+
+    def summary(self, words: dict[State, str]) -> int:
+        """Say what has become of the tracks, list every failure, and return the exit code."""
+        say = sys.stderr.write
+        total = sum(self._counts.values())
+        counts = ", ".join(f"{self._counts[state]} {word}" for state, word in words.items())
+        if self._interrupted:
+            say(f"interrupted: every file is whole, {self._left} tracks are left\n")
+        say(f"{total} tracks: {counts}\n" if total else "no audio files found\n")
+        if self._failures:
+            say("failed:\n")
+        for path, reason in self._failures:
+            say(f"  {printable(path)}: {printable(reason)}\n")
+        if self._interrupted:
+            return INTERRUPTED
+        return SOME_FAILED if self._failures else OK
+
+
+def _plain_report(format_: str, stream: Any) -> Report:
+    formats: dict[str, Callable[[Any], Report]] = {
+        "table": PlainTable,
+        "json": JsonLines,
+        "csv": Csv,
+    }
+    return formats[format_](stream)
+
+
+def _stdout() -> Console:
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console()
+
+
+def _read(source: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise FatalError(f"--files-from {source}: {error.strerror}") from error
+
+
+def _genres(_: argparse.Namespace) -> int:
+    print(f"{len(GENRES)} genres, and other spellings that count as the same:")
+    for genre in GENRES:
+        print(f"  {genre:<13}{', '.join(ALIASES.get(genre, ()))}".rstrip())
+    print(f"{len(FUSIONS)} fusions:")
+    for pair in sorted(in_order(tuple(fusion)) for fusion in FUSIONS):
+        print(f"  {'; '.join(pair)}")
+    return OK
+
+
+def _model(options: argparse.Namespace) -> int:
+    bundle = _bundle(options)
+    print(f"bundle: {bundle.path}\nid: {bundle.bundle_id}")
+    shown = {key: value for key, value in bundle.info.items() if key != "filterbank"}
+    for name in ("thresholds",):
+        shown[name] = dict(zip(GENRES, shown[name], strict=True))
+    _print_nested(shown, "")
+    if options.verify:
+        from genretagger.classifier import Classifier  # noqa: PLC0415
+
+        difference = Classifier(bundle).verify()
+        print(f"verified: golden segment within {difference:.1g}")
+    return OK
+
+
+def _print_nested(value: dict[str, Any], indent: str) -> None:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            print(f"{indent}{key}:")
+            _print_nested(item, indent + "  ")
+        else:
+            text = ", ".join(map(str, item)) if isinstance(item, list) else str(item)
+            print(f"{indent}{key}: {printable(text)}")

@@ -1,0 +1,99 @@
+"""Step 6, decide: probabilities become genres, and the reason in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genretagger.genres import GENRES, is_fusion
+from genretagger.records import Decision, Prediction
+
+
+@dataclass(frozen=True)
+class DecisionPolicy:
+    """How probabilities become genres.
+
+    Attributes
+    ----------
+    thresholds : tuple of float, length n_genres
+        A genre passes at this probability; the bundle's own, or one for all.
+    max_genres : int
+        At most so many, at least 1.
+    always : bool
+        Take the best genre even where none passes.
+    """
+
+    thresholds: tuple[float, ...]
+    max_genres: int = 2
+    always: bool = False
+
+
+def is_far_above(probability: float, threshold: float) -> bool:
+    """Tell whether a probability is at least halfway from its threshold to certainty.
+
+    Two genres that are no fusion must both reach this to be combined: unlikely pairs are
+    more often one right and one wrong genre than a true rarity.
+
+    Examples
+    --------
+    >>> is_far_above(0.75, 0.5), is_far_above(0.74, 0.5)
+    (True, False)
+    """
+    return probability >= threshold + 0.5 * (1.0 - threshold)
+
+
+def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
+    """Decide on the genres of a track or an album.
+
+    The most probable genre that passes its threshold comes first. Another one joins if
+    it passes and makes, with every genre taken so far, one of the 19 fusions, or a pair
+    of which both are far above their thresholds.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    policy : DecisionPolicy
+
+    Returns
+    -------
+    Decision
+        Without genres where nothing passes (and ``policy.always`` is off) or nothing
+        was heard.
+    """
+    if prediction.probabilities is None:
+        return Decision((), _with_notes("undecided: nothing to hear", prediction.notes))
+    probability = dict(zip(GENRES, prediction.probabilities, strict=True))
+    threshold = dict(zip(GENRES, policy.thresholds, strict=True))
+    ranked = sorted(GENRES, key=lambda genre: -probability[genre])
+    passing = [genre for genre in ranked if probability[genre] >= threshold[genre]]
+
+    best = ranked[0]
+    if not passing:
+        below = f"{best} {probability[best]:.2f} < {threshold[best]:.2f}"
+        if policy.always:
+            return Decision((best,), _with_notes(f"{below}, taken as the best", prediction.notes))
+        return Decision((), _with_notes(f"undecided: best {below}", prediction.notes))
+
+    def go_together(a: str, b: str) -> bool:
+        return is_fusion(a, b) or (
+            is_far_above(probability[a], threshold[a])
+            and is_far_above(probability[b], threshold[b])
+        )
+
+    taken: list[str] = []
+    refused = []
+    for genre in passing:
+        if len(taken) == policy.max_genres:
+            break
+        if all(go_together(genre, other) for other in taken):
+            taken.append(genre)
+        else:
+            refused.append(genre)
+    reason = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in taken)
+    if refused:
+        left_out = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in refused)
+        reason += f" | {left_out} left out: no fusion with {taken[0]}"
+    return Decision(tuple(taken), _with_notes(reason, prediction.notes))
+
+
+def _with_notes(reason: str, notes: tuple[str, ...]) -> str:
+    return " | ".join((reason, *notes))

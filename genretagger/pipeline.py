@@ -1,0 +1,306 @@
+"""The line: files -> tags and audio -> probabilities -> decision -> plan -> changed files.
+
+Only this module knows the order of the steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import threading
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeGuard
+
+import numpy as np
+from joblib import Parallel, delayed
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
+
+from genretagger import audio, bundle, tags
+from genretagger.aggregate import aggregate
+from genretagger.bundle import Bundle
+from genretagger.classifier import Classifier
+from genretagger.decide import DecisionPolicy, decide
+from genretagger.errors import FatalError, TrackError
+from genretagger.features import log_mel
+from genretagger.plan import TagPolicy, existing_genres, plan
+from genretagger.records import Prediction, State, TagChange, Track, TrackTags
+
+_BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that a run may be told.
+
+    Attributes
+    ----------
+    bundle : Bundle
+    decision : DecisionPolicy
+    tags : TagPolicy
+    field : str or None
+        Write to this field and leave the genre alone.
+    by : {"track", "album"}
+        One decision for each track, or for each album.
+    jobs : int
+        Processes that decode and predict.
+    preserve_mtime : bool
+        Leave modification times as they were.
+    analyse_all : bool
+        Hear also the tracks whose genre stays whatever is heard, so that a dry run can
+        show what was heard beside what is kept.
+    """
+
+    bundle: Bundle
+    decision: DecisionPolicy
+    tags: TagPolicy
+    field: str | None = None
+    by: Literal["track", "album"] = "track"
+    jobs: int = 1
+    preserve_mtime: bool = False
+    analyse_all: bool = True
+
+
+def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
+    """Read tags and audio, and say what becomes of each track. Nothing is written.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+    options : Options
+
+    Yields
+    ------
+    TagChange
+        One line for each path, in their order; with ``by="album"`` in the order in which
+        the albums begin.
+    """
+    for batch in _batches(paths, None if options.by == "album" else _BATCH):
+        tracks = [_read_tags(path, options) for path in batch]
+        groups = _albums(tracks) if options.by == "album" else [[track] for track in tracks]
+        to_hear = [track for group in groups for track in group if _must_hear(track, options)]
+        heard = _hear_tracks(to_hear, options.bundle, options.jobs)
+        for group in groups:
+            yield from _plan_group(group, heard, options)
+
+
+def apply(change: TagChange, options: Options) -> TagChange:
+    """Do what a line of the plan says, and nothing else.
+
+    Parameters
+    ----------
+    change : TagChange
+        Nothing is done unless its state is CHANGE.
+    options : Options
+
+    Returns
+    -------
+    TagChange
+        The same line, or one with state FAILED that says why.
+    """
+    if change.state is not State.CHANGE:
+        return change
+    try:
+        with uninterrupted():
+            tags.write(
+                change.path,
+                change.blocks,
+                field=options.field,
+                preserve_mtime=options.preserve_mtime,
+            )
+    except TrackError as error:
+        return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=str(error))
+    return change
+
+
+def predict(
+    paths: Iterable[Path], with_bundle: Bundle, jobs: int = 1
+) -> Iterator[tuple[Path, Prediction | TrackError]]:
+    """Hear files. None is opened for writing.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+    with_bundle : Bundle
+    jobs : int
+        Processes that decode and predict; with 1, all happens in this one.
+
+    Yields
+    ------
+    tuple of pathlib.Path and Prediction or TrackError
+        One for each path, in their order.
+    """
+    for batch in _batches(paths, _BATCH):
+        tracks = []
+        for path in batch:
+            try:
+                tracks.append(Track(path, tags.read(path)))
+            except TrackError:  # the audio may be sound though the tags are not
+                tracks.append(Track(path))
+        yield from zip(batch, _hear_tracks(tracks, with_bundle, jobs), strict=True)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and SIGTERM until the block is done, so that it is done in full."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    pending: list[int] = []
+    deferred = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(s, lambda received, _frame: pending.append(received)) for s in deferred]
+    try:
+        yield
+    finally:
+        for number, handler in zip(deferred, before, strict=True):
+            signal.signal(number, handler)
+    if pending:
+        signal.raise_signal(pending[0])
+
+
+def _batches(paths: Iterable[Path], size: int | None) -> Iterator[list[Path]]:
+    remaining = iter(paths)
+    while batch := list(itertools.islice(remaining, size)):
+        yield batch
+
+
+def _read_tags(path: Path, options: Options) -> Track | TagChange:
+    try:
+        return Track(path, tags.read(path, field=options.field))
+    except TrackError as error:
+        return _failure(path, error)
+
+
+def _must_hear(track: Track | TagChange, options: Options) -> TypeGuard[Track]:
+    if isinstance(track, TagChange):
+        return False
+    stays = options.tags.existing == "skip" and bool(existing_genres(_tags(track)))
+    return options.analyse_all or options.by == "album" or not stays
+
+
+def _albums(tracks: list[Track | TagChange]) -> list[list[Track | TagChange]]:
+    albums: dict[Hashable, list[Track | TagChange]] = {}
+    for track in tracks:
+        key: Hashable = track.path
+        if isinstance(track, Track) and not _tags(track).is_compilation:
+            of = _tags(track)
+            key = (of.album.casefold(), of.album_artist.casefold() or track.path.parent)
+        albums.setdefault(key, []).append(track)
+    groups: list[list[Track | TagChange]] = []
+    for album in albums.values():
+        groups += [[track] for track in album] if _is_mixed(album) else [album]
+    return groups
+
+
+def _is_mixed(album: list[Track | TagChange]) -> bool:
+    """Tell a folder of many artists, without an album artist, from an album."""
+    of = [_tags(track) for track in album if isinstance(track, Track)]
+    artists = {t.artist.casefold() for t in of if not t.album_artist}
+    return len(artists) > 2  # a guest on one track does not make a compilation
+
+
+def _plan_group(
+    group: list[Track | TagChange], heard: Iterator[Prediction | TrackError], options: Options
+) -> Iterator[TagChange]:
+    answers = [(track, next(heard) if _must_hear(track, options) else None) for track in group]
+    together = _together([answer for _, answer in answers if isinstance(answer, Prediction)])
+    for track, answer in answers:
+        if isinstance(track, TagChange):
+            yield track
+        elif isinstance(answer, TrackError):
+            yield _failure(track.path, answer)
+        elif answer is None:
+            yield plan(track.path, _tags(track), options.tags, None)
+        else:
+            prediction = together or answer
+            decision = decide(prediction, options.decision)
+            change = plan(track.path, _tags(track), options.tags, decision, prediction)
+            try:
+                if change.state is State.CHANGE:
+                    tags.check_writable(track.path)
+            except TrackError as error:
+                change = _failure(track.path, error)
+            yield change
+
+
+def _together(predictions: list[Prediction]) -> Prediction | None:
+    heard = [p.probabilities for p in predictions if p.probabilities is not None]
+    if len(heard) < 2:
+        return None
+    note = f"album: {len(heard)} tracks heard together"
+    return Prediction(aggregate(np.asarray(heard, dtype=np.float32)), (note,))
+
+
+def _hear_tracks(
+    tracks: Sequence[Track], with_bundle: Bundle, jobs: int
+) -> Iterator[Prediction | TrackError]:
+    tasks = [
+        delayed(_hear)(
+            track.path,
+            track.tags is not None and track.tags.has_cuesheet,
+            with_bundle.path,
+            with_bundle.bundle_id,
+        )
+        for track in tracks
+    ]
+    done = 0
+    try:
+        parallel = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")
+        for result in parallel(tasks):
+            done += 1
+            yield result
+    except TerminatedWorkerError:
+        yield from _hear_alone(tasks[done:])
+
+
+def _hear_alone(tasks: Sequence[Any]) -> Iterator[Prediction | TrackError]:
+    """Hear one track at a time, so that a crash of the decoder costs just that one."""
+    executor = None
+    for hear, args, _ in tasks:
+        executor = executor or ProcessPoolExecutor(max_workers=1)
+        try:
+            yield executor.submit(hear, *args).result()
+        except BrokenProcessPool:
+            executor = None
+            yield TrackError("the decoder crashed on it; get another copy, or report it")
+
+
+def _hear(
+    path: Path, has_cuesheet: bool, bundle_path: Path, bundle_id: str
+) -> Prediction | TrackError:
+    classifier = _classifier(bundle_path, bundle_id)
+    features, filterbank = classifier.bundle.features, classifier.bundle.filterbank
+    try:
+        excerpts = audio.decode(
+            path, sr=features.sr, segment_s=features.segment_s, has_cuesheet=has_cuesheet
+        )
+    except TrackError as error:
+        return error
+    if not excerpts.segments:
+        return Prediction(None, excerpts.notes)
+    log_mels = np.stack([log_mel(s.y, features, filterbank) for s in excerpts.segments])
+    calibration = classifier.bundle.calibration
+    return Prediction(aggregate(classifier.predict(log_mels), calibration), excerpts.notes)
+
+
+@lru_cache(maxsize=1)
+def _classifier(path: Path, bundle_id: str) -> Classifier:
+    """Load the network once in each process."""
+    found = bundle.read(path)
+    if found.bundle_id != bundle_id:
+        raise FatalError(f"model bundle {path}: it was replaced during the run; start again")
+    return Classifier(found)
+
+
+def _tags(track: Track) -> TrackTags:
+    if track.tags is None:
+        raise ValueError(f"the tags of {track.path} were not read")
+    return track.tags
+
+
+def _failure(path: Path, error: TrackError) -> TagChange:
+    return TagChange(path, State.FAILED, reason=str(error))

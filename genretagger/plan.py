@@ -1,0 +1,154 @@
+"""Step 7, plan: a decision meets the tags in the file. Pure: nothing is read or written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from genretagger.containers import stored_values
+from genretagger.genres import GENRES, canonical, in_order
+from genretagger.records import (
+    BlockChange,
+    Decision,
+    GenreBlock,
+    Prediction,
+    State,
+    TagChange,
+    TrackTags,
+)
+
+
+@dataclass(frozen=True)
+class TagPolicy:
+    """What to do with the tags in a file.
+
+    Attributes
+    ----------
+    existing : {"skip", "replace", "append", "prepend"}
+        What becomes of a genre that the file has: it stays alone, goes, stays in front,
+        or stays behind.
+    style : {"combined", "multi"}
+        One value such as ``Pop; Rock``, or the container's native several values.
+    separator : str
+        What joins a combined value.
+    id3 : {"keep", "2.3", "2.4"}
+        Version of the ID3v2 tag that is written. What has none gets 2.4.
+    """
+
+    existing: Literal["skip", "replace", "append", "prepend"] = "skip"
+    style: Literal["combined", "multi"] = "combined"
+    separator: str = "; "
+    id3: Literal["keep", "2.3", "2.4"] = "keep"
+
+
+def existing_genres(tags: TrackTags) -> tuple[str, ...]:
+    """List the genre values of a file over all its blocks, each once."""
+    return tuple(dict.fromkeys(value for block in tags.blocks for value in block.values))
+
+
+def plan(
+    path: Path,
+    tags: TrackTags,
+    policy: TagPolicy,
+    decision: Decision | None,
+    prediction: Prediction | None = None,
+) -> TagChange:
+    """Say what becomes of one track's genre, and why.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    tags : TrackTags
+        What the file holds now.
+    policy : TagPolicy
+    decision : Decision or None
+        None if the track was not analysed, because its genre stays whatever it is.
+    prediction : Prediction, optional
+        What the decision rests on, to be shown.
+
+    Returns
+    -------
+    TagChange
+        With state CHANGE, KEEP or UNDECIDED. Every block that holds a genre gets the new
+        one; where none does, the file's first block, or a native one if it has no block.
+    """
+    old = existing_genres(tags)
+    genres = decision.genres if decision else ()
+    has = f"kept: file has {_quoted(old)}"
+    line = TagChange(
+        path=path,
+        state=State.UNDECIDED,
+        old=old,
+        new=old,
+        genres=genres,
+        probabilities=prediction.probabilities if prediction else None,
+        reason=decision.reason if decision else "",
+    )
+    if old and policy.existing == "skip":
+        return _because(line, State.KEEP, has)
+    if not genres:
+        return _because(line, State.UNDECIDED, has if old else "")
+
+    wanted = _merge(_tokens(old, policy.separator), in_order(genres), policy.existing)
+    blocks = tuple(_block_change(block, wanted, policy) for block in _targets(tags))
+    if not any(change.new for change in blocks):
+        return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
+    blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy.separator))
+    if not blocks:
+        return _because(line, State.KEEP, "kept: already there")
+    where = f"in {' and '.join(change.kind for change in blocks)}" if len(blocks) > 1 else ""
+    change = replace(line, new=_shown(blocks), blocks=blocks)
+    return _because(change, State.CHANGE, where)
+
+
+def _because(line: TagChange, state: State, why: str) -> TagChange:
+    return replace(line, state=state, reason=" | ".join(filter(None, (line.reason, why))))
+
+
+def _targets(tags: TrackTags) -> list[GenreBlock]:
+    held = [block for block in tags.blocks if block.values]
+    return held or list(tags.blocks[:1]) or [GenreBlock(tags.native)]
+
+
+def _block_change(block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy) -> BlockChange:
+    kind = block.kind
+    if kind.startswith("ID3v2"):
+        if policy.id3 != "keep":
+            kind = f"ID3v{policy.id3}"
+        elif kind == "ID3v2.2":  # nothing writes it any more
+            kind = "ID3v2.3"
+    new = stored_values(kind, wanted, style=policy.style, separator=policy.separator)
+    return BlockChange(kind, block.values, new)
+
+
+def _merge(had: tuple[str, ...], genres: tuple[str, ...], existing: str) -> tuple[str, ...]:
+    if existing == "replace":
+        return genres
+    # "Hip Hop/Rap" and "Rock, Pop" count as having these genres
+    have = {canonical(part) for value in had for part in (value, *re.split(r"\s*[/,|]\s*", value))}
+    new = tuple(genre for genre in genres if genre not in have)
+    merged = new + had if existing == "prepend" else had + new
+    return in_order(merged) if all(value in GENRES for value in merged) else merged
+
+
+def _tokens(values: tuple[str, ...], separator: str) -> tuple[str, ...]:
+    split = re.compile(rf"\s*(?:;|{re.escape(separator.strip() or separator)})\s*")
+    parts = (part.strip() for value in values for part in split.split(value))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def _same(old: tuple[str, ...], new: tuple[str, ...], separator: str) -> bool:
+    if len(old) != len(new):
+        return False
+    return sorted(_tokens(old, separator)) == sorted(_tokens(new, separator))
+
+
+def _shown(blocks: tuple[BlockChange, ...]) -> tuple[str, ...]:
+    # an ID3v1 block beside a richer one shows less than what is written
+    return max((change.new for change in blocks), key=lambda new: sum(map(len, new)))
+
+
+def _quoted(values: tuple[str, ...]) -> str:
+    return ", ".join(f'"{value}"' for value in values)

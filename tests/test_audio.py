@@ -1,0 +1,218 @@
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from genretagger import audio
+from genretagger.errors import TrackError
+
+SR = 16000
+
+
+def tone(seconds, sr=44100, channels=2, hz=440.0):
+    t = np.arange(round(seconds * sr)) / sr
+    return np.repeat((0.5 * np.sin(2 * np.pi * hz * t))[:, None], channels, axis=1)
+
+
+def wav(path, y, sr=44100, **options):
+    with soundfile.SoundFile(path, "w", sr, np.ndim(y[0]) and y.shape[1] or 1, **options) as file:
+        for first in range(0, len(y), sr):  # libsndfile crashes on a minute of Vorbis at once
+            file.write(y[first : first + sr])
+    return path
+
+
+def decode(path, **options):
+    return audio.decode(path, sr=SR, segment_s=10.0, **options)
+
+
+def starts(excerpts):
+    return [round(segment.start_s, 3) for segment in excerpts.segments]
+
+
+def test_three_segments_are_centred_on_the_quarters(tmp_path):
+    excerpts = decode(wav(tmp_path / "a.flac", tone(60)))
+    assert starts(excerpts) == [10.0, 25.0, 40.0]
+    assert all(segment.y.shape == (160000,) and segment.sr == SR for segment in excerpts.segments)
+    assert excerpts.notes == ()
+
+
+def test_seeking_finds_the_very_samples_of_the_whole_track(tmp_path):
+    rng = np.random.default_rng(1)
+    y = rng.uniform(-0.5, 0.5, 16000 * 60)
+    path = wav(tmp_path / "a.flac", y, 16000)
+    whole, _ = soundfile.read(path, dtype="float32")
+    for segment in decode(path).segments:
+        first = round(segment.start_s * 16000)
+        np.testing.assert_array_equal(segment.y, whole[first : first + 160000])
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus"])
+def test_seeking_in_a_lossy_file_lands_where_the_audio_is(tmp_path, suffix):
+    sr = 48000
+    sweep_hz = np.linspace(200, 4000, 60 * sr)
+    y = 0.5 * np.sin(2 * np.pi * np.cumsum(sweep_hz) / sr)
+    opus = {"format": "OGG", "subtype": "OPUS"} if suffix == ".opus" else {}
+    for segment in decode(wav(tmp_path / f"a{suffix}", y, sr, **opus)).segments:
+        middle = segment.y[80000 - 2048 : 80000 + 2048] * np.hanning(4096)
+        heard_hz = np.abs(np.fft.rfft(middle)).argmax() * SR / 4096
+        expected_hz = 200 + 3800 * (segment.start_s + 5.0) / 60
+        assert abs(heard_hz - expected_hz) < 10  # 10 Hz is 0.16 s of this sweep
+
+
+def test_a_track_shorter_than_three_segments_is_covered_whole(tmp_path):
+    assert starts(decode(wav(tmp_path / "a.wav", tone(25)))) == [0.0, 7.5, 15.0]
+    assert starts(decode(wav(tmp_path / "b.wav", tone(12)))) == [0.0, 2.0]
+
+
+def test_a_short_track_is_repeated_and_said_to_be_short(tmp_path):
+    excerpts = decode(wav(tmp_path / "a.wav", tone(4, sr=SR, channels=1), SR))
+    y = excerpts.segments[0].y
+    assert y.shape == (160000,)
+    np.testing.assert_array_equal(y[:64000], y[64000:128000])
+    assert excerpts.notes == ("short: 4.0 s, repeated to 10 s",)
+
+
+def test_a_track_of_one_second_is_heard_and_a_shorter_one_is_refused(tmp_path):
+    assert len(decode(wav(tmp_path / "a.wav", tone(1))).segments) == 1
+    with pytest.raises(TrackError, match=r"too short: 0\.2 s"):
+        decode(wav(tmp_path / "b.wav", tone(0.2)))
+
+
+def test_a_long_file_is_heard_at_more_points_and_says_so(tmp_path):
+    path = wav(tmp_path / "a.flac", tone(1500, sr=8000, channels=1), 8000)
+    excerpts = decode(path)
+    assert len(excerpts.segments) == 6
+    assert excerpts.notes == ("25 min long, may be a whole album: heard at 6 points",)
+    assert np.diff(starts(excerpts)) == pytest.approx(1500 / 7, abs=0.01)
+
+
+def test_a_file_with_a_cue_sheet_is_heard_at_more_points(tmp_path):
+    path = wav(tmp_path / "a.flac", tone(1140, sr=8000, channels=1), 8000)
+    assert len(decode(path).segments) == 3
+    excerpts = decode(path, has_cuesheet=True)
+    assert len(excerpts.segments) == 5
+    assert excerpts.notes == ("has a cue sheet, may be a whole album: heard at 5 points",)
+
+
+@pytest.mark.parametrize("sr", [8000, 22050, 44100, 48000, 96000, 192000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_every_rate_and_channel_count_gives_the_same_tone(tmp_path, sr, channels):
+    y = decode(wav(tmp_path / "a.wav", tone(3, sr, channels), sr)).segments[0].y
+    assert y.dtype == np.float32
+    spectrum = np.abs(np.fft.rfft(y[: 2 * SR] * np.hanning(2 * SR)))
+    assert spectrum.argmax() / 2 == pytest.approx(440, abs=1)
+    assert np.abs(y[SR : 2 * SR]).max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_silence_has_no_segments_and_says_so(tmp_path):
+    excerpts = decode(wav(tmp_path / "a.wav", np.zeros(SR * 40), SR))
+    assert excerpts.segments == ()
+    assert excerpts.notes == ("silent where it was heard",)
+
+
+def test_silent_points_are_left_out_and_said(tmp_path):
+    y = np.concatenate([tone(30, SR, 1), np.zeros((30 * SR, 1))])
+    excerpts = decode(wav(tmp_path / "a.wav", y, SR))
+    assert len(excerpts.segments) == 2
+    assert excerpts.notes == ("silent at 1 of 3 points",)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_refused(tmp_path, bad):
+    y = tone(3)
+    y[70000] = bad
+    with pytest.raises(TrackError, match="NaN or infinite"):
+        decode(wav(tmp_path / "a.wav", y, subtype="FLOAT"))
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / "a.mp3").touch()
+    with pytest.raises(TrackError, match="the file is empty"):
+        decode(tmp_path / "a.mp3")
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".wav", ".aiff"])
+def test_text_under_an_audio_name_is_refused(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_text("Dear diary, today I listened to music. " * 200)
+    with pytest.raises(TrackError, match="cannot be decoded"):
+        decode(path)
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac"])
+def test_a_truncated_file_is_refused_and_says_where_it_ends(tmp_path, suffix):
+    path = wav(tmp_path / f"a{suffix}", tone(60, 44100))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with pytest.raises(TrackError, match=r"truncated|cannot be decoded"):
+        decode(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(TrackError, match="No such file"):
+        decode(tmp_path / "gone.mp3")
+
+
+@pytest.mark.parametrize("name", [b"new\nline", "emoji 🎸".encode(), b"caf\xe9", b"-dash", b"a:b"])
+@pytest.mark.parametrize("suffix", [".flac", ".m4a"])
+def test_any_file_name_can_be_decoded(tmp_path, monkeypatch, name, suffix):
+    plain = wav(tmp_path / "plain.flac", tone(3))
+    if suffix == ".m4a":
+        _need_ffmpeg()
+        subprocess.run(["ffmpeg", "-v", "error", "-i", plain, tmp_path / "plain.m4a"], check=True)
+    monkeypatch.chdir(tmp_path)  # so that a dash comes first
+    path = Path(os.fsdecode(name) + suffix)
+    shutil.copy(tmp_path / f"plain{suffix}", path)
+    assert len(decode(path).segments) == 1
+
+
+def _need_ffmpeg():
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg (Debian package ffmpeg)")
+
+
+def test_ffmpeg_and_soundfile_hear_the_same(tmp_path):
+    _need_ffmpeg()
+    path = wav(tmp_path / "a.flac", tone(60) + 0.1 * tone(60, hz=1000.0))
+    command = ["ffmpeg", "-v", "error", "-i", path, "-c:a", "alac", tmp_path / "a.m4a"]
+    subprocess.run(command, check=True)
+    ours, theirs = decode(path), decode(tmp_path / "a.m4a")
+    assert starts(ours) == pytest.approx(starts(theirs), abs=0.05)
+    for a, b in zip(ours.segments, theirs.segments, strict=True):
+        np.testing.assert_allclose(a.y, b.y, atol=2e-3)
+
+
+def test_without_ffmpeg_the_error_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "a.m4a").write_bytes(b"x" * 100)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TrackError, match="install ffmpeg and put it on the PATH"):
+        decode(tmp_path / "a.m4a")
+
+
+def test_a_film_without_sound_is_no_track(tmp_path):
+    _need_ffmpeg()
+    path = tmp_path / "a.m4a"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=s=64x64:d=1", "-f", "mp4", path]
+    subprocess.run(command, check=True)
+    with pytest.raises(TrackError, match="finds no audio"):
+        decode(path)
+
+
+def test_what_ffmpeg_cannot_read_is_refused_in_one_line(tmp_path):
+    _need_ffmpeg()
+    path = tmp_path / "a.wma"
+    path.write_bytes(struct.pack("<100I", *range(100)))
+    with pytest.raises(TrackError, match="ffprobe cannot decode it") as caught:
+        decode(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_file_is_decoded_to_mono_at_the_wanted_rate(tmp_path):
+    path = wav(tmp_path / "a.flac", tone(5))
+    y = audio.decode_whole(path, SR)
+    assert y.shape == (5 * SR,)
+    assert y.dtype == np.float32

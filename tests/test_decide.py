@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from genretagger.aggregate import aggregate
+from genretagger.decide import DecisionPolicy, decide
+from genretagger.genres import GENRES
+from genretagger.records import Prediction
+
+HALF = (0.5,) * len(GENRES)
+
+
+def heard(*notes, **probabilities):
+    named = {name.replace("_", " "): p for name, p in probabilities.items()}
+    assert set(named) <= set(GENRES)
+    return Prediction(tuple(named.get(genre, 0.01) for genre in GENRES), notes)
+
+
+def genres(prediction, **policy):
+    return decide(prediction, DecisionPolicy(HALF, **policy)).genres
+
+
+def test_the_best_genre_comes_first_and_a_fusion_joins_it():
+    assert genres(heard(Pop=0.6, Rock=0.7)) == ("Rock", "Pop")
+
+
+def test_two_genres_that_are_no_fusion_leave_the_best_alone():
+    prediction = heard(Classical=0.6, Punk=0.7)
+    decision = decide(prediction, DecisionPolicy(HALF))
+    assert decision.genres == ("Punk",)
+    assert "Classical 0.60 left out" in decision.reason
+
+
+def test_two_genres_that_are_no_fusion_join_if_both_are_far_above():
+    assert genres(heard(Classical=0.8, Jazz=0.9)) == ("Jazz", "Classical")
+    assert genres(heard(Classical=0.7, Jazz=0.9)) == ("Jazz",)
+
+
+def test_a_refused_genre_makes_room_for_the_next_that_fits():
+    assert genres(heard(Rock=0.9, Classical=0.6, Pop=0.55)) == ("Rock", "Pop")
+
+
+def test_nothing_above_threshold_is_undecided_and_says_how_far_it_fell_short():
+    decision = decide(heard(Pop=0.31), DecisionPolicy((0.42,) * len(GENRES)))
+    assert decision.genres == ()
+    assert decision.reason == "undecided: best Pop 0.31 < 0.42"
+
+
+def test_always_takes_the_best_anyway_and_says_so():
+    decision = decide(heard(Pop=0.31), DecisionPolicy(HALF, always=True))
+    assert decision.genres == ("Pop",)
+    assert "Pop 0.31 < 0.50" in decision.reason
+
+
+def test_each_genre_has_its_own_threshold():
+    thresholds = tuple(0.2 if genre == "Folk" else 0.5 for genre in GENRES)
+    decision = decide(heard(Rock=0.45, Folk=0.25), DecisionPolicy(thresholds))
+    assert decision.genres == ("Folk",)
+
+
+def test_a_probability_equal_to_its_threshold_passes():
+    assert genres(heard(Jazz=0.5)) == ("Jazz",)
+
+
+@pytest.mark.parametrize(("most", "expected"), [(1, 1), (2, 2), (3, 3)])
+def test_no_more_genres_than_asked_for(most, expected):
+    prediction = heard(Pop=0.9, Rock=0.8, Folk=0.7)
+    assert len(genres(prediction, max_genres=most)) == expected
+
+
+def test_with_three_genres_every_pair_must_pass():
+    # Country-Pop and Folk-Pop are fusions, Country-Folk is not and Folk is not far above
+    assert genres(heard(Pop=0.95, Country=0.9, Folk=0.6), max_genres=3) == ("Pop", "Country")
+
+
+def test_silence_is_undecided_even_if_asked_to_always_decide():
+    decision = decide(Prediction(None, ("silent",)), DecisionPolicy(HALF, always=True))
+    assert decision.genres == ()
+    assert decision.reason == "undecided: nothing to hear | silent"
+
+
+def test_the_notes_of_a_prediction_stand_in_the_reason():
+    assert "short: 3.0 s" in decide(heard("short: 3.0 s", Pop=0.9), DecisionPolicy(HALF)).reason
+
+
+def test_segments_are_averaged_as_logits():
+    p = np.array([[0.9], [0.5]], dtype=np.float32).repeat(len(GENRES), axis=1)
+    # logits 2.197 and 0: mean 1.0986, whose sigmoid is 0.75
+    assert aggregate(p) == pytest.approx([0.75] * len(GENRES), abs=1e-5)
+
+
+def test_calibration_scales_and_shifts_the_mean_logit():
+    p = np.full((2, len(GENRES)), 0.5, dtype=np.float32)
+    calibration = [(2.0, np.log(3.0))] * len(GENRES)
+    assert aggregate(p, calibration) == pytest.approx([0.75] * len(GENRES), abs=1e-6)
+
+
+def test_saturated_probabilities_stay_finite():
+    p = np.array([[0.0] * 7 + [1.0] * 7], dtype=np.float32)
+    result = aggregate(p)
+    assert all(0.0 < value < 1.0 for value in result)

@@ -1,0 +1,77 @@
+import pytest
+
+from genretagger.containers import BLOCKS, CONTAINERS, ID3V1_NUMBERS, stored_values
+from genretagger.genres import ALIASES, FUSIONS, GENRES, canonical, in_order, is_fusion
+
+
+def test_there_are_fourteen_genres_in_alphabetical_order_but_for_psychedelia():
+    assert len(GENRES) == 14
+    assert [g for g in GENRES if g != "Psychedelia"] == sorted(set(GENRES) - {"Psychedelia"})
+
+
+def test_there_are_nineteen_fusions_of_known_genres_eight_of_them_with_pop():
+    assert len(FUSIONS) == 19
+    assert all(pair <= set(GENRES) and len(pair) == 2 for pair in FUSIONS)
+    assert sum("Pop" in pair for pair in FUSIONS) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "genre"),
+    [
+        ("Rock", "Rock"),
+        ("rock", "Rock"),
+        ("hip-hop", "Hip Hop"),
+        ("HipHop", "Hip Hop"),
+        ("Rap", "Hip Hop"),
+        ("R&B", "RNB"),
+        ("R’n’B", "RNB"),
+        ("Psychedelic", "Psychedelia"),
+        ("Blues", None),
+        ("Pop Rock", None),
+        ("", None),
+    ],
+)
+def test_a_name_is_recognised_however_it_is_spelled(name, genre):
+    assert canonical(name) == genre
+
+
+def test_no_alias_stands_for_two_genres():
+    spellings = [a.casefold() for aliases in ALIASES.values() for a in aliases]
+    assert len(spellings) == len(set(spellings))
+    assert all(canonical(a) == genre for genre, aliases in ALIASES.items() for a in aliases)
+
+
+def test_a_fusion_holds_in_either_order_and_no_genre_fuses_with_itself():
+    assert is_fusion("Rock", "Pop")
+    assert is_fusion("Pop", "Rock")
+    assert not any(is_fusion(genre, genre) for genre in GENRES)
+
+
+def test_genres_are_put_into_one_fixed_order():
+    assert in_order(("Rock", "Ambient", "Pop")) == ("Ambient", "Pop", "Rock")
+
+
+def test_no_genre_holds_a_character_at_which_players_split():
+    assert not any(set(genre) & set(";/,|\\\0") for genre in GENRES)
+
+
+def test_every_container_names_known_blocks_and_no_suffix_belongs_to_two():
+    suffixes = [suffix for c in CONTAINERS for suffix in c.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+    for container in CONTAINERS:
+        assert {container.native, *container.beside} <= set(BLOCKS)
+
+
+def test_id3v1_numbers_are_those_of_the_published_list():
+    id3 = pytest.importorskip("mutagen.id3")
+    for genre, number in ID3V1_NUMBERS.items():
+        assert canonical(id3.TCON.GENRES[number]) == genre
+        assert stored_values("ID3v1", (genre,)) == (id3.TCON.GENRES[number],)
+
+
+def test_a_block_without_native_values_gets_one_combined_value_even_for_multi():
+    two = ("Pop", "Rock")
+    assert stored_values("RIFF INFO", two, style="multi") == ("Pop; Rock",)
+    assert stored_values("ID3v2.3", two, style="multi", separator=" / ") == ("Pop / Rock",)
+    assert stored_values("Vorbis comment", two, style="multi") == two
+    assert stored_values("Vorbis comment", ()) == ()

@@ -1,0 +1,165 @@
+from pathlib import Path
+
+import pytest
+
+from genretagger.containers import CONTAINERS
+from genretagger.plan import TagPolicy, plan
+from genretagger.records import BlockChange, Decision, GenreBlock, State, TrackTags
+
+PATH = Path("a.mp3")
+POP_ROCK = Decision(("Rock", "Pop"), "Rock 0.81, Pop 0.60")
+UNDECIDED = Decision((), "undecided: best Pop 0.31 < 0.42")
+
+
+def tagged(*values, kind="ID3v2.4", more=()):
+    return TrackTags((GenreBlock(kind, values), *more), "ID3v2.4")
+
+
+def change(tags, decision=POP_ROCK, **policy):
+    return plan(PATH, tags, TagPolicy(**policy), decision)
+
+
+def test_a_file_without_genre_gets_the_combined_value_in_the_fixed_order():
+    line = change(tagged())
+    assert line.state is State.CHANGE
+    assert line.blocks == (BlockChange("ID3v2.4", (), ("Pop; Rock",)),)
+    assert line.new == ("Pop; Rock",)
+    assert line.reason == "Rock 0.81, Pop 0.60"
+
+
+@pytest.mark.parametrize("container", CONTAINERS, ids=lambda c: c.name)
+def test_a_file_without_any_block_gets_its_native_one(container):
+    line = change(TrackTags((), container.native), style="multi")
+    assert [block.kind for block in line.blocks] == [container.native]
+    assert line.new == ("Pop", "Rock")
+
+
+def test_by_default_somebodys_genre_survives_and_the_reason_names_it():
+    line = change(tagged("Blues"))
+    assert (line.state, line.new, line.blocks) == (State.KEEP, ("Blues",), ())
+    assert line.reason == 'Rock 0.81, Pop 0.60 | kept: file has "Blues"'
+
+
+def test_a_track_that_was_not_analysed_is_kept_with_its_reason():
+    line = change(tagged("Blues"), decision=None)
+    assert (line.state, line.reason) == (State.KEEP, 'kept: file has "Blues"')
+
+
+@pytest.mark.parametrize("existing", ["skip", "replace", "append", "prepend"])
+def test_undecided_never_changes_a_file(existing):
+    assert change(tagged(), UNDECIDED, existing=existing).state is State.UNDECIDED
+    line = change(tagged("Blues"), UNDECIDED, existing=existing)
+    assert line.state is (State.KEEP if existing == "skip" else State.UNDECIDED)
+    assert line.new == ("Blues",)
+    assert not line.blocks
+
+
+@pytest.mark.parametrize(
+    ("existing", "combined", "multi"),
+    [
+        ("replace", ("Pop; Rock",), ("Pop", "Rock")),
+        ("append", ("Blues; Pop; Rock",), ("Blues", "Pop", "Rock")),
+        ("prepend", ("Pop; Rock; Blues",), ("Pop", "Rock", "Blues")),
+    ],
+)
+def test_a_foreign_genre_goes_or_stays_where_asked(existing, combined, multi):
+    assert change(tagged("Blues"), existing=existing).new == combined
+    assert change(tagged("Blues"), existing=existing, style="multi").new == multi
+
+
+@pytest.mark.parametrize("existing", ["replace", "append", "prepend"])
+@pytest.mark.parametrize("old", [("Rock; Pop",), ("Pop; Rock",), ("Pop;Rock",)])
+def test_a_difference_of_order_alone_is_no_change(existing, old):
+    line = change(tagged(*old), existing=existing)
+    assert (line.state, line.blocks) == (State.KEEP, ())
+    assert line.reason.endswith("kept: already there")
+
+
+def test_native_values_in_another_order_are_no_change():
+    line = change(tagged("Rock", "Pop"), existing="replace", style="multi")
+    assert line.state is State.KEEP
+
+
+def test_a_combined_value_becomes_native_values_when_asked():
+    line = change(tagged("Pop; Rock"), existing="replace", style="multi")
+    assert line.blocks == (BlockChange("ID3v2.4", ("Pop; Rock",), ("Pop", "Rock")),)
+
+
+@pytest.mark.parametrize("old", ["Rock", "rock music", "Blues/Rock", "Blues, Rock"])
+def test_append_does_not_add_a_genre_that_is_there_under_another_name(old):
+    line = change(tagged(old), Decision(("Rock",), "Rock 0.8"), existing="append")
+    assert line.state is State.KEEP
+
+
+def test_append_to_one_of_ours_keeps_the_fixed_order():
+    line = change(tagged("Rock"), Decision(("Pop",), "Pop 0.8"), existing="append")
+    assert line.new == ("Pop; Rock",)
+
+
+def test_the_separator_is_the_users():
+    assert change(tagged(), separator=" / ").new == ("Pop / Rock",)
+    assert change(tagged("Rock / Pop"), separator=" / ", existing="replace").state is State.KEEP
+
+
+def test_every_block_that_holds_a_genre_gets_the_new_one_and_the_plan_names_them():
+    beside = (GenreBlock("APEv2", ("Blues",)), GenreBlock("ID3v1", ("Blues",)))
+    line = change(tagged("Blues", more=beside), existing="replace")
+    assert line.blocks == (
+        BlockChange("ID3v2.4", ("Blues",), ("Pop; Rock",)),
+        BlockChange("APEv2", ("Blues",), ("Pop; Rock",)),
+        BlockChange("ID3v1", ("Blues",), ("Pop",)),
+    )
+    assert "in ID3v2.4 and APEv2 and ID3v1" in line.reason
+
+
+def test_a_block_without_a_genre_is_left_alone_beside_one_that_has_it():
+    beside = (GenreBlock("APEv2", ("Blues",)), GenreBlock("ID3v1", ()))
+    line = change(tagged(more=beside), existing="replace")
+    assert [block.kind for block in line.blocks] == ["APEv2"]
+
+
+def test_a_genre_in_any_block_is_an_existing_genre():
+    line = change(tagged(more=(GenreBlock("ID3v1", ("Blues",)),)))
+    assert (line.state, line.old) == (State.KEEP, ("Blues",))
+
+
+def test_no_block_is_created_beside_another():
+    line = change(tagged(kind="APEv2"))
+    assert [block.kind for block in line.blocks] == ["APEv2"]
+
+
+def test_id3v1_alone_gets_the_one_genre_it_can_name_or_is_kept():
+    assert change(tagged(kind="ID3v1")).new == ("Pop",)
+    line = change(tagged(kind="ID3v1"), Decision(("Experimental",), "Experimental 0.9"))
+    assert line.state is State.KEEP
+    assert "ID3v1" in line.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "id3", "written"),
+    [
+        ("ID3v2.3", "keep", "ID3v2.3"),
+        ("ID3v2.4", "keep", "ID3v2.4"),
+        ("ID3v2.2", "keep", "ID3v2.3"),
+        ("ID3v2.4", "2.3", "ID3v2.3"),
+        ("ID3v2.3", "2.4", "ID3v2.4"),
+        ("Vorbis comment", "2.3", "Vorbis comment"),
+    ],
+)
+def test_the_id3_version_stays_unless_asked(kind, id3, written):
+    assert [block.kind for block in change(tagged(kind=kind), id3=id3).blocks] == [written]
+
+
+def test_id3v2_3_has_no_native_values_and_gets_the_joined_one():
+    assert change(tagged(kind="ID3v2.3"), style="multi").new == ("Pop; Rock",)
+
+
+@pytest.mark.parametrize("style", ["combined", "multi"])
+@pytest.mark.parametrize("existing", ["skip", "replace", "append", "prepend"])
+@pytest.mark.parametrize(
+    "old", [(), ("Blues",), ("Rock; Blues",), ("Hip-Hop/Rap",), ("Rock", "Soul")]
+)
+def test_a_second_run_finds_nothing_to_do(style, existing, old):
+    first = change(tagged(*old), existing=existing, style=style)
+    after = first.blocks[0].new if first.blocks else old
+    assert change(tagged(*after), existing=existing, style=style).state is State.KEEP
