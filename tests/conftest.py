@@ -1,0 +1,49 @@
+"""Fixtures for every test module."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import make_audio
+import pytest
+
+
+@pytest.fixture(scope="session")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Encode a form of `make_audio.FORMS` without tags, once for the whole session."""
+    folder = tmp_path_factory.mktemp("encoded")
+
+    def get(form: str, **options: float) -> Path:
+        kind = make_audio.FORMS[form]
+        # forms that differ only in their tags share the encoded file
+        same = next(n for n, f in make_audio.FORMS.items() if f[:2] == kind[:2] and f.sr == kind.sr)
+        name = "-".join([same, *(f"{k}={v}" for k, v in sorted(options.items()))])
+        path = folder / f"{name.replace(' ', '_')}{kind.suffix}"
+        if not path.exists():
+            try:
+                make_audio.encode(form, path, **options)
+            except make_audio.MissingToolError as error:
+                pytest.skip(str(error))
+        return path
+
+    return get
+
+
+@pytest.fixture
+def audio_file(encoded: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """Give a fresh tagged copy: ``audio_file("FLAC", genre=("Pop",), title="A", seconds=2)``.
+
+    `name` chooses another file name; `seconds`, `sr`, `channels` go to the encoder, the
+    rest are tags as in `make_audio.make`.
+    """
+
+    def get(form: str, *, name: str = "track", genre: tuple[str, ...] = (), **rest: object) -> Path:
+        options = {k: rest.pop(k) for k in ("seconds", "sr", "channels") if k in rest}
+        path = tmp_path / f"{name}{make_audio.FORMS[form].suffix}"
+        shutil.copyfile(encoded(form, **options), path)
+        make_audio.FORMS[form].tag(path, genre, rest)
+        return path
+
+    return get
