@@ -89,8 +89,8 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         else:
             refused.append(genre)
     reason = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in taken)
-    if refused:
-        left_out = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in refused)
+    if refused:  # the two strongest tell enough
+        left_out = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in refused[:2])
         reason += f" | {left_out} left out: no fusion with {taken[0]}"
     return Decision(tuple(taken), _with_notes(reason, prediction.notes))
 

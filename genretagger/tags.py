@@ -926,7 +926,15 @@ class _Ogg(_Layout):
                 pages = self.pages
             else:
                 pages = OggPage.from_packets(self.packets, self.pages[0].sequence)
+            if len(pages) != len(self.pages):
+                self._read_all()
             OggPage.replace(self.file, self.pages, pages)
+
+    def _read_all(self) -> None:
+        """Read every page, because a broken one would stop their being numbered anew."""
+        self.file.seek(0)
+        while self.file.tell() < self.size:
+            OggPage(self.file)
 
 
 class _Mp4(_Layout):
@@ -951,6 +959,9 @@ class _Mp4(_Layout):
         return [_Block("MP4", items)]
 
     def store(self, edits: Sequence[_Edit]) -> None:
+        if b"moof" in self._top_atoms():
+            # mutagen corrects the offsets of the first fragment only, and the rest goes silent
+            raise TrackError("a fragmented MP4; make it a plain one first with ffmpeg -c copy")
         for edit in edits:
             if self.audio.tags is None:
                 self.audio.add_tags()
@@ -965,6 +976,17 @@ class _Mp4(_Layout):
                 tags[ours[0] if ours else edit.key] = values
             self.file.seek(0)
             self.audio.save(self.file)
+
+    def _top_atoms(self) -> Iterator[bytes]:
+        offset = 0
+        while offset + 8 <= self.size:
+            size, name = struct.unpack(">I4s", self.at(offset, 8))
+            yield name
+            if size == 1:  # a 64-bit size follows
+                (size,) = struct.unpack(">Q", self.at(offset + 8, 8))
+            if size < 8:  # 0: up to the end of the file
+                return
+            offset += size
 
 
 class _Asf(_Layout):

@@ -20,7 +20,7 @@ def tone(seconds, sr=44100, channels=2, hz=440.0):
 
 
 def wav(path, y, sr=44100, **options):
-    with soundfile.SoundFile(path, "w", sr, np.ndim(y[0]) and y.shape[1] or 1, **options) as file:
+    with soundfile.SoundFile(path, "w", sr, y[0].size, **options) as file:
         for first in range(0, len(y), sr):  # libsndfile crashes on a minute of Vorbis at once
             file.write(y[first : first + sr])
     return path

@@ -1,0 +1,523 @@
+"""The commands as a person runs them: real files, the shipped model."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import make_audio
+import mutagen
+import numpy as np
+import pytest
+import soundfile
+
+from genretagger import bundle, cli, pipeline, tags
+from genretagger.genres import GENRES
+
+CONTAINERS = [
+    *("MP3", "FLAC", "Ogg Vorbis", "Opus", "WAV", "AIFF", "M4A AAC", "M4A ALAC", "WMA"),
+    *("Monkey's Audio", "Musepack", "WavPack", "DSF"),
+]
+
+
+def run(capsys, *arguments):
+    """Run a command in this process, one job; return exit code, rows or text, and messages."""
+    capsys.readouterr()
+    words = [str(a) for a in arguments]
+    if words[0] in ("tag", "predict") and "--jobs" not in words:
+        words += ["--jobs", "1"]
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()] if "json" in words else out
+    return code, rows, err
+
+
+def snapshot(folder):
+    """Describe every file below a folder: content, mode and modification time."""
+    return {
+        path: (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def collection(encoded, tmp_path):
+    """A folder with one short track in each of thirteen formats, without genres."""
+    folder = tmp_path / "Music"
+    folder.mkdir()
+    for form in CONTAINERS:
+        suffix = make_audio.FORMS[form].suffix
+        path = folder / f"{form.replace(' ', '_')}{suffix}"
+        shutil.copyfile(encoded(form, seconds=2.0), path)
+        make_audio.FORMS[form].tag(path, (), {"title": "T", "artist": "A"})
+    return folder
+
+
+def genres_in(path):
+    return [v for block in tags.read(path).blocks for v in block.values]
+
+
+def test_a_collection_is_planned_tagged_and_found_done(collection, capsys):
+    before = snapshot(collection)
+    code, planned, _ = run(capsys, "tag", "--dry-run", "--always", "--format", "json", collection)
+    assert code == 0
+    assert len(planned) == len(CONTAINERS)
+    assert {row["state"] for row in planned} == {"change"}
+    assert snapshot(collection) == before
+
+    code, done, _ = run(capsys, "tag", "--always", "--format", "json", collection)
+    assert code == 0
+    assert done == planned
+    for row in done:
+        assert genres_in(Path(row["path"])) == row["new"]
+
+    after = snapshot(collection)
+    code, again, err = run(capsys, "tag", "--always", "--format", "json", collection)
+    assert code == 0
+    assert {row["state"] for row in again} == {"keep"}
+    assert "0 changed" in err
+    assert snapshot(collection) == after
+
+
+def test_replacing_with_the_same_touches_no_file(collection, capsys, monkeypatch):
+    run(capsys, "tag", "--always", collection)
+
+    def must_not_be_called(*args, **kwargs):
+        raise AssertionError("a file was written")
+
+    monkeypatch.setattr(tags, "write", must_not_be_called)
+    arguments = ("tag", "--always", "--existing", "replace", "--format", "json", collection)
+    code, rows, _ = run(capsys, *arguments)
+    assert code == 0
+    assert {row["state"] for row in rows} == {"keep"}
+
+
+def test_predict_gives_one_object_a_line_and_writes_nothing(audio_file, capsys):
+    path = audio_file("FLAC", seconds=2.0)
+    before = path.stat()
+    opened_to_write = []
+
+    def watch(event, arguments):
+        writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+        if event == "open" and isinstance(arguments[2], int) and arguments[2] & writes:
+            opened_to_write.append(os.fspath(arguments[0]))
+
+    sys.addaudithook(watch)  # stays for good, but costs little
+    code, (row,), _ = run(capsys, "predict", "--format", "json", path)
+    assert str(path) not in map(str, opened_to_write)
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+    assert code == 0
+    assert list(row) == ["path", "genres", "probabilities", "reason"]
+    assert list(row["probabilities"]) == list(GENRES)
+    assert all(0.0 <= p <= 1.0 for p in row["probabilities"].values())
+    assert row["path"] == str(path)
+
+
+def test_predict_lists_genres_best_first(audio_file, capsys):
+    path = audio_file("FLAC", seconds=2.0)
+    arguments = ("predict", "--threshold", "0", "--max-genres", "3", "--format", "json", path)
+    _, (row,), _ = run(capsys, *arguments)
+    assert row["genres"][0] == max(row["probabilities"], key=row["probabilities"].get)
+    probabilities = [row["probabilities"][genre] for genre in row["genres"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+@pytest.mark.parametrize(("existing", "kept"), [("skip", True), ("replace", False)])
+def test_somebodys_own_genre_survives_unless_asked(audio_file, capsys, existing, kept):
+    path = audio_file("MP3", genre=("Blues",), seconds=2.0)
+    run(capsys, "tag", "--always", "--existing", existing, path)
+    assert (genres_in(path) == ["Blues"]) is kept
+
+
+def test_append_and_prepend_keep_it_beside_ours(audio_file, capsys):
+    path = audio_file("FLAC", genre=("Blues",), seconds=2.0)
+    arguments = ("tag", "--always", "--max-genres", "1", "--genre-style", "multi")
+    run(capsys, *arguments, "--existing", "append", path)
+    first, second = genres_in(path)
+    assert first == "Blues"
+    assert second in GENRES
+    fresh = audio_file("FLAC", name="fresh", genre=("Blues",), seconds=2.0)
+    run(capsys, *arguments, "--existing", "prepend", fresh)
+    assert genres_in(fresh) == [second, "Blues"]
+
+
+def test_another_field_leaves_the_genre_alone(audio_file, capsys):
+    path = audio_file("FLAC", genre=("Blues",), seconds=2.0)
+    code, (row,), _ = run(capsys, "tag", "--always", "--field", "HEARD", "--format", "json", path)
+    assert (code, row["state"]) == (0, "change")
+    found = mutagen.File(path)
+    assert found["GENRE"] == ["Blues"]
+    assert found["HEARD"] == row["new"]
+    _, (row,), _ = run(capsys, "tag", "--always", "--field", "HEARD", "--format", "json", path)
+    assert row["state"] == "keep"
+
+
+def test_undecided_tracks_are_never_written(audio_file, capsys):
+    path = audio_file("FLAC", seconds=2.0)
+    before = snapshot(path.parent)
+    code, (row,), err = run(capsys, "tag", "--threshold", "1", "--format", "json", path)
+    assert (code, row["state"], row["new"]) == (0, "undecided", [])
+    assert row["reason"].startswith("undecided: best ")
+    assert "1 undecided" in err
+    assert snapshot(path.parent) == before
+
+
+def test_mtime_is_preserved_when_asked(audio_file, capsys):
+    path = audio_file("FLAC", seconds=2.0)
+    os.utime(path, ns=(10**18, 10**18))
+    run(capsys, "tag", "--always", "--preserve-mtime", path)
+    assert genres_in(path)
+    assert path.stat().st_mtime_ns == 10**18
+
+
+def test_an_album_gets_one_decision_and_a_compilation_one_for_each_track(tmp_path, capsys):
+    for folder, album_artist in (("Album", "A"), ("Sampler", "Various Artists")):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            make_audio.make(
+                "FLAC",
+                tmp_path / folder / f"{number}.flac",
+                seconds=2.0 + number,
+                album=folder,
+                albumartist=album_artist,
+                artist=f"Artist {number}",
+            )
+    arguments = ("tag", "--by", "album", "-n", "--always", "--format", "json", tmp_path)
+    code, rows, _ = run(capsys, *arguments)
+    assert code == 0
+    album, sampler = rows[:3], rows[3:]
+    assert len({json.dumps(row["probabilities"]) for row in album}) == 1
+    assert all("album: 3 tracks heard together" in row["reason"] for row in album)
+    assert not any("heard together" in row["reason"] for row in sampler)
+
+
+def test_a_folder_of_many_artists_without_an_album_is_no_album(tmp_path, capsys):
+    for number in range(3):
+        path = tmp_path / f"{number}.flac"
+        make_audio.make("FLAC", path, seconds=2.0, artist=f"Artist {number}")
+    _, rows, _ = run(capsys, "tag", "--by", "album", "-n", "--format", "json", tmp_path)
+    assert not any("heard together" in row["reason"] for row in rows)
+
+
+def test_a_playlist_and_standard_input_name_files(audio_file, capsys, monkeypatch):
+    path = audio_file("FLAC", name="a b", seconds=2.0)
+    playlist = path.with_name("list.m3u")
+    playlist.write_text("#EXTM3U\na b.flac\n")
+    _, rows, _ = run(capsys, "predict", "--files-from", playlist, "--format", "json")
+    assert [row["path"] for row in rows] == [str(path)]
+
+    stdin = io.TextIOWrapper(io.BytesIO(os.fsencode(path) + b"\0"))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    _, rows, _ = run(capsys, "predict", "--files-from", "-", "--format", "json")
+    assert [row["path"] for row in rows] == [str(path)]
+
+
+def test_csv_has_a_heading_and_a_column_for_each_genre(audio_file, capsys, tmp_path):
+    path = audio_file("FLAC", name='quote " and, comma', seconds=2.0)
+    report = tmp_path / "report.csv"
+    code, out, _ = run(capsys, "tag", "-n", "--always", "--format", "csv", "-o", report, path)
+    assert (code, out) == (0, "")
+    with report.open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == ["path", "state", "old", "new", "genres", "reason", *GENRES]
+    assert row["path"] == str(path)
+    assert row["state"] == "change"
+    assert 0.0 <= float(row["Rock"]) <= 1.0
+
+
+def test_a_table_in_a_pipe_has_one_line_for_each_track(audio_file, capsys):
+    path = audio_file("FLAC", name="new\nline \x1b[2J", seconds=2.0)
+    _, out, _ = run(capsys, "tag", "-n", "--always", path)
+    (line,) = out.splitlines()
+    state, shown, change, reason = line.split("\t")
+    assert state == "change"
+    assert shown.endswith(r"new\nline \x1b[2J.flac")
+    assert change.startswith("(none) -> ")
+    assert reason
+
+
+def test_the_genres_their_aliases_and_the_fusions_are_listed(capsys):
+    code, out, _ = run(capsys, "genres")
+    assert code == 0
+    assert "19 fusions" in out
+    assert "  Pop; Rock" in out
+    assert all(f"  {genre}" in out for genre in GENRES)
+
+
+def test_the_model_shows_its_card_and_verifies(capsys):
+    code, out, _ = run(capsys, "model", "--verify")
+    assert code == 0
+    for word in ("thresholds", "metrics", "sha256", "features", "licence", "verified"):
+        assert word in out
+
+
+def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsys, tmp_path):
+    path = audio_file("FLAC", seconds=2.0)
+    before = snapshot(path.parent)
+    damaged = tmp_path / "bundle"
+    shutil.copytree(bundle.DEFAULT, damaged)
+    model = bytearray((damaged / "model.tflite").read_bytes())
+    model[len(model) // 2] ^= 1
+    (damaged / "model.tflite").write_bytes(model)
+    shutil.copyfile(path, tmp_path / "x.flac")
+    code, _, err = run(capsys, "tag", "--always", "--bundle", damaged, path)
+    assert code == 3
+    assert "model.tflite is damaged" in err
+    assert snapshot(path.parent).items() >= before.items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tag"], "name at least one file or folder"),
+        (["tag", "x", "--threshold", "1.5"], "1.5 is not between 0 and 1"),
+        (["tag", "x", "--max-genres", "0"], "0 is not at least 1"),
+        (["tag", "x", "--jobs", "0"], "0 is not at least 1"),
+        (["tag", "x", "--separator", ""], "at least one printable character"),
+        (["tag", "x", "--field", "a=b"], "ASCII, without ="),
+        (["tag", "x", "--existing", "burn"], "invalid choice"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_wrong_command_line_exits_with_2_and_says_why(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_the_report_is_not_written_over_an_audio_file(audio_file, capsys):
+    path = audio_file("FLAC", seconds=2.0)
+    before = snapshot(path.parent)
+    code, _, err = run(capsys, "predict", "-o", path, path)
+    assert code == 3
+    assert "is an audio file" in err
+    assert snapshot(path.parent) == before
+
+
+def test_a_flag_may_stand_before_or_after_the_path(audio_file, capsys):
+    path = audio_file("FLAC", seconds=2.0)
+    _, first, _ = run(capsys, "tag", "--dry-run", "--format", "json", path)
+    _, second, _ = run(capsys, "tag", path, "--dry-run", "--format", "json")
+    assert first == second
+
+
+def test_two_jobs_say_the_same_as_one_in_the_same_order(collection, capsys):
+    _, one, _ = run(capsys, "predict", "--format", "json", collection)
+    _, two, _ = run(capsys, "predict", "--jobs", "2", "--format", "json", collection)
+    assert one == two
+
+
+def test_a_decoder_that_crashes_costs_one_track(tmp_path, capsys, monkeypatch):
+    for number in range(6):
+        make_audio.make("FLAC", tmp_path / f"{number}.flac", seconds=1.0)
+    tracks = [pipeline.Track(path) for path in sorted(tmp_path.glob("*.flac"))]
+    monkeypatch.setattr(pipeline, "_hear", crash_on_three)
+    answers = list(pipeline._hear_tracks(tracks, bundle.read(bundle.DEFAULT), 2))
+    assert [str(a) for a in answers if a != "heard"] == [
+        "the decoder crashed on it; get another copy, or report it"
+    ]
+    assert answers.index(next(a for a in answers if a != "heard")) == 3
+
+
+def crash_on_three(path, *_):
+    if path.stem == "3":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return "heard"
+
+
+def test_ctrl_c_leaves_every_file_whole_and_says_what_was_done(tmp_path):
+    music = tmp_path / "Music"
+    music.mkdir()
+    make_audio.make("FLAC", tmp_path / "one.flac", seconds=20.0)
+    for number in range(300):
+        shutil.copyfile(tmp_path / "one.flac", music / f"{number:03}.flac")
+    command = [sys.executable, "-m", "genretagger", "tag", "--always", "--jobs", "2"]
+    process = subprocess.Popen(
+        [*command, "--format", "json", str(music)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    rows = [json.loads(process.stdout.readline()) for _ in range(3)]
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
+    out, err = process.communicate(timeout=60)
+    rows += [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted: every file is whole" in err
+    assert f"{len(rows)} changed" in err
+    assert 3 <= len(rows) < 300
+    changed = {Path(row["path"]).name for row in rows}
+    for path in music.iterdir():
+        assert bool(genres_in(path)) is (path.name in changed)
+        assert len(soundfile.read(path)[0]) == 20 * 44100
+
+
+def test_a_write_in_progress_is_finished_before_ctrl_c_takes_effect():
+    steps = []
+    with pytest.raises(KeyboardInterrupt), pipeline.uninterrupted():
+        steps.append("begun")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("finished")
+    assert steps == ["begun", "finished"]
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(collection):
+    command = (
+        f"{sys.executable} -m genretagger predict --jobs 1 --format json {collection} | head -1"
+    )
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_help_answers_at_once(capsys):
+    started = time.process_time()
+    subprocess.run([sys.executable, "-m", "genretagger", "--help"], check=True, capture_output=True)
+    assert time.process_time() - started < 5  # a hang, not a speed test: see tests/benchmarks
+    for command in ("tag", "predict", "genres", "model"):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main([command, "--help"])
+        assert "usage: genretagger" in capsys.readouterr().out
+
+
+# --- bad input: one clear line for each, the run goes on, and no file is altered ------------
+
+
+def _text(path):
+    path.write_text("Dear diary, " * 500)
+
+
+def _nan(path):
+    y = np.zeros(88200, dtype=np.float32)
+    y[44100] = np.nan
+    soundfile.write(path, y, 44100, subtype="FLOAT")
+
+
+def _cover_only(path):
+    path.write_bytes(make_audio.id3v2_tag(4, b"APIC" + bytes(2000)))
+
+
+def _truncated(form):
+    def write(path):
+        make_audio.make(form, path, seconds=40.0)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 5])
+
+    return write
+
+
+BAD = {
+    "zero bytes.mp3": Path.touch,
+    "zero bytes.flac": Path.touch,
+    "zero bytes.m4a": Path.touch,
+    "text.mp3": _text,
+    "text.flac": _text,
+    "text.ogg": _text,
+    "text.wma": _text,
+    "cover art only.mp3": _cover_only,
+    "0.2 seconds.wav": lambda path: make_audio.make("WAV", path, seconds=0.2),
+    "0.2 seconds.m4a": lambda path: make_audio.make("M4A AAC", path, seconds=0.2),
+    "not a number.wav": _nan,
+    "truncated.mp3": _truncated("MP3"),
+    "truncated.flac": _truncated("FLAC"),
+    "truncated.wav": _truncated("WAV"),
+    "truncated.m4a": _truncated("M4A AAC"),
+    "truncated.wv": _truncated("WavPack"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gives_one_clear_line_stops_nothing_and_is_not_altered(tmp_path, capsys, name):
+    try:
+        BAD[name](tmp_path / name)
+    except make_audio.MissingToolError as error:
+        pytest.skip(str(error))
+    make_audio.make("FLAC", tmp_path / "good.flac", seconds=2.0)
+    before = snapshot(tmp_path)
+    code, rows, err = run(capsys, "tag", "--always", "--format", "json", tmp_path)
+    states = {Path(row["path"]).name: row["state"] for row in rows}
+    assert states == {name: "failed", "good.flac": "change"}
+    assert code == 1
+    (line,) = [line for line in err.splitlines() if name in line]
+    assert len(line.partition(": ")[2]) > 10
+    assert (tmp_path / name).read_bytes() == before[tmp_path / name][0]
+
+
+def test_silence_is_undecided_not_a_failure(tmp_path, capsys):
+    path = tmp_path / "silence.flac"
+    soundfile.write(path, np.zeros(441000), 44100)
+    code, (row,), _ = run(capsys, "tag", "--always", "--format", "json", path)
+    assert (code, row["state"], row["probabilities"]) == (0, "undecided", None)
+    assert "silent where it was heard" in row["reason"]
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_is_read_only_fails_in_the_plan_already_and_stays(audio_file, capsys, what):
+    path = audio_file("FLAC", seconds=2.0)
+    locked = path if what == "file" else path.parent
+    locked.chmod(0o555)
+    before = snapshot(path.parent)
+    try:
+        for more in (["--dry-run"], []):
+            code, (row,), err = run(capsys, "tag", "--always", "--format", "json", *more, path)
+            assert (code, row["state"]) == (1, "failed")
+            assert "read-only" in row["reason"]
+            assert row["reason"] in err
+        assert snapshot(path.parent) == before
+    finally:
+        locked.chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs Unix permissions")
+def test_an_unreadable_file_fails_and_the_rest_goes_on(tmp_path, capsys):
+    make_audio.make("FLAC", tmp_path / "a.flac", seconds=2.0)
+    make_audio.make("FLAC", tmp_path / "b.flac", seconds=2.0)
+    (tmp_path / "a.flac").chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:  # root reads everything, so be somebody else for a while
+        for folder in (tmp_path, *tmp_path.parents[:-2]):
+            folder.chmod(0o755)
+        os.seteuid(65534)
+    try:
+        code, rows, _ = run(capsys, "predict", "--format", "json", tmp_path)
+    finally:
+        if is_root:
+            os.seteuid(0)
+    assert code == 1
+    assert rows[0]["reason"] == "failed: cannot be read: Permission denied"
+    assert rows[1]["probabilities"]
+
+
+@pytest.mark.parametrize("name", [b"new\nline", "emoji 🎸".encode(), b"caf\xe9", b"-dash"])
+@pytest.mark.parametrize("form", ["FLAC", "MP3", "M4A AAC"])
+def test_any_name_is_tagged_and_reported(audio_file, capsys, monkeypatch, name, form):
+    plain = audio_file(form, seconds=2.0)
+    monkeypatch.chdir(plain.parent)
+    path = Path(os.fsdecode(name) + plain.suffix)
+    plain.rename(path)
+    for format_ in ("table", "csv", "json"):
+        report = plain.parent / f"report.{format_}"
+        arguments = ("tag", "-n", "--always", "--format", format_, "-o", report, ".")
+        code, _, err = run(capsys, *arguments)
+        assert (code, "1 to change" in err) == (0, True)
+    assert name in (plain.parent / "report.csv").read_bytes()  # byte for byte
+    code, (row,), _ = run(capsys, "tag", "--always", "--format", "json", ".")
+    assert (code, row["state"]) == (0, "change")
+    assert os.fsencode(row["path"]) == os.fsencode(path)
+    assert genres_in(path) == row["new"]
+
+
+def test_a_genre_in_a_tag_cannot_write_to_the_terminal(audio_file, capsys):
+    path = audio_file("FLAC", genre=("Evil\x1b]0;title\x07",), seconds=2.0)
+    _, out, _ = run(capsys, "tag", "-n", path)
+    assert "\x1b" not in out
+    assert r"Evil\x1b]0;title\x07" in out
