@@ -22,6 +22,7 @@ File Format 1.3" (1989). DSF: Sony, "DSF File Format Specification 1.01" (2005).
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -233,7 +234,8 @@ def _key(kind: str, field: str | None) -> str:
 
 
 def _words(values: tuple[str, ...]) -> str:
-    return ", ".join(f'"{value}"' for value in values) or "nothing"
+    short = (value if len(value) <= 60 else f"{value[:57]}..." for value in values)
+    return ", ".join(json.dumps(value, ensure_ascii=False) for value in short) or "nothing"
 
 
 def _edit_of(change: BlockChange, blocks: list[_Block], field: str | None) -> _Edit | None:

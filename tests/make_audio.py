@@ -33,6 +33,7 @@ def _png() -> bytes:
     parts = [
         (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(b"\0\xff")),
+        (b"prIv", bytes(range(256)) * 4),
         (b"IEND", b""),
     ]
     chunks = [
@@ -42,8 +43,8 @@ def _png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-PICTURE = _png() + bytes(range(256)) * 4
-"""One white pixel, and after it bytes that are easily mangled (0xFF 0x00, NUL, CR LF)."""
+PICTURE = _png()
+"""One white pixel, and a private chunk of bytes that are easily mangled (NUL, 0xFF 0x00)."""
 
 ROOTS_HZ = (220.0, 174.614, 261.626, 195.998)
 """A3, F3, C4, G3: the chord roots, equal temperament, A4 = 440 Hz."""
