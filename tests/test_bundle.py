@@ -1,0 +1,147 @@
+import json
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from genretagger import bundle
+from genretagger.classifier import Classifier
+from genretagger.errors import FatalError
+from genretagger.features import log_mel
+from genretagger.genres import GENRES
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(bundle.DEFAULT, tmp_path / "bundle")
+
+
+def edit(folder, **changes):
+    """Change bundle.json; a value of None takes the key out."""
+    info = json.loads((folder / "bundle.json").read_text()) | changes
+    info = {key: value for key, value in info.items() if value is not None}
+    (folder / "bundle.json").write_text(json.dumps(info))
+
+
+def test_the_shipped_bundle_is_whole_and_small():
+    shipped = bundle.read(bundle.DEFAULT)
+    assert sum(f.stat().st_size for f in shipped.path.iterdir()) < 10e6
+    assert {f.name for f in shipped.path.iterdir()} == {
+        *("model.tflite", "bundle.json", "golden.npz", "MODEL_CARD.md")
+    }
+    assert "MIT" in shipped.info["licence"]
+    assert "MIT" in (shipped.path / "MODEL_CARD.md").read_text()
+
+
+def test_the_golden_segment_gives_its_log_mel_and_its_probabilities():
+    shipped = bundle.read(bundle.DEFAULT)
+    with np.load(shipped.path / "golden.npz") as golden:
+        found = log_mel(golden["y"], shipped.features, shipped.filterbank)
+        np.testing.assert_allclose(found, golden["log_mel"], atol=1e-3)
+    assert Classifier(shipped).verify() < 1e-3
+
+
+def test_the_network_tells_music_from_music():
+    # a network that always says the same would pass its golden test
+    shipped = bundle.read(bundle.DEFAULT)
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.1, shipped.features.n_samples).astype(np.float32)
+    tone = np.sin(np.arange(shipped.features.n_samples) * 0.17).astype(np.float32)
+    log_mels = [log_mel(y, shipped.features, shipped.filterbank) for y in (noise, tone)]
+    first, second = Classifier(shipped).predict(np.stack(log_mels))
+    assert first.shape == (len(GENRES),)
+    assert np.abs(first - second).max() > 0.05
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "bundle.json", "golden.npz"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(FatalError, match=rf"{name} cannot be read: No such file"):
+        bundle.read(copy)
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "golden.npz"])
+def test_one_wrong_bit_is_found(copy, name):
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(FatalError, match=f"{name} is damaged"):
+        bundle.read(copy)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\xff"])
+def test_what_is_no_bundle_is_refused(copy, text):
+    (copy / "bundle.json").write_text(text, encoding="latin-1")
+    with pytest.raises(FatalError, match=r"bundle\.json is damaged|bundle format None"):
+        bundle.read(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "bundle format 2, this version reads 1"),
+        ({"genres": ["Rock"]}, "made for other genres"),
+        ({"genres": list(reversed(GENRES))}, "made for other genres"),
+        ({"thresholds": [0.5] * 13}, "expected 14 numbers between 0 and 1"),
+        ({"thresholds": [0.5] * 13 + [float("nan")]}, "expected 14 numbers"),
+        ({"thresholds": [0.5] * 13 + [1.5]}, "expected 14 numbers"),
+        ({"calibration": {"slope": [1.0] * 14}}, "intercept"),
+        ({"features": {"sr": 16000, "n_fftt": 3}}, "n_fftt"),
+        ({"filterbank": []}, "0 mel bands, 96 expected"),
+        ({"filterbank": [{"first_bin": 512, "weights": [1.0, 1.0]}] * 96}, "outside"),
+        ({"sha256": None}, "sha256"),
+        ({"sha256": {}}, "model.tflite"),
+    ],
+)
+def test_a_mismatch_refuses_to_load(copy, changes, message):
+    edit(copy, **changes)
+    with pytest.raises(FatalError, match=message):
+        bundle.read(copy)
+
+
+def test_a_network_of_another_shape_refuses_to_load(copy):
+    features = asdict(bundle.read(copy).features)
+    edit(copy, features=features | {"segment_s": 5.0})
+    with pytest.raises(FatalError, match=r"model\.tflite maps .* not \(1, 96, 251, 1\)"):
+        Classifier(bundle.read(copy))
+
+
+def test_a_network_that_says_something_else_fails_its_golden_test(copy):
+    read = bundle.read(copy)
+    with np.load(copy / "golden.npz") as golden:
+        arrays = dict(golden) | {"probabilities": golden["probabilities"] + 0.01}
+    written = bundle.write(
+        copy,
+        model=(copy / "model.tflite").read_bytes(),
+        golden=arrays,
+        features=read.features,
+        filterbank=read.filterbank,
+        thresholds=read.thresholds,
+        calibration=read.calibration,
+        about={"licence": "MIT"},
+        card="MIT",
+    )
+    with pytest.raises(FatalError, match=r"differ by 0\.01"):
+        Classifier(written).verify()
+
+
+def test_what_is_written_reads_back_to_the_last_bit(copy, tmp_path):
+    read = bundle.read(copy)
+    with np.load(copy / "golden.npz") as golden:
+        arrays = dict(golden)
+    written = bundle.write(
+        tmp_path / "again",
+        model=(copy / "model.tflite").read_bytes(),
+        golden=arrays,
+        features=read.features,
+        filterbank=read.filterbank,
+        thresholds=read.thresholds,
+        calibration=read.calibration,
+        about={},
+        card="",
+    )
+    np.testing.assert_array_equal(written.filterbank, read.filterbank)
+    assert written.thresholds == read.thresholds
+    assert written.calibration == read.calibration
+    assert written.features == read.features

@@ -1,0 +1,53 @@
+"""What the documentation promises."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import make_docs
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "training/README.md"]
+
+
+@pytest.mark.parametrize("page", make_docs.PARTS)
+def test_the_parts_made_from_the_code_are_up_to_date(page):
+    text = (make_docs.DOCS / page).read_text(encoding="utf-8")
+    assert text == make_docs.renewed(page), "run: python tests/make_docs.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_between_pages_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_ci_runs_the_readmes_test_command_to_the_letter():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^pip install .*pytest$", readme, re.MULTILINE)
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert command in script
+
+
+@pytest.mark.parametrize("name", ["containers", "decide", "genres", "audio", "report", "__init__"])
+def test_the_examples_in_docstrings_are_true(name):
+    module = importlib.import_module(f"genretagger.{name}".removesuffix(".__init__"))
+    outcome = doctest.testmod(module)
+    assert outcome.failed == 0
+    assert outcome.attempted > 0
+
+
+def test_the_library_page_runs(encoded, tmp_path, monkeypatch, capsys):
+    (tmp_path / "Music").mkdir()
+    (tmp_path / "Music/a.flac").write_bytes(encoded("FLAC", seconds=2.0).read_bytes())
+    (tmp_path / "Music/b.flac").write_bytes(b"no music")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/library.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "docs/library.md", "exec"), {"__name__": "__main__"})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("Music/a.flac (")
+    assert second.startswith("Music/b.flac failed: cannot be decoded")
