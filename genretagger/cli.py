@@ -346,7 +346,8 @@ class _Run:
                 self._counts[state] += 1
                 self._left -= 1
                 if state is State.FAILED:
-                    self._failures.append((row["path"], row["reason"]))
+                    reason = row["reason"].removeprefix("failed: ")
+                    self._failures.append((row["path"], reason))
                 report.add(row)
                 advance()
 

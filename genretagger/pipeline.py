@@ -113,7 +113,7 @@ def apply(change: TagChange, options: Options) -> TagChange:
                 preserve_mtime=options.preserve_mtime,
             )
     except TrackError as error:
-        return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=str(error))
+        return _failed(change, error)
     return change
 
 
@@ -223,7 +223,7 @@ def _plan_group(
                 if change.state is State.CHANGE:
                     tags.check_writable(track.path)
             except TrackError as error:
-                change = _failure(track.path, error)
+                change = _failed(change, error)
             yield change
 
 
@@ -300,6 +300,10 @@ def _tags(track: Track) -> TrackTags:
     if track.tags is None:
         raise ValueError(f"the tags of {track.path} were not read")
     return track.tags
+
+
+def _failed(change: TagChange, error: TrackError) -> TagChange:
+    return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=str(error))
 
 
 def _failure(path: Path, error: TrackError) -> TagChange:
