@@ -1,0 +1,141 @@
+"""The model card: prose from a template, figures from what was measured."""
+
+from __future__ import annotations
+
+from string import Template
+from typing import Any
+
+from genretagger.errors import FatalError
+from genretagger.genres import GENRES
+
+_SUBSETS = ("all", "panda", "others")
+
+_RANKING = {
+    "top1_in_labels": "most probable genre is a label",
+    "macro_map": "macro average precision",
+    "lrap": "label ranking average precision",
+}
+
+_DECISIONS = {
+    "precision": "written genres that are labels",
+    "coverage": "clips that get a decision",
+    "undecided_without_label": "left undecided, of clips without a label",
+    "recall": "labels that are written",
+    "genres_per_decision": "genres for each decision",
+}
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _interval(figure: dict[str, float]) -> str:
+    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+
+
+def ranking_table(metrics: dict[str, Any]) -> str:
+    """Lay out the ranking metrics, a column for each subset."""
+    ranking = metrics["ranking"]
+    subsets = [name for name in _SUBSETS if name in ranking]
+    head = [
+        f"{name}: {ranking[name]['n_clips']} clips, {ranking[name]['n_groups']} artist groups"
+        for name in subsets
+    ]
+    lines = [_row(["", *head]), _row(["---"] * (1 + len(subsets)))]
+    for key, words in _RANKING.items():
+        figures = [ranking[name][key] for name in subsets]
+        if key == "macro_map":
+            cells = [f"{_interval(f)}, {len(f['genres'])} genres" for f in figures]
+        else:
+            cells = [_interval(f) for f in figures]
+        lines.append(_row([words, *cells]))
+        guesses = [f"{f['majority']:.2f}" for f in figures]
+        lines.append(_row(["the same, for the majority guess", *guesses]))
+    return "\n".join(lines)
+
+
+def decision_table(metrics: dict[str, Any]) -> str:
+    """Lay out what would be written, a column for each subset."""
+    decisions = metrics["decisions"]
+    subsets = [name for name in _SUBSETS if name in decisions]
+    lines = [_row(["", *subsets]), _row(["---"] * (1 + len(subsets)))]
+    for key, words in _DECISIONS.items():
+        lines.append(_row([words, *(_interval(decisions[name][key]) for name in subsets)]))
+    return "\n".join(lines)
+
+
+def genre_table(metrics: dict[str, Any], thresholds: tuple[float, ...]) -> str:
+    """Lay out each genre: average precision, decisions, threshold."""
+    found = metrics["ranking"]["all"]["average_precision"]
+    panda = metrics["ranking"].get("panda", {}).get("average_precision", {})
+    head = ["genre", "positives", "average precision", "on panda", "written", "right", "threshold"]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for genre, threshold in zip(GENRES, thresholds, strict=True):
+        figure, on_panda = found.get(genre), panda.get(genre)
+        made = metrics["decisions_by_genre"][genre]
+        share = f"{made['right'] / made['written']:.2f}" if made["written"] else "-"
+        lines.append(
+            _row(
+                [
+                    genre,
+                    str(figure["positives"] if figure else 0),
+                    _interval(figure) if figure else "-",
+                    f"{on_panda['value']:.2f} of {on_panda['positives']}" if on_panda else "-",
+                    str(made["written"]),
+                    share,
+                    f"{threshold:.2f}",
+                ]
+            )
+        )
+    return "\n".join(lines)
+
+
+def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) -> str:
+    """Fill in the card.
+
+    Parameters
+    ----------
+    template : str
+        With `string.Template` placeholders such as ``$ranking_table``.
+    about : dict
+        What ``bundle.json`` says.
+    thresholds : tuple of float, length n_genres
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Raises
+    ------
+    FatalError
+        If the template names something that is not there.
+    """
+    metrics, network = about["metrics"], about["network"]
+    values = {
+        **{key: about[key] for key in ("name", "version", "created", "licence", "code_version")},
+        "tensorflow": about["versions"]["tensorflow"],
+        "librosa": about["versions"]["librosa"],
+        "n_clips": about["data"]["n_clips"],
+        "n_groups": about["data"]["n_groups"],
+        "hours": about["data"]["hours"],
+        "manifest_sha256": about["data"]["manifest_sha256"],
+        "split_sha256": about["data"]["split_sha256"],
+        "epochs": about["training"]["epochs"],
+        "parameters": f"{network['parameters'] / 1e6:.2f}",
+        "macs": f"{network['macs_per_segment'] / 1e6:.0f}",
+        "size": f"{network['bytes'] / 1e6:.1f}",
+        "difference": network.get("largest_difference_from_keras", "not yet measured"),
+        "protocol": metrics["protocol"],
+        "ranking_table": ranking_table(metrics),
+        "decision_table": decision_table(metrics),
+        "genre_table": genre_table(metrics, thresholds),
+        "ece_before": f"{metrics['calibration_error']['before']:.3f}",
+        "ece_after": f"{metrics['calibration_error']['after']:.3f}",
+        "precision": f"{metrics['decisions']['all']['precision']['value']:.2f}",
+        "coverage": f"{metrics['decisions']['all']['coverage']['value']:.2f}",
+    }
+    try:
+        return Template(template).substitute(values)
+    except (KeyError, ValueError) as error:
+        raise FatalError(f"the model card's template: {error}") from error

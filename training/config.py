@@ -1,0 +1,166 @@
+"""The configuration of a run: one TOML file, read strictly."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from genretagger.errors import FatalError
+from genretagger.features import FeatureConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT = Path(__file__).with_name("configs") / "default.toml"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How groups of clips become folds; see `training.split`."""
+
+    n_folds: int
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The shape of the network; see `training.networks`."""
+
+    stem: int
+    blocks: tuple[tuple[int, int], ...]
+    dropout: float
+    embedding: int
+    pool_frames: int
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the network is fitted; see `training.train`."""
+
+    seed: int
+    epochs: int
+    batch_size: int
+    crop_frames: int
+    learning_rate: float
+    warmup_epochs: float
+    weight_decay: float
+    clip_norm: float
+    label_smoothing: float
+    group_power: float
+    set_power: float
+    least_confidence: int
+    sounds_weight: float
+    sounds_components: int
+    tags_weight: float
+    mixup_share: float
+    mixup_alpha: float
+    tilt_db: float
+    bandlimit_share: float
+    pitch_semitones: float
+    tempo: float
+    n_time_masks: int
+    time_mask_frames: int
+    n_mel_masks: int
+    mel_mask_bands: int
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How it is measured; see `training.evaluate`."""
+
+    seed: int
+    least_confidence: int
+    least_positives: int
+    n_resamples: int
+    interval: float
+    precision: float
+    threshold_prior: float
+    lowest_threshold: float
+    calibration_c: float
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of a run's configuration.
+
+    Attributes
+    ----------
+    name : str
+        The bundle's name.
+    version : str
+        The bundle's version.
+    card : str
+        The model card's template, relative to the configuration file.
+    features : genretagger.features.FeatureConfig
+    split, network, train, evaluate
+        One for each stage.
+    """
+
+    name: str
+    version: str
+    card: str
+    features: FeatureConfig
+    split: SplitConfig
+    network: NetworkConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+def _section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise FatalError(f"{where}: unknown setting {', '.join(unknown)}")
+    try:
+        return kind(**{key: _frozen(value) for key, value in table.items()})
+    except TypeError as error:
+        raise FatalError(f"{where}: {error}") from error
+
+
+def load(path: Path) -> Config:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A TOML file with the tables of ``configs/default.toml``.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    FatalError
+        If the file cannot be read, or a setting is missing or unknown: a typing error
+        must not silently train something else.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"config {path} cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise FatalError(f"config {path}: {error}") from error
+    kinds = {
+        "features": FeatureConfig,
+        "split": SplitConfig,
+        "network": NetworkConfig,
+        "train": TrainConfig,
+        "evaluate": EvaluateConfig,
+    }
+    sections = {
+        name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
+        for name, kind in kinds.items()
+    }
+    config = _section(Config, table | sections, f"config {path}")
+    return replace(config, card=str(path.with_name(config.card)))

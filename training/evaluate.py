@@ -1,0 +1,335 @@
+"""Stage 4, evaluate: predict each clip by the fold that never heard its artist; measure.
+
+Clips are heard exactly as the product hears a file: `audio.decode`, `features.log_mel`,
+the LiteRT `Classifier`, `aggregate.aggregate`, `decide.decide`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+
+from genretagger import audio, bundle
+from genretagger.aggregate import aggregate, logit
+from genretagger.classifier import Classifier
+from genretagger.errors import FatalError
+from genretagger.features import log_mel
+from genretagger.genres import GENRES
+from training import calibrate, metrics, networks, shards
+from training.config import Config, EvaluateConfig
+from training.manifest import Clip, reference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bools = NDArray[np.bool_]
+    Numbers = NDArray[np.float64]
+
+NOT_OTHERS = ("panda", "albums", "gtzan")
+"""Sets that the subset "others" leaves out."""
+
+IDENTITY = ((1.0, 0.0),) * len(GENRES)
+"""No calibration."""
+
+
+def load_network(config: Config, weights: Path, heads: tuple[int, int]) -> tuple[Any, Any]:
+    """Build the network and load trained weights into it.
+
+    Returns
+    -------
+    training, inference : keras.Model
+        As `networks.build` returns them.
+    """
+    training, inference = networks.build(config.network, config.features, *heads)
+    training.load_weights(weights)
+    return training, inference
+
+
+def write_fold_bundle(config: Config, weights: Path, heads: tuple[int, int], folder: Path) -> None:
+    """Write a bundle that holds nothing but a network, for measuring it."""
+    _, inference = load_network(config, weights, heads)
+    bundle.write(
+        folder,
+        model=networks.to_tflite(inference),
+        golden={},
+        features=config.features,
+        filterbank=shards.filterbank(config.features),
+        thresholds=(0.5,) * len(GENRES),
+        calibration=IDENTITY,
+        about={"name": "fold", "purpose": "measured in cross-validation, not for use"},
+        card="One fold's network, for measuring; not for use.\n",
+    )
+
+
+def predict(folder: Path, paths: Sequence[Path]) -> NDArray[np.float64]:
+    """Hear clips as the product hears files.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A bundle.
+    paths : sequence of pathlib.Path
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_clips, n_genres), float64
+        Mean logits before calibration; NaN where a clip is silent.
+    """
+    found = bundle.read(folder)
+    classifier = Classifier(found)
+    logits = np.full((len(paths), len(GENRES)), np.nan)
+    for row, path in zip(logits, paths, strict=True):
+        features = found.features
+        excerpts = audio.decode(path, sr=features.sr, segment_s=features.segment_s)
+        if excerpts.segments:
+            log_mels = [log_mel(s.y, features, found.filterbank) for s in excerpts.segments]
+            row[:] = logit(np.array(aggregate(classifier.predict(np.stack(log_mels)))))
+    return logits
+
+
+def predict_out_of_fold(
+    clips: Sequence[Clip],
+    folds: NDArray[np.int64],
+    bundles: Sequence[Path],
+    data: Path,
+    n_jobs: int,
+) -> NDArray[np.float64]:
+    """Predict each clip by the model of its own fold.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    folds : numpy.ndarray, shape (n_clips,), int
+        The fold of each clip, whose model has not learned from it.
+    bundles : sequence of pathlib.Path, length n_folds
+    data : pathlib.Path
+        The folder that `Clip.path` is relative to.
+    n_jobs : int
+        Processes.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_clips, n_genres), float64
+        Mean logits.
+    """
+    rows = [np.flatnonzero(folds == k) for k in range(len(bundles))]
+    found = joblib.Parallel(n_jobs=n_jobs)(
+        joblib.delayed(predict)(folder, [data / clips[i].path for i in mine])
+        for folder, mine in zip(bundles, rows, strict=True)
+    )
+    logits = np.full((len(clips), len(GENRES)), np.nan)
+    for mine, part in zip(rows, found, strict=True):
+        logits[mine] = part
+    if not np.isfinite(logits).all():
+        silent = [clips[i].track_id for i in np.flatnonzero(np.isnan(logits).any(axis=1))]
+        raise FatalError(f"no prediction for {', '.join(silent[:5])}: silent, or in no fold")
+    return logits
+
+
+def _ranking(
+    ref: Bools, estimated: Numbers, groups: Sequence[str], config: EvaluateConfig
+) -> dict[str, Any]:
+    """Measure one subset: value, interval and majority guess of each ranking metric."""
+    counts = ref.sum(axis=0)
+    counted = [g for g in range(len(GENRES)) if counts[g] >= config.least_positives]
+
+    def measures(scores: Numbers) -> Any:
+        hits = metrics.top1_hits(ref, scores)
+        lrap = metrics.ranking_precision(ref, scores)
+
+        def measure(rows: NDArray[np.int64]) -> Numbers:
+            each = [
+                metrics.average_precision(ref[rows, g], scores[rows, g]) for g in range(len(GENRES))
+            ]
+            return np.array(
+                [
+                    np.nanmean(hits[rows]),
+                    np.nanmean([each[g] for g in counted]) if counted else np.nan,
+                    np.nanmean(lrap[rows]),
+                    *each,
+                ]
+            )
+
+        return measure
+
+    everything = np.arange(len(ref))
+    value = measures(estimated)(everything)
+    # the majority guess says the same of every clip: how common each genre is
+    constant = np.broadcast_to(counts / len(ref), ref.shape)
+    majority = measures(np.asarray(constant, dtype=float))(everything)
+    low, high = metrics.intervals(
+        groups,
+        measures(estimated),
+        n_resamples=config.n_resamples,
+        interval=config.interval,
+        seed=config.seed,
+    )
+
+    def figure(i: int) -> dict[str, float]:
+        numbers = {"value": value[i], "low": low[i], "high": high[i], "majority": majority[i]}
+        return {key: round(float(number), 4) for key, number in numbers.items()}
+
+    return {
+        "n_clips": len(ref),
+        "n_groups": len(set(groups)),
+        "n_without_label": int((~ref.any(axis=1)).sum()),
+        "top1_in_labels": figure(0),
+        "macro_map": figure(1) | {"genres": [GENRES[g] for g in counted]},
+        "lrap": figure(2),
+        "average_precision": {
+            genre: figure(3 + g) | {"positives": int(counts[g])}
+            for g, genre in enumerate(GENRES)
+            if counts[g]
+        },
+    }
+
+
+def _decisions(
+    ref: Bools, written: Bools, groups: Sequence[str], config: EvaluateConfig
+) -> dict[str, Any]:
+    """Measure what would be written."""
+    labelled = ref.any(axis=1)
+
+    def measure(rows: NDArray[np.int64]) -> Numbers:
+        out, want = written[rows], ref[rows]
+        right, n_written = (out & want).sum(), out.sum()
+        first = labelled[rows]
+        return np.array(
+            [
+                right / n_written if n_written else np.nan,
+                out.any(axis=1).mean(),
+                out[first].any(axis=1).mean() if first.any() else np.nan,
+                (~out[~first].any(axis=1)).mean() if (~first).any() else np.nan,
+                right / want.sum() if want.any() else np.nan,
+                out.sum() / max(1, out.any(axis=1).sum()),
+            ]
+        )
+
+    names = (
+        "precision",
+        "coverage",
+        "coverage_of_labelled",
+        "undecided_without_label",
+        "recall",
+        "genres_per_decision",
+    )
+    value = measure(np.arange(len(ref)))
+    low, high = metrics.intervals(
+        groups,
+        measure,
+        n_resamples=config.n_resamples,
+        interval=config.interval,
+        seed=config.seed,
+    )
+    return {
+        name: {
+            "value": round(float(value[i]), 4),
+            "low": round(float(low[i]), 4),
+            "high": round(float(high[i]), 4),
+        }
+        for i, name in enumerate(names)
+    }
+
+
+def _calibrated(
+    logits: Numbers, ref: Bools, config: EvaluateConfig
+) -> tuple[list[tuple[float, float]], Numbers]:
+    calibration = calibrate.fit(logits, ref, config.calibration_c)
+    thresholds = calibrate.choose_thresholds(
+        calibrate.apply(logits, calibration),
+        ref,
+        wanted=config.precision,
+        prior=config.threshold_prior,
+        lowest=config.lowest_threshold,
+    )
+    return calibration, thresholds
+
+
+def evaluate(
+    clips: Sequence[Clip], folds: NDArray[np.int64], logits: Numbers, config: EvaluateConfig
+) -> dict[str, Any]:
+    """Measure out-of-fold predictions.
+
+    Calibration and thresholds are measured nested: for each fold they are chosen on the
+    other folds' predictions. What ships is chosen on all of them.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        Those to be measured.
+    folds : numpy.ndarray, shape (n_clips,), int
+    logits : numpy.ndarray, shape (n_clips, n_genres), float64
+        Mean logits by the model that has not learned from the clip.
+    config : EvaluateConfig
+
+    Returns
+    -------
+    dict
+        ``metrics``, for ``bundle.json`` and the card, and ``calibration`` and
+        ``thresholds`` to ship.
+    """
+    ref = reference(clips)
+    groups = [clip.artist_id for clip in clips]
+    raw = 1.0 / (1.0 + np.exp(-logits))
+    nested = np.zeros_like(logits)
+    written = np.zeros_like(ref)
+    for k in np.unique(folds):
+        mine, rest = folds == k, folds != k
+        calibration, thresholds = _calibrated(logits[rest], ref[rest], config)
+        nested[mine] = calibrate.apply(logits[mine], calibration)
+        written[mine] = calibrate.written(nested[mine], thresholds)
+
+    sets = np.array([clip.set for clip in clips])
+    subsets = {
+        "all": np.ones(len(clips), dtype=bool),
+        "panda": sets == "panda",
+        "others": ~np.isin(sets, NOT_OTHERS),
+    }
+    ranking, decisions = {}, {}
+    for name, rows in subsets.items():
+        if not rows.any():
+            continue
+        mine = [groups[i] for i in np.flatnonzero(rows)]
+        ranking[name] = _ranking(ref[rows], nested[rows], mine, config)
+        decisions[name] = _decisions(ref[rows], written[rows], mine, config)
+
+    calibration, thresholds = _calibrated(logits, ref, config)
+    shipped = calibrate.written(calibrate.apply(logits, calibration), thresholds)
+    per_genre = {
+        genre: {"written": int(written[:, g].sum()), "right": int((written & ref)[:, g].sum())}
+        for g, genre in enumerate(GENRES)
+    }
+    found = {
+        "protocol": (
+            f"{len(np.unique(folds))}-fold cross-validation, artist groups disjoint; clips "
+            "heard as the product hears a file; calibration and thresholds chosen on the "
+            f"other folds; {config.interval:.0%} bootstrap intervals over "
+            f"{config.n_resamples} resamples of artist groups"
+        ),
+        "ranking": ranking,
+        "decisions": decisions,
+        "decisions_by_genre": per_genre,
+        "calibration_error": {
+            "before": round(metrics.calibration_error(ref, raw), 4),
+            "after": round(metrics.calibration_error(ref, nested), 4),
+        },
+        "not_nested": {
+            "precision": round(calibrate.precision(shipped, ref), 4),
+            "coverage": round(calibrate.coverage(shipped), 4),
+        },
+    }
+    return {
+        "metrics": found,
+        "calibration": [[round(s, 5), round(i, 5)] for s, i in calibration],
+        "thresholds": [float(t) for t in thresholds],
+    }
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """Write what `evaluate` found, as JSON."""
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,275 @@
+"""Stage 2, shards: every clip's mel power, and what teachers say of it, once, on disk.
+
+``mel.raw``
+    float16, shape (n_frames of all clips, n_mels): power in dB, time first, so that a
+    crop is one contiguous read. Rounding costs at most 0.032 dB: float16 has steps of
+    0.0625 dB between 64 and 128 in magnitude. Not relative to any peak: the reference
+    is chosen when a crop is drawn, as the product chooses it for a segment.
+``sounds.raw``
+    float16, shape (n_windows of all clips, 1024): YAMNet's embedding of each 0.96 s.
+``tags.npy``
+    float32, shape (n_clips, 250): MusiCNN's last hidden layer and tags.
+``index.json``
+    For each clip its first frame and window, and the fingerprint of what the shards
+    were made from; a mismatch refuses to load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+
+from genretagger import audio
+from genretagger.errors import FatalError
+from genretagger.features import FeatureConfig, mel_power
+from training import musicnn
+from training.manifest import Clip
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+WINDOW_SAMPLES = 15600
+"""Input length of YAMNet in samples at 16 kHz (0.975 s; Plakal and Ellis, tf models)."""
+
+WINDOW_HOP = 15360
+"""0.96 s: windows side by side, as the clips' time average needs no overlap."""
+
+SOUNDS_SIZE = 1024
+"""Length of YAMNet's embedding: the output of its global average pooling."""
+
+_AMIN = np.float32(1e-10)  # as in genretagger.features.to_db
+_BLOCK = 64  # clips that are in memory at a time: about 0.5 GB with two workers
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The cached features of a manifest.
+
+    Attributes
+    ----------
+    mel : numpy.ndarray, shape (n_frames, n_mels), float16
+        Power in dB, a memory map.
+    frames : numpy.ndarray, shape (n_clips + 1,), int64
+        Clip ``i`` has the frames ``frames[i]`` to ``frames[i + 1]``.
+    sounds : numpy.ndarray, shape (n_windows, 1024), float16, or None
+        YAMNet's embeddings; None if the shards were made without it.
+    windows : numpy.ndarray, shape (n_clips + 1,), int64
+        As `frames`, for `sounds`.
+    tags : numpy.ndarray, shape (n_clips, 250), float32, or None
+        MusiCNN's values; None if the shards were made without it.
+    """
+
+    mel: NDArray[np.float16]
+    frames: NDArray[np.int64]
+    sounds: NDArray[np.float16] | None
+    windows: NDArray[np.int64]
+    tags: Floats | None
+
+
+def filterbank(config: FeatureConfig) -> Floats:
+    """Make the mel filterbank, by librosa, with Slaney's scale and area norm.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_mels, 1 + n_fft // 2), float32
+    """
+    import librosa
+
+    return np.asarray(
+        librosa.filters.mel(
+            sr=config.sr,
+            n_fft=config.n_fft,
+            n_mels=config.n_mels,
+            fmin=config.fmin_hz,
+            fmax=config.fmax_hz,
+        ),
+        dtype=np.float32,
+    )
+
+
+@lru_cache(maxsize=1)
+def _yamnet(path: Path) -> tuple[Any, int]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    network = Interpreter(
+        model_path=str(path), num_threads=1, experimental_preserve_all_tensors=True
+    )
+    network.allocate_tensors()
+    # the embedding is no output, but the last tensor of its size: the pooled one
+    shapes = ([1, SOUNDS_SIZE], [1, 1, 1, SOUNDS_SIZE])
+    tensors = network.get_tensor_details()
+    for shape in shapes:
+        found = [t["index"] for t in tensors if t["shape"].tolist() == shape]
+        if found:
+            return network, found[-1]
+    raise FatalError(f"{path} has no tensor of {SOUNDS_SIZE} values: not YAMNet")
+
+
+@lru_cache(maxsize=1)
+def _musicnn(wheel: Path) -> Any:
+    import tensorflow as tf
+
+    # one of several processes: one thread each
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    return musicnn.network(musicnn.load(wheel))
+
+
+def embed(y: Floats, path: Path) -> NDArray[np.float16]:
+    """Run YAMNet over a clip.
+
+    Parameters
+    ----------
+    y : numpy.ndarray, shape (n_samples,), float32
+        At 16 kHz, in [-1, 1].
+    path : pathlib.Path
+        ``yamnet.tflite``.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_windows, 1024), float16
+        One row for each `WINDOW_HOP` samples; a last part is dropped.
+    """
+    network, index = _yamnet(path)
+    entry = network.get_input_details()[0]["index"]
+    n_windows = max(1, 1 + (len(y) - WINDOW_SAMPLES) // WINDOW_HOP)
+    y = audio.fit_length(y, max(len(y), WINDOW_SAMPLES))
+    rows = np.empty((n_windows, SOUNDS_SIZE), dtype=np.float16)
+    shape = network.get_input_details()[0]["shape"]
+    for i, row in enumerate(rows):
+        window = y[i * WINDOW_HOP : i * WINDOW_HOP + WINDOW_SAMPLES]
+        network.set_tensor(entry, window.reshape(shape).astype(np.float32))
+        network.invoke()
+        row[:] = network.get_tensor(index).reshape(-1)
+    return rows
+
+
+def _extract(
+    path: Path, config: FeatureConfig, bank: Floats, yamnet: Path | None, wheel: Path | None
+) -> tuple[NDArray[np.float16], NDArray[np.float16], Floats]:
+    y = audio.decode_whole(path, config.sr)
+    db = 10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank)))
+    sounds = np.empty((0, SOUNDS_SIZE), np.float16)
+    tags = np.empty(0, np.float32)
+    if yamnet is not None:
+        sounds = embed(y, yamnet)
+    if wheel is not None:
+        tags = np.asarray(_musicnn(wheel)(musicnn.patches(y))).mean(axis=0)
+    return np.ascontiguousarray(db.T.astype(np.float16)), sounds, tags
+
+
+def fingerprint(
+    manifest_sha256: str, config: FeatureConfig, teachers: dict[str, str | None]
+) -> str:
+    """Hash all that shards depend on, in hex."""
+    parts = [manifest_sha256, asdict(config), teachers]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def build(
+    folder: Path,
+    clips: Sequence[Clip],
+    data: Path,
+    config: FeatureConfig,
+    *,
+    manifest_sha256: str,
+    yamnet: Path | None,
+    musicnn_wheel: Path | None,
+    n_jobs: int,
+) -> Iterator[int]:
+    """Extract and write the shards, in bounded memory.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the shards go; replaced if it exists.
+    clips : sequence of Clip
+    data : pathlib.Path
+        The folder that `Clip.path` is relative to.
+    config : FeatureConfig
+    manifest_sha256 : str
+        Of the manifest that `clips` come from.
+    yamnet, musicnn_wheel : pathlib.Path or None
+        The teachers; without them there is nothing to learn from but labels.
+    n_jobs : int
+        Processes.
+
+    Yields
+    ------
+    int
+        Clips done so far.
+    """
+    made = folder.with_name(folder.name + ".part")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    bank = filterbank(config)
+    frames, windows, all_tags = [0], [0], []
+    with (
+        (made / "mel.raw").open("wb") as mel_file,
+        (made / "sounds.raw").open("wb") as sounds_file,
+        joblib.Parallel(n_jobs=n_jobs) as parallel,
+    ):
+        for start in range(0, len(clips), _BLOCK):
+            block = clips[start : start + _BLOCK]
+            for mel, sounds, tags in parallel(
+                joblib.delayed(_extract)(data / clip.path, config, bank, yamnet, musicnn_wheel)
+                for clip in block
+            ):
+                mel_file.write(mel.tobytes())
+                sounds_file.write(sounds.tobytes())
+                all_tags.append(tags)
+                frames.append(frames[-1] + len(mel))
+                windows.append(windows[-1] + len(sounds))
+            yield start + len(block)
+    np.save(made / "tags.npy", np.array(all_tags, dtype=np.float32))
+    teachers = {
+        name: None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in (("yamnet", yamnet), ("musicnn", musicnn_wheel))
+    }
+    index = {
+        "fingerprint": fingerprint(manifest_sha256, config, teachers),
+        "teachers": teachers,
+        "frames": frames,
+        "windows": windows,
+    }
+    (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    made.rename(folder)
+
+
+def read(folder: Path, config: FeatureConfig, *, manifest_sha256: str) -> Shards:
+    """Open shards.
+
+    Raises
+    ------
+    FatalError
+        If they are missing, or were made from another manifest or with other features.
+    """
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{folder} holds no shards: run the stage `shards` first") from error
+    teachers = index["teachers"]
+    if index["fingerprint"] != fingerprint(manifest_sha256, config, teachers):
+        raise FatalError(f"{folder} was made from other data: run the stage `shards` again")
+    frames, windows = np.array(index["frames"]), np.array(index["windows"])
+    shape = (int(frames[-1]), config.n_mels)
+    mel = np.memmap(folder / "mel.raw", dtype=np.float16, mode="r", shape=shape)
+    sounds = tags = None
+    if teachers["yamnet"] is not None:
+        shape = (int(windows[-1]), SOUNDS_SIZE)
+        sounds = np.memmap(folder / "sounds.raw", dtype=np.float16, mode="r", shape=shape)
+    if teachers["musicnn"] is not None:
+        tags = np.load(folder / "tags.npy")
+    return Shards(mel, frames, sounds, windows, tags)
