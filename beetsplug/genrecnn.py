@@ -394,7 +394,7 @@ def _tag_album(album: Album, new: dict[int, list[str]], settings: _Settings) -> 
         return None
     tracks = [new.get(item.id) or _own_genres(item) for item in album.items()]
     genres, reason = album_genres(tracks, settings.policy.max_genres)
-    if not any(tracks) or sorted(genres) == sorted(old):
+    if not any(tracks) or (genres and sorted(genres) == sorted(old)):
         return None
     if not genres:
         return _Outcome(album, UNDECIDED, old, old, reason)
