@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_tag(commands)
     _add_predict(commands)
+    _add_undo(commands)
 
     genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
     genres.set_defaults(run=_genres)
@@ -142,6 +143,27 @@ def _add_predict(commands: Any) -> None:
     predict.set_defaults(run=_predict, error=predict.error)
 
 
+def _add_undo(commands: Any) -> None:
+    undo = commands.add_parser(
+        "undo",
+        help="take back what a run has written",
+        description="Give the files that a run has changed their bytes back. A file that "
+        "something else has changed since is left alone. Undoing an undo does it again.",
+    )
+    undo.add_argument(
+        "journal",
+        nargs="?",
+        type=Path,
+        metavar="JOURNAL",
+        help="what to undo, as 'genretagger history' lists it (default: the last)",
+    )
+    _add_format(undo.add_argument_group("report"))
+    undo.set_defaults(run=_undo)
+
+    history = commands.add_parser("history", help="list what can be undone, the latest last")
+    history.set_defaults(run=_history)
+
+
 def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or folder")
     parser.add_argument(
@@ -191,6 +213,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-j", "--jobs", type=_count(), metavar="N", help="processes (default: one for each core)"
     )
+    _add_format(group)
+
+
+def _add_format(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         choices=("table", "json", "csv"),
@@ -235,10 +261,12 @@ def _field(text: str) -> str:
 
 def _tag(options: argparse.Namespace) -> int:
     from genretagger import pipeline  # noqa: PLC0415 - numpy and the decoders take 0.3 s
+    from genretagger.journal import Journal  # noqa: PLC0415
     from genretagger.plan import TagPolicy  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
     run = _Run(options)
+    paths = run.find(options)
     bundle = _bundle(options)
     settings = pipeline.Options(
         bundle=bundle,
@@ -246,15 +274,16 @@ def _tag(options: argparse.Namespace) -> int:
         tags=TagPolicy(options.existing, options.genre_style, options.separator, options.id3),
         field=options.field,
         by=options.by,
-        jobs=run.jobs,
+        jobs=_jobs(options),
         preserve_mtime=options.preserve_mtime,
         analyse_all=options.dry_run,
     )
+    journal = Journal("tag " + " ".join(map(str, options.paths)))
     with run.reporting() as add:
-        for change in pipeline.make_plan(run.paths, settings):
+        for change in pipeline.make_plan(paths, settings):
             # what is written is also reported: Ctrl-C waits for both
             with pipeline.uninterrupted():
-                done = change if options.dry_run else pipeline.apply(change, settings)
+                done = change if options.dry_run else pipeline.apply(change, settings, journal)
                 add(done.state, plan_row(done))
     words = {
         State.CHANGE: "to change" if options.dry_run else "changed",
@@ -262,7 +291,37 @@ def _tag(options: argparse.Namespace) -> int:
         State.UNDECIDED: "undecided",
         State.FAILED: "failed",
     }
+    code = run.summary(words)
+    if journal.path is not None:
+        sys.stderr.write("to take it back: genretagger undo\n")
+    return code
+
+
+def _undo(options: argparse.Namespace) -> int:
+    from genretagger import journal, pipeline  # noqa: PLC0415
+    from genretagger.report import plan_row  # noqa: PLC0415
+
+    journals = journal.history()
+    if options.journal is None and not journals:
+        raise FatalError(f"there is nothing to undo in {journal.folder()}")
+    path = options.journal or journals[-1]
+    head, entries = journal.read(path)
+    run = _Run(options)
+    run.left = len(entries)
+    with run.reporting() as add:
+        for change in pipeline.undo(entries, journal.Journal(f"undo of: {head['command']}")):
+            add(change.state, plan_row(change))
+    words = {State.CHANGE: "undone", State.KEEP: "were not changed", State.FAILED: "failed"}
     return run.summary(words)
+
+
+def _history(_: argparse.Namespace) -> int:
+    from genretagger import journal  # noqa: PLC0415
+
+    for path in journal.history():
+        head, entries = journal.read(path)
+        print(f"{head['time']}  {len(entries):>6} files  {printable(head['command'])}\n  {path}")
+    return OK
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -273,10 +332,11 @@ def _predict(options: argparse.Namespace) -> int:
     from genretagger.report import prediction_row  # noqa: PLC0415
 
     run = _Run(options)
+    paths = run.find(options)
     bundle = _bundle(options)
     policy = _decision(options, bundle)
     with run.reporting() as add:
-        for path, answer in pipeline.predict(run.paths, bundle, run.jobs):
+        for path, answer in pipeline.predict(paths, bundle, _jobs(options)):
             if isinstance(answer, TrackError):
                 row = prediction_row(path, Decision((), f"failed: {answer}"), None)
                 add(State.FAILED, row)
@@ -295,6 +355,12 @@ def _bundle(options: argparse.Namespace) -> Bundle:
     return bundle.read(options.bundle or bundle.DEFAULT)
 
 
+def _jobs(options: argparse.Namespace) -> int:
+    import joblib  # noqa: PLC0415
+
+    return options.jobs or int(joblib.cpu_count())
+
+
 def _decision(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
     from genretagger.decide import DecisionPolicy  # noqa: PLC0415
 
@@ -305,13 +371,10 @@ def _decision(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
 
 
 class _Run:
-    """The tracks of one run, where its report goes, and what has become of them."""
+    """What becomes of the tracks of one run, and where that is reported."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        import joblib  # noqa: PLC0415
         from rich.console import Console  # noqa: PLC0415
-
-        from genretagger.scan import find_tracks, read_list  # noqa: PLC0415
 
         self._format: str = options.format
         self._output: Path | None = options.output
@@ -319,17 +382,22 @@ class _Run:
             raise FatalError(f"--output {self._output} is an audio file; nothing was done")
         self._counts: Counter[State] = Counter()
         self._failures: list[tuple[str, str]] = []
-        self._left = 0
         self._interrupted = False
         self._messages: Console = Console(stderr=True)
+        self.left = 0
+
+    def find(self, options: argparse.Namespace) -> list[Path]:
+        """Find the tracks that the command line names; what cannot be is a failure."""
+        from genretagger.scan import find_tracks, read_list  # noqa: PLC0415
+
         if not options.paths and not options.files_from:
             options.error("name at least one file or folder, or give --files-from")
         paths = list(options.paths)
         for source in options.files_from:
             paths += read_list(Path(source), _read(source))
-        self.paths = list(find_tracks(paths, ignore=options.ignore, on_error=self._fail))
-        self._left = len(self.paths)
-        self.jobs: int = options.jobs or joblib.cpu_count()
+        found = list(find_tracks(paths, ignore=options.ignore, on_error=self._fail))
+        self.left = len(found)
+        return found
 
     def _fail(self, path: Path, reason: str) -> None:
         self._counts[State.FAILED] += 1
@@ -344,7 +412,7 @@ class _Run:
 
             def add(state: State, row: dict[str, Any]) -> None:
                 self._counts[state] += 1
-                self._left -= 1
+                self.left -= 1
                 if state is State.FAILED:
                     reason = row["reason"].removeprefix("failed: ")
                     self._failures.append((row["path"], reason))
@@ -358,7 +426,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[Callable[[], None]]:
-        if not self._messages.is_terminal or not self.paths:
+        if not self._messages.is_terminal or not self.left:
             yield lambda: None
             return
         from rich import progress  # noqa: PLC0415
@@ -370,7 +438,7 @@ class _Run:
         columns = (progress.BarColumn(), progress.MofNCompleteColumn(), Rate())
         left = progress.TimeRemainingColumn(elapsed_when_finished=True)
         with progress.Progress(*columns, left, console=self._messages) as bar:
-            task = bar.add_task("", total=len(self.paths))
+            task = bar.add_task("", total=self.left)
             yield lambda: bar.advance(task)
 
     @contextlib.contextmanager
@@ -398,7 +466,7 @@ class _Run:
         total = sum(self._counts.values())
         counts = ", ".join(f"{self._counts[state]} {word}" for state, word in words.items())
         if self._interrupted:
-            say(f"interrupted: every file is whole, {self._left} tracks are left\n")
+            say(f"interrupted: every file is whole, {self.left} tracks are left\n")
         say(f"{total} tracks: {counts}\n" if total else "no audio files found\n")
         if self._failures:
             say("failed:\n")

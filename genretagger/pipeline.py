@@ -20,13 +20,15 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
-from genretagger import audio, bundle, tags
+from genretagger import audio, bundle, files, tags
 from genretagger.aggregate import aggregate
 from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
+from genretagger.files import Identity
+from genretagger.journal import Entry, Journal
 from genretagger.plan import TagPolicy, existing_genres, plan
 from genretagger.records import Prediction, State, TagChange, Track, TrackTags
 
@@ -88,33 +90,105 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
             yield from _plan_group(group, heard, options)
 
 
-def apply(change: TagChange, options: Options) -> TagChange:
+def apply(change: TagChange, options: Options, journal: Journal) -> TagChange:
     """Do what a line of the plan says, and nothing else.
+
+    The change is made and verified in a copy, written down, and only then put in place.
 
     Parameters
     ----------
     change : TagChange
         Nothing is done unless its state is CHANGE.
     options : Options
+    journal : Journal
 
     Returns
     -------
     TagChange
-        The same line, or one with state FAILED that says why.
+        The same line, or one with state FAILED that says why; the file is then as it was.
+
+    Raises
+    ------
+    FatalError
+        If the journal cannot be written.
     """
     if change.state is not State.CHANGE:
         return change
     try:
+        tags.check_writable(change.path)
         with uninterrupted():
-            tags.write(
-                change.path,
-                change.blocks,
-                field=options.field,
-                preserve_mtime=options.preserve_mtime,
-            )
+            before = Identity.of(change.path)
+            with files.working_copy(change.path) as copy:
+                tags.write(copy, change.blocks, field=options.field)
+                entry = _entry(change, copy)
+                _exchange(entry, copy, before, journal, preserve_mtime=options.preserve_mtime)
     except TrackError as error:
         return _failed(change, error)
     return change
+
+
+def undo(entries: Sequence[Entry], journal: Journal) -> Iterator[TagChange]:
+    """Take back the changes of a journal, the last one first.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        As `journal.read` gives them.
+    journal : Journal
+        Where this run is written down, so that it can be taken back, too.
+
+    Yields
+    ------
+    TagChange
+        CHANGE if the file is again what it was, byte for byte; KEEP if it never was changed;
+        FAILED, and untouched, if something else has changed it since.
+    """
+    for entry in reversed(entries):
+        back = entry.reversed()
+        line = TagChange(back.path, State.CHANGE, old=back.old, new=back.new, reason="undone")
+        try:
+            with uninterrupted():
+                if not _take_back(back, journal):
+                    reason = "it is as it was before"
+                    line = replace(line, state=State.KEEP, old=back.new, reason=reason)
+        except TrackError as error:
+            line = _failed(line, error)
+        yield line
+
+
+def _take_back(back: Entry, journal: Journal) -> bool:
+    """Undo one change; tell whether there was anything to undo."""
+    before, after = back.sha256
+    tags.check_writable(back.path)
+    identity = Identity.of(back.path)
+    now = files.sha256(back.path)
+    if now == after:
+        return False
+    with files.working_copy(back.path) as copy:
+        if now == before:
+            files.patch(back.path, copy, back.delta)
+        if now != before or files.sha256(copy) != after:
+            raise TrackError("changed since; it stays as it is")
+        _exchange(back, copy, identity, journal, preserve_mtime=False)
+    return True
+
+
+def _entry(change: TagChange, copy: Path) -> Entry:
+    real = change.path.resolve()
+    hashes = files.sha256(real), files.sha256(copy)
+    return Entry(real, files.difference(real, copy), hashes, change.old, change.new)
+
+
+def _exchange(
+    entry: Entry, copy: Path, before: Identity, journal: Journal, *, preserve_mtime: bool
+) -> None:
+    journal.begin(entry)
+    try:
+        files.exchange(entry.path, copy, entry.delta, before, preserve_mtime=preserve_mtime)
+    except TrackError:
+        journal.end(done=False)
+        raise
+    journal.end(done=True)
 
 
 def predict(

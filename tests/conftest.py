@@ -10,6 +10,12 @@ import make_audio
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _own_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the journals of the tests out of the user's own; other processes inherit this."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
+
+
 @pytest.fixture(scope="session")
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Encode a form of `make_audio.FORMS` without tags, once for the whole session."""

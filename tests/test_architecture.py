@@ -9,8 +9,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = {"records", "errors", "genres", "containers"}  # vocabulary, without behaviour
-STEPS = {"scan", "audio", "features", "classifier", "aggregate", "decide", "plan", "tags"}
-STEP_TO_STEP = {("classifier", "bundle"), ("classifier", "features"), ("bundle", "features")}
+STEPS = {
+    *("scan", "audio", "features", "classifier", "aggregate", "decide", "plan", "tags"),
+    *("journal", "files"),
+}
+STEP_TO_STEP = {
+    *(("classifier", "bundle"), ("classifier", "features"), ("bundle", "features")),
+    ("journal", "files"),
+}
 FRONT = {"cli", "pipeline", "report", "__init__", "__main__"}
 TRAINING_MAY = {
     *SHARED,
