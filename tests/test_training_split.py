@@ -1,0 +1,136 @@
+"""Folds are disjoint in artists, alike in genres, and the same every time."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from genretagger.errors import FatalError
+from genretagger.genres import GENRES
+from training import manifest, split
+from training.manifest import Clip
+
+
+def made_up(n_groups=300, seed=3):
+    """Clips of artists with one to twelve clips each, two genres of a dozen per artist."""
+    rng = random.Random(seed)
+    clips = []
+    for group in range(n_groups):
+        name = rng.choice(["panda", "emotify", "albums", "ballroom", "atar"])
+        for number in range(min(12, 1 + int(rng.expovariate(0.5)))):
+            genres = tuple(rng.sample(GENRES, rng.choice([0, 1, 1, 2])))
+            clips.append(Clip(f"{group}-{number}", f"a{group}", name, "", genres, 3, 30.0))
+    return clips
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return made_up()
+
+
+@pytest.fixture(scope="module")
+def folds(clips):
+    return split.assign(clips, 5)
+
+
+def test_no_artist_is_in_two_folds(clips, folds):
+    which = split.fold_of(clips, folds)
+    seen = {}
+    for clip, fold in zip(clips, which, strict=True):
+        assert seen.setdefault(clip.artist_id, fold) == fold
+    assert set(which) == set(range(5))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_order_of_clips_does_not_matter(clips, folds, seed):
+    shuffled = list(clips)
+    random.Random(seed).shuffle(shuffled)
+    assert split.assign(shuffled, 5) == folds
+
+
+def test_the_assignment_is_the_same_on_every_machine(folds):
+    # from the first run; a change of the algorithm is a change of all published figures
+    assert split.sha256(folds) == split.sha256(dict(reversed(folds.items())))
+    assert split.sha256(folds)[:12] == "434409b9bd80"
+
+
+def test_folds_have_even_shares_of_each_genre_set_and_clip(clips, folds):
+    which = split.fold_of(clips, folds)
+    for genre in GENRES:
+        counts = [
+            sum(genre in clips[i].genres for i in np.flatnonzero(which == k)) for k in range(5)
+        ]
+        assert max(counts) - min(counts) <= 4, genre
+    for name in ("panda", "emotify", "albums", "lists"):
+        counts = Counter(which[[split.stratum(clip) == name for clip in clips]].tolist())
+        assert max(counts.values()) - min(counts.values()) <= 6, name
+    sizes = np.bincount(which)
+    assert sizes.max() - sizes.min() <= 6
+
+
+def test_an_artist_larger_than_a_fold_does_not_stop_the_rest_from_being_even(clips):
+    giant = [replace(clips[0], track_id=f"g{i}", artist_id="giant") for i in range(400)]
+    which = split.fold_of([*clips, *giant], split.assign([*clips, *giant], 5))
+    rest = np.bincount(which[: len(clips)], minlength=5)
+    fold = which[-1]
+    assert rest[fold] < np.delete(rest, fold).min()
+    others = np.delete(rest, fold)
+    assert others.max() - others.min() <= 8
+
+
+def test_all_small_sets_are_one_stratum():
+    clip = Clip("t", "a", "ballroom", "", (), 3, 20.0)
+    assert split.stratum(clip) == "lists"
+    assert split.stratum(replace(clip, set="gtzan")) == "gtzan"
+
+
+HEADER = "id\tset\tgenres\tconfidence\tartist_group\n"
+
+
+def table(folder, text):
+    path = folder / "labels.tsv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def sound(folder, *names):
+    import soundfile
+
+    (folder / manifest.CLIPS).mkdir(exist_ok=True)
+    for name in names:
+        y = np.zeros(16000, np.float32)
+        path = folder / manifest.CLIPS / f"{name}.opus"
+        soundfile.write(path, y, 16000, format="OGG", subtype="OPUS")
+
+
+def test_a_manifest_holds_canonical_genres_and_durations_and_is_sorted(tmp_path):
+    sound(tmp_path, "b", "a")
+    labels = table(tmp_path, HEADER + "b\tpanda\tRock; hip-hop\t3\tx\na\tatar\t\t2\ty\n")
+    clips = manifest.build(labels)
+    assert [clip.track_id for clip in clips] == ["a", "b"]
+    assert clips[0].genres == ()
+    assert clips[1] == Clip("b", "x", "panda", "clips/b.opus", ("Hip Hop", "Rock"), 3, 1.0)
+    manifest.write(tmp_path / "m.jsonl", clips)
+    assert manifest.read(tmp_path / "m.jsonl") == clips
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + "a\tpanda\tBlues\t3\tx\n", "line 2: unknown genre 'Blues'"),
+        (HEADER + "a\tpanda\tPop\t3\tx\n" * 2, "line 3: the id a comes twice"),
+        (HEADER + "z\tpanda\tPop\t3\tx\n", "line 2: .*z.opus cannot be opened"),
+        ("id\tset\n", "lacks the column artist_group, confidence, genres"),
+    ],
+)
+def test_a_wrong_table_is_refused_with_the_place(tmp_path, text, message):
+    sound(tmp_path, "a")
+    with pytest.raises(FatalError, match=message):
+        manifest.build(table(tmp_path, text))
+
+
+def test_a_missing_manifest_names_the_stage_to_run(tmp_path):
+    with pytest.raises(FatalError, match="run the stage `manifest` first"):
+        manifest.read(tmp_path / "none.jsonl")
