@@ -201,6 +201,7 @@ class GenreCnnPlugin(BeetsPlugin):
         self._at_import = replace(self._settings(), jobs=1)
         self._tally = _Tally()
         self._unwritten: set[int] = set()
+        self._unwritable: list[_Outcome] = []  # filled by another thread than the tally
 
     def _import_task(self, _: ImportSession, task: ImportTask) -> None:
         # the items' files are the originals until beets has copied them: not to be written
@@ -231,11 +232,14 @@ class GenreCnnPlugin(BeetsPlugin):
                 _write_and_store(item)
             except FileOperationError as error:
                 reason = f"the library has the genres, the file has not: {error.reason}"
-                self._tally.tracks[CHANGED] -= 1
-                self._tally.add(_Outcome(item, FAILED, [], [], reason))
-                self._log.warning("{}: {}", item, reason)
+                outcome = _Outcome(item, FAILED, [], [], reason)
+                self._unwritable.append(outcome)
+                self._log.warning("{}", outcome)
 
     def _end_import(self) -> None:
+        for outcome in self._unwritable:
+            self._tally.tracks[CHANGED] -= 1
+            self._tally.add(outcome)
         for line in self._tally.lines(self._at_import.pretend):
             self._log.info("{}", line)
 
@@ -373,7 +377,7 @@ def _decide(
 def _apply(outcome: _Outcome, heard: genretagger.Prediction, settings: _Settings) -> None:
     item = outcome.of
     # over the fields of another model, whose genres may have been heard where these were not
-    for name in item.keys(with_album=False) & set(FIELDS.values()):
+    for name in set(FIELDS.values()) & set(item.keys(with_album=False)):
         del item[name]
     for name, probability in zip(FIELDS.values(), heard.probabilities or (), strict=False):
         item[name] = probability
