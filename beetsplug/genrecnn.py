@@ -229,7 +229,9 @@ class GenreCnnPlugin(BeetsPlugin):
             if written or not self._at_import.write:
                 continue
             try:
-                _write_and_store(item)
+                with _uninterrupted():
+                    item.write()
+                    item.store()
             except FileOperationError as error:
                 reason = f"the library has the genres, the file has not: {error.reason}"
                 outcome = _Outcome(item, FAILED, [], [], reason)
@@ -275,15 +277,17 @@ class GenreCnnPlugin(BeetsPlugin):
     def _tag(self, items: Sequence[Item], settings: _Settings) -> Iterator[_Outcome]:
         """Hear and decide on tracks; change each before the next, unless it is to pretend."""
         for item, heard in _hear(items, settings):
-            outcome = _decide(item, heard, settings)
-            if not settings.pretend and isinstance(heard, genretagger.Prediction):
-                try:
-                    _apply(outcome, heard, settings)
-                except FileOperationError as error:
-                    item.load()
-                    reason = f"cannot be written: {error.reason}"
-                    outcome = replace(outcome, state=FAILED, new=outcome.old, reason=reason)
-            yield outcome
+            # what is done is also reported: Ctrl-C waits for both
+            with _uninterrupted():
+                outcome = _decide(item, heard, settings)
+                if not settings.pretend and isinstance(heard, genretagger.Prediction):
+                    try:
+                        _apply(outcome, heard, settings)
+                    except FileOperationError as error:
+                        item.load()
+                        reason = f"cannot be written: {error.reason}"
+                        outcome = replace(outcome, state=FAILED, new=outcome.old, reason=reason)
+                yield outcome
 
 
 def album_genres(tracks: Iterable[list[str]], max_genres: int) -> tuple[list[str], str]:
@@ -376,7 +380,7 @@ def _decide(
 
 def _apply(outcome: _Outcome, heard: genretagger.Prediction, settings: _Settings) -> None:
     item = outcome.of
-    # over the fields of another model, whose genres may have been heard where these were not
+    # of another model, which may have heard something where this one hears nothing
     for name in set(FIELDS.values()) & set(item.keys(with_album=False)):
         del item[name]
     for name, probability in zip(FIELDS.values(), heard.probabilities or (), strict=False):
@@ -386,8 +390,7 @@ def _apply(outcome: _Outcome, heard: genretagger.Prediction, settings: _Settings
     if outcome.state == CHANGED:
         item.genres = outcome.new
         if settings.write:
-            _write_and_store(item)
-            return
+            item.write()  # first, so that a run broken off here would do it again
     item.store()
 
 
@@ -406,13 +409,6 @@ def _tag_album(album: Album, new: dict[int, list[str]], settings: _Settings) -> 
         album.genres = genres
         album.store(inherit=False)  # the tracks keep theirs
     return _Outcome(album, CHANGED, old, genres, reason)
-
-
-def _write_and_store(item: Item) -> None:
-    """Write the file first, so that a run broken off here would do it again."""
-    with _uninterrupted():
-        item.write()
-        item.store()
 
 
 @contextlib.contextmanager

@@ -285,6 +285,8 @@ class TestFailures(Helper):
         monkeypatch.setattr(Item, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             self.beet("genrecnn")
+        out = self.capsys.readouterr().out
+        assert "stopped: 0 tracks are left as they were\n1 tracks: 1 changed" in out
         assert self.again(item).genres == genres_in(item.filepath) == ["Rock"]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
