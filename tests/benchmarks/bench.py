@@ -110,6 +110,7 @@ class Samples:
 def main() -> None:
     """Run the benchmark's command line."""
     options = _parse()
+    options.load = _load()  # before the benchmark itself is the load
     environment = dict(os.environ)  # as the user's, for the whole command
     for name in _ONE_THREAD:  # before numpy is imported
         os.environ[name] = "1"
@@ -165,7 +166,6 @@ def _speed(
 
     from genretagger import bundle
 
-    load = _load()
     _say("preparing tracks")
     tracks = bench_inputs.gather(
         options.music, folder, n_tracks=size.n_tracks, shortest_s=size.shortest_s
@@ -220,7 +220,7 @@ def _speed(
     others = [row for row in peer_rows if row not in networks]
     return "\n".join(
         [
-            _machine(model, load),
+            _machine(model, options.load),
             f"Input: {tracks.description}. {size.repetitions} repetitions; "
             f"of the whole command {size.command_repetitions}, with {size.n_files} files each.",
             "",
@@ -364,7 +364,6 @@ def _memory(
 
     from genretagger import bundle
 
-    load = _load()
     n = size.memory_files
     _say(f"{n} files of 2 s")
     short = bench_inputs.short_tracks(folder, 20, 2.0)
@@ -373,7 +372,7 @@ def _memory(
         many, 2, environment, bundle=options.bundle, sample_every=max(1, n // 10)
     )
     lines = [
-        _machine(bundle.read(options.bundle or bundle.DEFAULT), load),
+        _machine(bundle.read(options.bundle or bundle.DEFAULT), options.load),
         f"Input: {n} files of 2 s, MP3 and FLAC in turn, 2 jobs; {done.seconds:.0f} s in all.",
         "",
         "| tracks done | parent, MB | largest worker, MB |",
