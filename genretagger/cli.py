@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from genretagger.bundle import Bundle
     from genretagger.decide import DecisionPolicy
+    from genretagger.journal import Journal
+    from genretagger.records import TagChange
 
 OK, SOME_FAILED, USAGE, FATAL, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. argparse itself exits with USAGE; INTERRUPTED is 128 + SIGINT, as shells have it."""
@@ -55,8 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('genretagger')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_tag(commands)
-    _add_predict(commands)
+    _add_apply(commands)
     _add_undo(commands)
+    _add_predict(commands)
 
     genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
     genres.set_defaults(run=_genres)
@@ -83,6 +87,12 @@ def _add_tag(commands: Any) -> None:
     group = tag.add_argument_group("what is written")
     group.add_argument(
         "-n", "--dry-run", action="store_true", help="show the plan; open no file for writing"
+    )
+    group.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="with --dry-run: save the plan, to be edited and done by 'genretagger apply'",
     )
     group.add_argument(
         "--existing",
@@ -123,9 +133,7 @@ def _add_tag(commands: Any) -> None:
         help="one decision for each track, or for each album or folder; the tracks of "
         "compilations are decided one by one (default: %(default)s)",
     )
-    group.add_argument(
-        "--preserve-mtime", action="store_true", help="keep the files' modification times"
-    )
+    _add_preserve_mtime(group)
     _add_run(tag)
     tag.set_defaults(run=_tag, error=tag.error)
 
@@ -141,6 +149,22 @@ def _add_predict(commands: Any) -> None:
     _add_decision(predict)
     _add_run(predict)
     predict.set_defaults(run=_predict, error=predict.error)
+
+
+def _add_apply(commands: Any) -> None:
+    apply = commands.add_parser(
+        "apply",
+        help="do what a saved plan says",
+        description="Do exactly what the plan says. Lines whose file has changed since are "
+        "refused, as are files outside of what was named when the plan was made here.",
+    )
+    apply.add_argument("plan", type=Path, metavar="PLAN", help="from 'tag --dry-run --plan'")
+    apply.add_argument(
+        "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
+    )
+    _add_preserve_mtime(apply)
+    _add_format(apply.add_argument_group("report"))
+    apply.set_defaults(run=_apply)
 
 
 def _add_undo(commands: Any) -> None:
@@ -216,7 +240,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_format(group)
 
 
-def _add_format(group: argparse._ArgumentGroup) -> None:
+def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--preserve-mtime", action="store_true", help="keep the files' modification times"
+    )
+
+
+def _add_format(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--format",
         choices=("table", "json", "csv"),
@@ -265,6 +295,8 @@ def _tag(options: argparse.Namespace) -> int:
     from genretagger.plan import TagPolicy  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
+    if options.plan and not options.dry_run:
+        options.error("--plan goes with --dry-run; without it, the plan is carried out")
     run = _Run(options)
     paths = run.find(options)
     bundle = _bundle(options)
@@ -275,25 +307,77 @@ def _tag(options: argparse.Namespace) -> int:
         field=options.field,
         by=options.by,
         jobs=_jobs(options),
-        preserve_mtime=options.preserve_mtime,
         analyse_all=options.dry_run,
     )
     journal = Journal("tag " + " ".join(map(str, options.paths)))
-    with run.reporting() as add:
+    write = partial(
+        pipeline.apply,
+        journal=journal,
+        field=options.field,
+        preserve_mtime=options.preserve_mtime,
+    )
+    with run.reporting() as add, _plan_file(options, bundle) as save:
         for change in pipeline.make_plan(paths, settings):
+            save(change)
             # what is written is also reported: Ctrl-C waits for both
             with pipeline.uninterrupted():
-                done = change if options.dry_run else pipeline.apply(change, settings, journal)
+                done = change if options.dry_run else write(change)
                 add(done.state, plan_row(done))
-    words = {
-        State.CHANGE: "to change" if options.dry_run else "changed",
-        State.KEEP: "kept",
-        State.UNDECIDED: "undecided",
-        State.FAILED: "failed",
-    }
-    code = run.summary(words)
+    code = run.summary(_WORDS | ({State.CHANGE: "to change"} if options.dry_run else {}))
+    _offer_undo(journal)
+    return code
+
+
+_WORDS = {
+    State.CHANGE: "changed",
+    State.KEEP: "kept",
+    State.UNDECIDED: "undecided",
+    State.FAILED: "failed",
+}
+
+
+def _offer_undo(journal: Journal) -> None:
     if journal.path is not None:
         sys.stderr.write("to take it back: genretagger undo\n")
+
+
+@contextlib.contextmanager
+def _plan_file(
+    options: argparse.Namespace, bundle: Bundle
+) -> Iterator[Callable[[TagChange], None]]:
+    from genretagger.planfile import PlanFile  # noqa: PLC0415
+
+    if not options.plan:
+        yield lambda _: None
+        return
+    try:
+        stream = options.plan.open("w", encoding="utf-8")
+    except OSError as error:
+        raise FatalError(f"--plan {options.plan}: {error.strerror}") from error
+    with stream:
+        roots = options.named
+        plan = PlanFile(stream, roots=roots, field=options.field, bundle_id=bundle.bundle_id)
+        yield plan.add
+
+
+def _apply(options: argparse.Namespace) -> int:
+    from genretagger import pipeline, planfile  # noqa: PLC0415
+    from genretagger.journal import Journal  # noqa: PLC0415
+    from genretagger.report import plan_row  # noqa: PLC0415
+
+    field, changes = planfile.read(options.plan, options.within)
+    run = _Run(options)
+    run.left = len(changes)
+    journal = Journal(f"apply {options.plan}")
+    with run.reporting() as add:
+        for change in changes:
+            with pipeline.uninterrupted():
+                done = pipeline.apply(
+                    change, journal, field=field, preserve_mtime=options.preserve_mtime
+                )
+                add(done.state, plan_row(done))
+    code = run.summary({State.CHANGE: "changed", State.FAILED: "failed"})
+    _offer_undo(journal)
     return code
 
 
@@ -395,6 +479,7 @@ class _Run:
         paths = list(options.paths)
         for source in options.files_from:
             paths += read_list(Path(source), _read(source))
+        options.named = paths
         found = list(find_tracks(paths, ignore=options.ignore, on_error=self._fail))
         self.left = len(found)
         return found

@@ -23,47 +23,13 @@ from typing import BinaryIO
 import numpy as np
 
 from genretagger.errors import TrackError
+from genretagger.records import Identity
 
 _CHUNK = 1 << 20  # bytes compared or moved at a time
 
 _PAGE = 4096
 """The most that is written in place: a signal cannot cut a write inside one page (Linux,
 ``generic_perform_write``), and the journal restores it after a power failure."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What tells one state of one file from another.
-
-    Attributes
-    ----------
-    device, inode : int
-    size : int
-        In bytes.
-    mtime_ns, ctime_ns : int
-        In nanoseconds. A change that restores mtime still moves ctime.
-    """
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> Identity:
-        """Read it from the file system.
-
-        Raises
-        ------
-        TrackError
-            If there is no such file.
-        """
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise TrackError(f"cannot be examined: {error.strerror}") from error
-        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 @dataclass(frozen=True)
@@ -84,6 +50,21 @@ class Delta:
     def reversed(self) -> Delta:
         """Return the way back."""
         return Delta(self.start, self.new, self.old)
+
+
+def identify(path: Path) -> Identity:
+    """Read a file's identity from the file system.
+
+    Raises
+    ------
+    TrackError
+        If there is no such file.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise TrackError(f"cannot be examined: {error.strerror}") from error
+    return Identity(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def difference(old: Path, new: Path) -> Delta:
@@ -204,7 +185,7 @@ def exchange(
     """
     real = path.resolve(strict=True)
     stat = real.stat()
-    if Identity.of(real) != before:
+    if identify(real) != before:
         raise TrackError("changed while it was being tagged; it stays as it is")
     try:
         if len(delta.new) == len(delta.old) <= _PAGE - delta.start % _PAGE:

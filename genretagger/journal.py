@@ -112,9 +112,14 @@ class Journal:
             os.fsync(file.fileno())
 
 
+def state_folder() -> Path:
+    """Say where this user's state is kept: the platform's place for it."""
+    return user_state_path("genretagger", appauthor=False)
+
+
 def folder() -> Path:
-    """Say where journals are kept: the platform's place for the state of programs."""
-    return user_state_path("genretagger", appauthor=False) / "journals"
+    """Say where journals are kept."""
+    return state_folder() / "journals"
 
 
 def history() -> list[Path]:

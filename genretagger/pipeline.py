@@ -27,10 +27,9 @@ from genretagger.classifier import Classifier
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
-from genretagger.files import Identity
 from genretagger.journal import Entry, Journal
 from genretagger.plan import TagPolicy, existing_genres, plan
-from genretagger.records import Prediction, State, TagChange, Track, TrackTags
+from genretagger.records import Identity, Prediction, State, TagChange, Track, TrackTags
 
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
 
@@ -50,8 +49,6 @@ class Options:
         One decision for each track, or for each album.
     jobs : int
         Processes that decode and predict.
-    preserve_mtime : bool
-        Leave modification times as they were.
     analyse_all : bool
         Hear also the tracks whose genre stays whatever is heard, so that a dry run can
         show what was heard beside what is kept.
@@ -63,7 +60,6 @@ class Options:
     field: str | None = None
     by: Literal["track", "album"] = "track"
     jobs: int = 1
-    preserve_mtime: bool = False
     analyse_all: bool = True
 
 
@@ -87,10 +83,17 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
         to_hear = [track for group in groups for track in group if _must_hear(track, options)]
         heard = _hear_tracks(to_hear, options.bundle, options.jobs)
         for group in groups:
-            yield from _plan_group(group, heard, options)
+            for track, change in zip(group, _plan_group(group, heard, options), strict=True):
+                yield replace(change, identity=track.identity)
 
 
-def apply(change: TagChange, options: Options, journal: Journal) -> TagChange:
+def apply(
+    change: TagChange,
+    journal: Journal,
+    *,
+    field: str | None = None,
+    preserve_mtime: bool = False,
+) -> TagChange:
     """Do what a line of the plan says, and nothing else.
 
     The change is made and verified in a copy, written down, and only then put in place.
@@ -99,8 +102,11 @@ def apply(change: TagChange, options: Options, journal: Journal) -> TagChange:
     ----------
     change : TagChange
         Nothing is done unless its state is CHANGE.
-    options : Options
     journal : Journal
+    field : str, optional
+        Write to this field instead of the genre.
+    preserve_mtime : bool
+        Leave the file's modification time as it was.
 
     Returns
     -------
@@ -117,11 +123,13 @@ def apply(change: TagChange, options: Options, journal: Journal) -> TagChange:
     try:
         tags.check_writable(change.path)
         with uninterrupted():
-            before = Identity.of(change.path)
+            before = files.identify(change.path)
+            if change.identity not in (None, before):
+                raise TrackError("changed since the plan was made; make a new plan")
             with files.working_copy(change.path) as copy:
-                tags.write(copy, change.blocks, field=options.field)
+                tags.write(copy, change.blocks, field=field)
                 entry = _entry(change, copy)
-                _exchange(entry, copy, before, journal, preserve_mtime=options.preserve_mtime)
+                _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
     except TrackError as error:
         return _failed(change, error)
     return change
@@ -160,7 +168,7 @@ def _take_back(back: Entry, journal: Journal) -> bool:
     """Undo one change; tell whether there was anything to undo."""
     before, after = back.sha256
     tags.check_writable(back.path)
-    identity = Identity.of(back.path)
+    identity = files.identify(back.path)
     now = files.sha256(back.path)
     if now == after:
         return False
@@ -244,7 +252,8 @@ def _batches(paths: Iterable[Path], size: int | None) -> Iterator[list[Path]]:
 
 def _read_tags(path: Path, options: Options) -> Track | TagChange:
     try:
-        return Track(path, tags.read(path, field=options.field))
+        identity = files.identify(path)
+        return Track(path, tags.read(path, field=options.field), identity)
     except TrackError as error:
         return _failure(path, error)
 

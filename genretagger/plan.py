@@ -99,7 +99,7 @@ def plan(
     if not blocks:
         return _because(line, State.KEEP, "kept: already there")
     where = f"in {' and '.join(change.kind for change in blocks)}" if len(blocks) > 1 else ""
-    change = replace(line, new=_shown(blocks), blocks=blocks)
+    change = replace(line, new=shown(blocks), blocks=blocks)
     return _because(change, State.CHANGE, where)
 
 
@@ -145,9 +145,10 @@ def _same(old: tuple[str, ...], new: tuple[str, ...], separator: str) -> bool:
     return sorted(_tokens(old, separator)) == sorted(_tokens(new, separator))
 
 
-def _shown(blocks: tuple[BlockChange, ...]) -> tuple[str, ...]:
+def shown(blocks: tuple[BlockChange, ...]) -> tuple[str, ...]:
+    """Choose what to show of several blocks: the fullest."""
     # an ID3v1 block beside a richer one shows less than what is written
-    return max((change.new for change in blocks), key=lambda new: sum(map(len, new)))
+    return max((change.new for change in blocks), key=lambda new: sum(map(len, new)), default=())
 
 
 def _quoted(values: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,6 +138,26 @@ class BlockChange:
     new: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What tells one state of one file from another.
+
+    Attributes
+    ----------
+    device, inode : int
+    size : int
+        In bytes.
+    mtime_ns, ctime_ns : int
+        In nanoseconds. A change that restores mtime still moves ctime.
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
 class State(str, Enum):
     """What a plan says of a track."""
 
@@ -167,6 +187,8 @@ class TagChange:
         None where the track was not analysed.
     reason : str
         In words, one line.
+    identity : Identity or None
+        Of the file that the line was made for.
     """
 
     path: Path
@@ -177,6 +199,7 @@ class TagChange:
     genres: tuple[str, ...] = ()
     probabilities: tuple[float, ...] | None = None
     reason: str = ""
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -187,8 +210,11 @@ class Track:
     ----------
     path : pathlib.Path
     tags : TrackTags or None
-        None until they are read.
+        None if they were not read.
+    identity : Identity or None
+        Of the file, just before they were read.
     """
 
     path: Path
-    tags: TrackTags | None = field(default=None)
+    tags: TrackTags | None = None
+    identity: Identity | None = None

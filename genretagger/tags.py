@@ -333,8 +333,21 @@ def _id3v2_size(head: bytes) -> int:
     return 10 + _synchsafe(head[6:10]) + footer
 
 
+def _without_extended(raw: bytes) -> bytes:
+    """Drop the extended header, whose checksum and padding size a change would make wrong.
+
+    mutagen before 1.48 fails on one in a tag of version 2.3.
+    """
+    if raw[3] == 2 or not raw[5] & 0x40:
+        return raw
+    body = raw[10 : 10 + _synchsafe(raw[6:10])]
+    if not _FRAME_ID.match(body):  # some taggers set the flag without writing the header
+        body = body[_synchsafe(body[:4]) if raw[3] == 4 else 4 + _plain(body[:4]) :]
+    return raw[:5] + bytes((raw[5] & ~0x40,)) + _to_synchsafe(len(body)) + body
+
+
 def _parse_id3v2(raw: bytes) -> _Block:
-    tag = ID3(BytesIO(raw), translate=False, load_v1=False)
+    tag = ID3(BytesIO(_without_extended(raw)), translate=False, load_v1=False)
     version = tag.version[1]
     items: dict[str, tuple[str, ...]] = {}
     for frame in tag.values():
@@ -366,14 +379,11 @@ def _walk_frames(body: bytes, size_of: Callable[[bytes], int]) -> list[bytes]:
 def _split_id3v2(raw: bytes) -> tuple[int, list[bytes], Callable[[int], bytes]]:
     """Take an ID3v2.3 or 2.4 tag apart: its flags, its frames, how it writes their sizes.
 
-    The unsynchronisation of version 2.3, which runs over the whole tag, is undone; the
-    extended header, whose checksum and padding size would become wrong, is dropped.
+    The unsynchronisation of version 2.3, which runs over the whole tag, is undone.
     """
+    raw = _without_extended(raw)
     version, flags = raw[3], raw[5]
     body = raw[10 : 10 + _synchsafe(raw[6:10])]
-    # some taggers set the flag without writing the header (mutagen, ID3Header)
-    if flags & 0x40 and not _FRAME_ID.match(body):
-        body = body[_synchsafe(body[:4]) if version == 4 else 4 + _plain(body[:4]) :]
     if version == 3:
         if flags & 0x80:
             body = body.replace(b"\xff\x00", b"\xff")
@@ -385,7 +395,7 @@ def _split_id3v2(raw: bytes) -> tuple[int, list[bytes], Callable[[int], bytes]]:
 
 
 def _convert_id3v2(raw: bytes, version: int) -> bytes:
-    tag = ID3(BytesIO(raw), translate=True, v2_version=version, load_v1=False)
+    tag = ID3(BytesIO(_without_extended(raw)), translate=True, v2_version=version, load_v1=False)
     out = BytesIO()
     tag.save(out, v1=0, v2_version=version, v23_sep=None, padding=lambda _: 0)
     return out.getvalue()

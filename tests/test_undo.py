@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from genretagger import cli, files, journal, pipeline, tags
-from genretagger.decide import DecisionPolicy
 from genretagger.errors import FatalError, TrackError
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import Decision, State
@@ -21,18 +20,11 @@ from genretagger.records import Decision, State
 NOISE = {"title": "Ein Titel", "artist": "Jemand", "album": "Etwas", "MYFIELD": "mine"}
 
 
-def options(**changes):
-    chosen = {"bundle": None, "decision": DecisionPolicy((0.5,) * 14), "tags": TagPolicy("replace")}
-    return pipeline.Options(**(chosen | changes))
-
-
-def write(path, *genres, to=None, **changes):
+def write(path, *genres, to=None, preserve_mtime=False):
     """Plan and apply one genre as a run does; return what came of it."""
-    settings = options(**changes)
-    decision = Decision(genres, "because")
-    line = plan(path, tags.read(path), settings.tags, decision)
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(genres, "because"))
     assert line.state is State.CHANGE
-    return pipeline.apply(line, settings, to or journal.Journal("test"))
+    return pipeline.apply(line, to or journal.Journal("test"), preserve_mtime=preserve_mtime)
 
 
 def take_back(path=None):
@@ -172,9 +164,9 @@ def test_a_full_disk_costs_the_change_not_the_file(audio_file, monkeypatch, call
     monkeypatch.setattr(call, _full)
     if call == "os.fsync":  # the journal is synced first, so nothing may follow
         with pytest.raises(FatalError, match="stopped before the next change"):
-            pipeline.apply(line, options(), to)
+            pipeline.apply(line, to)
     else:
-        done = pipeline.apply(line, options(), to)
+        done = pipeline.apply(line, to)
         assert done.state is State.FAILED
         assert "No space left on device; it stays as it was" in done.reason
     monkeypatch.undo()

@@ -1,0 +1,78 @@
+"""One writing run at a time.
+
+The lock is the system's own, on an open file, so that it ends with the process that holds it,
+however that ends. What the file says serves the message only, and is never trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from genretagger.errors import FatalError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Windows locks bytes against readers, too, so one far behind the text is locked
+    _FAR = 1 << 20
+
+    def _lock(file: BinaryIO) -> None:
+        file.seek(_FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path, command: str) -> Iterator[None]:
+    """Keep every other writing run of this user away while the block runs.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the lock lies; made if missing.
+    command : str
+        What this run is, for the message that another one shows.
+
+    Raises
+    ------
+    FatalError
+        If another run is writing, or the lock cannot be had.
+    """
+    path = folder / "writing.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # neither emptied nor ever removed: it may be another run's, or about to be
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            try:
+                _lock(file)
+            except (BlockingIOError, PermissionError) as error:  # Unix, Windows
+                raise FatalError(_busy(path)) from error
+            _sign(file, command)
+            yield
+    except OSError as error:
+        raise FatalError(f"the lock {path} cannot be used: {error.strerror}") from error
+
+
+def _sign(file: BinaryIO, command: str) -> None:
+    since = time.strftime("%Y-%m-%d %H:%M")
+    shown = command.encode("utf-8", "backslashreplace").replace(b"\n", b" ")
+    file.seek(0)
+    file.truncate()
+    file.write(b"PID %d, since %s: %s\n" % (os.getpid(), since.encode("ascii"), shown))
+    file.flush()
+
+
+def _busy(path: Path) -> str:
+    holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+    return f"another run is writing ({holder}); wait for it to end, or stop it"
