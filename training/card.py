@@ -29,7 +29,13 @@ def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _interval(figure: dict[str, float]) -> str:
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "-"
     return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
 
 
@@ -49,7 +55,7 @@ def ranking_table(metrics: dict[str, Any]) -> str:
         else:
             cells = [_interval(f) for f in figures]
         lines.append(_row([words, *cells]))
-        guesses = [f"{f['majority']:.2f}" for f in figures]
+        guesses = [_number(f["majority"]) for f in figures]
         lines.append(_row(["the same, for the majority guess", *guesses]))
     return "\n".join(lines)
 
@@ -130,10 +136,10 @@ def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) 
         "ranking_table": ranking_table(metrics),
         "decision_table": decision_table(metrics),
         "genre_table": genre_table(metrics, thresholds),
-        "ece_before": f"{metrics['calibration_error']['before']:.3f}",
-        "ece_after": f"{metrics['calibration_error']['after']:.3f}",
-        "precision": f"{metrics['decisions']['all']['precision']['value']:.2f}",
-        "coverage": f"{metrics['decisions']['all']['coverage']['value']:.2f}",
+        "ece_before": _number(metrics["calibration_error"]["before"], 3),
+        "ece_after": _number(metrics["calibration_error"]["after"], 3),
+        "precision": _number(metrics["decisions"]["all"]["precision"]["value"]),
+        "coverage": _number(metrics["decisions"]["all"]["coverage"]["value"]),
     }
     try:
         return Template(template).substitute(values)

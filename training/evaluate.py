@@ -131,6 +131,16 @@ def predict_out_of_fold(
     return logits
 
 
+def _mean(numbers: Numbers) -> float:
+    numbers = numbers[~np.isnan(numbers)]
+    return float(numbers.mean()) if len(numbers) else float("nan")
+
+
+def _rounded(number: float) -> float | None:
+    """Round to four digits; None for what is undefined, since JSON has no NaN."""
+    return None if np.isnan(number) else round(float(number), 4)
+
+
 def _ranking(
     ref: Bools, estimated: Numbers, groups: Sequence[str], config: EvaluateConfig
 ) -> dict[str, Any]:
@@ -148,9 +158,9 @@ def _ranking(
             ]
             return np.array(
                 [
-                    np.nanmean(hits[rows]),
-                    np.nanmean([each[g] for g in counted]) if counted else np.nan,
-                    np.nanmean(lrap[rows]),
+                    _mean(hits[rows]),
+                    _mean(np.array([each[g] for g in counted])),
+                    _mean(lrap[rows]),
                     *each,
                 ]
             )
@@ -170,9 +180,9 @@ def _ranking(
         seed=config.seed,
     )
 
-    def figure(i: int) -> dict[str, float]:
+    def figure(i: int) -> dict[str, Any]:
         numbers = {"value": value[i], "low": low[i], "high": high[i], "majority": majority[i]}
-        return {key: round(float(number), 4) for key, number in numbers.items()}
+        return {key: _rounded(number) for key, number in numbers.items()}
 
     return {
         "n_clips": len(ref),
@@ -227,11 +237,7 @@ def _decisions(
         seed=config.seed,
     )
     return {
-        name: {
-            "value": round(float(value[i]), 4),
-            "low": round(float(low[i]), 4),
-            "high": round(float(high[i]), 4),
-        }
+        name: {"value": _rounded(value[i]), "low": _rounded(low[i]), "high": _rounded(high[i])}
         for i, name in enumerate(names)
     }
 
@@ -319,8 +325,8 @@ def evaluate(
             "after": round(metrics.calibration_error(ref, nested), 4),
         },
         "not_nested": {
-            "precision": round(calibrate.precision(shipped, ref), 4),
-            "coverage": round(calibrate.coverage(shipped), 4),
+            "precision": _rounded(calibrate.precision(shipped, ref)),
+            "coverage": _rounded(calibrate.coverage(shipped)),
         },
     }
     return {
@@ -332,4 +338,4 @@ def evaluate(
 
 def write(path: Path, found: dict[str, Any]) -> None:
     """Write what `evaluate` found, as JSON."""
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")

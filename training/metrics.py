@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -150,5 +151,8 @@ def intervals(
         for _ in range(n_resamples)
     ]
     tail = (1 - interval) / 2
-    low, high = np.nanquantile(np.array(drawn), [tail, 1 - tail], axis=0)
+    with warnings.catch_warnings():
+        # a figure that is undefined in all resamples stays NaN
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanquantile(np.array(drawn), [tail, 1 - tail], axis=0)
     return low, high
