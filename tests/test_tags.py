@@ -12,6 +12,7 @@ import shutil
 import stat
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -392,6 +393,7 @@ def test_an_unsynchronised_tag_with_an_extended_header_is_read_and_changed(
     assert not found.f_extended
     assert found.getall("PRIV")[0].data == b"\xff\xe0\xff\x00\xff\xff\x01"
     assert private in path.read_bytes()
+    assert path.read_bytes()[5] == 0
     assert path.read_bytes().endswith(audio)
 
 
@@ -730,6 +732,7 @@ def test_the_last_flac_padding_takes_up_any_difference(
     old: tuple[str, ...] = ()
     for length in [1, 2, 5, 6, 7, 8, 9, 12, 300, 299, 298, 297, 296, 295, 1400, 1]:
         new = ("x" * length,)
+        size = path.stat().st_size
         tags.write(path, [BlockChange("Vorbis comment", old, new)])
         old = new
         found, rest = flac_blocks(path.read_bytes())
@@ -737,6 +740,13 @@ def test_the_last_flac_padding_takes_up_any_difference(
         assert [b for b in found if b[0] not in {1, 4}] == blocks[:1]
         assert flac.FLAC(path)["genre"] == list(new)
         assert sum(kind == 1 for kind, _ in found) <= 1
+        room = size - len(flac_file([b for b in found if b[0] != 1], audio))
+        if room == 0 or room >= 4:  # 4: the smallest padding block
+            assert path.stat().st_size == size
+    (left,) = [len(content) for kind, content in found if kind == 1]
+    tags.write(path, [BlockChange("Vorbis comment", old, ("x" * (1 + left + 4),))])
+    assert [kind for kind, _ in flac_blocks(path.read_bytes())[0]] == [0, 4]
+    assert path.stat().st_size == size
 
 
 @pytest.mark.parametrize("form", ["Ogg Vorbis", "Ogg FLAC", "Opus"])
@@ -1090,6 +1100,18 @@ def test_a_folder_that_has_settled_is_listed_again_once_it_changes(
     os.utime(tmp_path, (1_000_000_000, 1_000_000_000))
     assert not tags.read(path).has_cuesheet
     (tmp_path / "track.cue").touch()
+    assert tags.read(path).has_cuesheet
+
+
+def test_a_folder_that_changes_twice_within_one_tick_of_its_clock_is_listed_again(
+    audio_file: AudioFile, tmp_path: Path
+) -> None:
+    path = audio_file("MP3")
+    now_ns = time.time_ns()
+    os.utime(tmp_path, ns=(now_ns, now_ns))
+    assert not tags.read(path).has_cuesheet
+    (tmp_path / "track.cue").touch()
+    os.utime(tmp_path, ns=(now_ns, now_ns))
     assert tags.read(path).has_cuesheet
 
 
