@@ -74,7 +74,7 @@ def smoke(python: Path, wheel: Path, folder: Path) -> float:
     assert installed_mb < LIMIT_MB, f"{installed_mb:.0f} MB were installed"
     track = folder / "chord.wav"
     write_chord(track)
-    options = {"cwd": folder}
+    options = {"cwd": folder, "env": os.environ | {"XDG_STATE_HOME": str(folder)}}
     assert "verified" in run(bin_ / "genretagger", "model", "--verify", **options)
     row = json.loads(run(bin_ / "genretagger", "predict", "--format", "json", track, **options))
     assert len(row["probabilities"]) == 14, row

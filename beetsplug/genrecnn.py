@@ -6,9 +6,6 @@ needs numpy is imported by `genretagger` when it is first used.
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -229,7 +226,7 @@ class GenreCnnPlugin(BeetsPlugin):
             if written or not self._at_import.write:
                 continue
             try:
-                with _uninterrupted():
+                with genretagger.uninterrupted():
                     item.write()
                     item.store()
             except FileOperationError as error:
@@ -278,7 +275,7 @@ class GenreCnnPlugin(BeetsPlugin):
         """Hear and decide on tracks; change each before the next, unless it is to pretend."""
         for item, heard in _hear(items, settings):
             # what is done is also reported: Ctrl-C waits for both
-            with _uninterrupted():
+            with genretagger.uninterrupted():
                 outcome = _decide(item, heard, settings)
                 if not settings.pretend and isinstance(heard, genretagger.Prediction):
                     try:
@@ -409,22 +406,6 @@ def _tag_album(album: Album, new: dict[int, list[str]], settings: _Settings) -> 
         album.genres = genres
         album.store(inherit=False)  # the tracks keep theirs
     return _Outcome(album, CHANGED, old, genres, reason)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put off Ctrl-C until the file is whole and the library agrees with it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread only
-        return
-    pending = []
-    before = signal.signal(signal.SIGINT, lambda *_: pending.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pending:
-        raise KeyboardInterrupt
 
 
 def _own_genres(model: Item | Album) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
     from genretagger.pipeline import predict as predict_tracks
+    from genretagger.pipeline import uninterrupted
     from genretagger.records import Decision, Prediction
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "in_order",
     "predict_tracks",
     "read_bundle",
+    "uninterrupted",
 ]
 
 _MODULES = {
@@ -48,6 +50,7 @@ _MODULES = {
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
+    "pipeline": ("uninterrupted",),
     "records": ("Decision", "Prediction"),
 }
 # a name that a submodule has, too, would be hidden by it

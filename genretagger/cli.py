@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError, GenreTaggerError
-from genretagger.genres import ALIASES, FUSIONS, GENRES, in_order
+from genretagger.genres import ALIASES, FUSIONS, GENRES, canonical, in_order, read_mapping
 from genretagger.records import State
 from genretagger.report import Csv, JsonLines, PlainTable, Report, TerminalTable, printable
 
@@ -99,6 +100,30 @@ def _add_tag(commands: Any) -> None:
         choices=("skip", "replace", "append", "prepend"),
         default="skip",
         help="what to do where a file has a genre (default: %(default)s, it stays untouched)",
+    )
+    group.add_argument(
+        "--protect",
+        type=_names,
+        default=(),
+        metavar="GENRES",
+        help="leave files alone that have one of these, such as 'Blues,Reggae', "
+        "whatever --existing says",
+    )
+    group.add_argument(
+        "--protect-if",
+        type=_condition,
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="the same for a condition: 'genre matches REGEX' or 'comment matches REGEX', "
+        "in any case of letters; may be repeated",
+    )
+    group.add_argument(
+        "--map",
+        type=_mapping,
+        default={},
+        metavar="FILE",
+        help="write genres under other names: lines such as 'Hip Hop = Rap'",
     )
     group.add_argument(
         "--genre-style",
@@ -230,6 +255,19 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--always", action="store_true", help="take the best genre even below its threshold"
     )
+    group.add_argument(
+        "--only",
+        type=_genre_list,
+        metavar="GENRES",
+        help="decide among these alone, such as 'Jazz,Classical'",
+    )
+    group.add_argument(
+        "--exclude",
+        type=_genre_list,
+        default=frozenset(),
+        metavar="GENRES",
+        help="never decide for these",
+    )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -282,6 +320,36 @@ def _separator(text: str) -> str:
     return text
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _genre_list(text: str) -> frozenset[str]:
+    found = {name: canonical(name) for name in _names(text)}
+    if unknown := [name for name, genre in found.items() if genre is None]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is not one of {', '.join(GENRES)}")
+    return frozenset(genre for genre in found.values() if genre)
+
+
+def _condition(text: str) -> tuple[str, re.Pattern[str]]:
+    words = text.split(maxsplit=2)
+    if len(words) != 3 or words[0] not in ("genre", "comment") or words[1] != "matches":
+        raise argparse.ArgumentTypeError("write 'genre matches REGEX' or 'comment matches REGEX'")
+    try:
+        return words[0], re.compile(words[2], re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{words[2]}: {error}") from error
+
+
+def _mapping(name: str) -> dict[str, str]:
+    try:
+        return read_mapping(Path(name).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error.strerror}") from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{name}, {error}") from error
+
+
 def _field(text: str) -> str:
     # the characters that a Vorbis comment's field name may have; APEv2 allows the same
     if not text or not all(" " <= c <= "}" and c != "=" for c in text):
@@ -303,7 +371,15 @@ def _tag(options: argparse.Namespace) -> int:
     settings = pipeline.Options(
         bundle=bundle,
         decision=_decision(options, bundle),
-        tags=TagPolicy(options.existing, options.genre_style, options.separator, options.id3),
+        tags=TagPolicy(
+            existing=options.existing,
+            style=options.genre_style,
+            separator=options.separator,
+            id3=options.id3,
+            names=options.map,
+            protect=options.protect,
+            protect_if=tuple(options.protect_if),
+        ),
         field=options.field,
         by=options.by,
         jobs=_jobs(options),
@@ -451,7 +527,10 @@ def _decision(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
     thresholds = bundle.thresholds
     if options.threshold is not None:
         thresholds = (options.threshold,) * len(GENRES)
-    return DecisionPolicy(thresholds, options.max_genres, options.always)
+    allowed = (options.only or frozenset(GENRES)) - options.exclude
+    if not allowed:
+        options.error("--only and --exclude leave no genre")
+    return DecisionPolicy(thresholds, options.max_genres, options.always, allowed)
 
 
 class _Run:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from genretagger.genres import canonical
+
 ID3V1_NUMBERS: dict[str, int] = {
     "Country": 2,
     "Dance": 3,
@@ -153,7 +155,7 @@ def stored_values(
     """
     if kind == "ID3v1":
         spelled = {"Hip Hop": "Hip-Hop", "RNB": "R&B", "Psychedelia": "Psychedelic"}
-        known = [genre for genre in genres if genre in ID3V1_NUMBERS]
+        known = [g for g in map(canonical, genres) if g in ID3V1_NUMBERS]
         return tuple(spelled.get(genre, genre) for genre in known[:1])
     if style == "multi" and BLOCKS[kind].several:
         return genres

@@ -20,11 +20,14 @@ class DecisionPolicy:
         At most so many, at least 1.
     always : bool
         Take the best genre even where none passes.
+    allowed : frozenset of str
+        Genres that may be decided; the others are passed over.
     """
 
     thresholds: tuple[float, ...]
     max_genres: int = 2
     always: bool = False
+    allowed: frozenset[str] = frozenset(GENRES)
 
 
 def is_far_above(probability: float, threshold: float) -> bool:
@@ -63,7 +66,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         return Decision((), _with_notes("undecided: nothing to hear", prediction.notes))
     probability = dict(zip(GENRES, prediction.probabilities, strict=True))
     threshold = dict(zip(GENRES, policy.thresholds, strict=True))
-    ranked = sorted(GENRES, key=lambda genre: -probability[genre])
+    ranked = sorted(policy.allowed, key=lambda genre: (-probability[genre], genre))
     passing = [genre for genre in ranked if probability[genre] >= threshold[genre]]
 
     best = ranked[0]

@@ -100,6 +100,47 @@ def canonical(name: str) -> str | None:
     return _CANONICAL.get(_key(name))
 
 
+def read_mapping(text: str) -> dict[str, str]:
+    """Read a mapping file: which of our genres are written under another name.
+
+    Parameters
+    ----------
+    text : str
+        Lines such as ``Hip Hop = Rap``; empty ones and ``#`` comments are passed over.
+
+    Returns
+    -------
+    dict
+        From one of `GENRES` to the name to write.
+
+    Raises
+    ------
+    ValueError
+        If a line has another form, an unknown genre or one twice, or a name at which
+        players would split; the message names the line.
+
+    Examples
+    --------
+    >>> read_mapping("RNB = Soul  # as I call it")
+    {'RNB': 'Soul'}
+    """
+    names: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        content = line.partition("#")[0].strip()
+        if not content:
+            continue
+        left, equals, name = (part.strip() for part in content.partition("="))
+        genre = canonical(left)
+        if not equals or not name or not name.isprintable():
+            raise ValueError(f"line {number}: write it as 'Hip Hop = Rap'")
+        if genre is None or genre in names:
+            raise ValueError(f"line {number}: {left!r} is no genre of ours, or stands twice")
+        if set(name) & set(";/,|\\"):
+            raise ValueError(f"line {number}: players split genres at the likes of ; / , |")
+        names[genre] = name
+    return names
+
+
 def is_fusion(first: str, second: str) -> bool:
     """Tell whether two genres make one of the 19 fusions, in either order.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from genretagger.containers import stored_values
-from genretagger.genres import GENRES, canonical, in_order
+from genretagger.genres import canonical, in_order
 from genretagger.records import (
     BlockChange,
     Decision,
@@ -35,17 +36,45 @@ class TagPolicy:
         What joins a combined value.
     id3 : {"keep", "2.3", "2.4"}
         Version of the ID3v2 tag that is written. What has none gets 2.4.
+    names : mapping of str to str
+        Under which other name a genre is written. In files, both are understood.
+    protect : tuple of str
+        A file that holds one of these genres is left alone, whatever `existing` says.
+    protect_if : tuple of (str, re.Pattern)
+        ``"genre"`` or ``"comment"``, and what it must not match.
     """
 
     existing: Literal["skip", "replace", "append", "prepend"] = "skip"
     style: Literal["combined", "multi"] = "combined"
     separator: str = "; "
     id3: Literal["keep", "2.3", "2.4"] = "keep"
+    names: Mapping[str, str] = field(default_factory=dict)
+    protect: tuple[str, ...] = ()
+    protect_if: tuple[tuple[str, re.Pattern[str]], ...] = ()
 
 
 def existing_genres(tags: TrackTags) -> tuple[str, ...]:
     """List the genre values of a file over all its blocks, each once."""
     return tuple(dict.fromkeys(value for block in tags.blocks for value in block.values))
+
+
+def why_kept(tags: TrackTags, policy: TagPolicy) -> str:
+    """Say why a file's genre stays, whatever is heard; empty if it need not."""
+    old = existing_genres(tags)
+    protected = {_known(name) for name in policy.protect}
+    for value in old:
+        parts = (value, *_tokens((value,), policy.separator), *_SPLIT.split(value))
+        if protected & set(map(_known, parts)):
+            return f"kept: {_quoted((value,))} is protected"
+    for what, pattern in policy.protect_if:
+        for value in old if what == "genre" else tags.comments:
+            if pattern.search(value):
+                return f"kept: its {what} matches {pattern.pattern!r}"
+    return f"kept: file has {_quoted(old)}" if old and policy.existing == "skip" else ""
+
+
+def _known(name: str) -> str:
+    return canonical(name) or name.casefold()
 
 
 def plan(
@@ -76,7 +105,6 @@ def plan(
     """
     old = existing_genres(tags)
     genres = decision.genres if decision else ()
-    has = f"kept: file has {_quoted(old)}"
     line = TagChange(
         path=path,
         state=State.UNDECIDED,
@@ -86,12 +114,12 @@ def plan(
         probabilities=prediction.probabilities if prediction else None,
         reason=decision.reason if decision else "",
     )
-    if old and policy.existing == "skip":
-        return _because(line, State.KEEP, has)
+    if stays := why_kept(tags, policy):
+        return _because(line, State.KEEP, stays)
     if not genres:
-        return _because(line, State.UNDECIDED, has if old else "")
+        return _because(line, State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
-    wanted = _merge(_tokens(old, policy.separator), in_order(genres), policy.existing)
+    wanted = _merge(_tokens(old, policy.separator), in_order(genres), policy)
     blocks = tuple(_block_change(block, wanted, policy) for block in _targets(tags))
     if not any(change.new for change in blocks):
         return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
@@ -123,14 +151,28 @@ def _block_change(block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy)
     return BlockChange(kind, block.values, new)
 
 
-def _merge(had: tuple[str, ...], genres: tuple[str, ...], existing: str) -> tuple[str, ...]:
-    if existing == "replace":
-        return genres
+def _merge(had: tuple[str, ...], genres: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
+    def named(of: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(policy.names.get(genre, genre) for genre in of)
+
+    if policy.existing == "replace":
+        return named(genres)
+    ours = {name.casefold(): genre for genre, name in policy.names.items()}
+
+    def meant(value: str) -> str | None:
+        return ours.get(value.casefold()) or canonical(value)
+
     # "Hip Hop/Rap" and "Rock, Pop" count as having these genres
-    have = {canonical(part) for value in had for part in (value, *re.split(r"\s*[/,|]\s*", value))}
-    new = tuple(genre for genre in genres if genre not in have)
-    merged = new + had if existing == "prepend" else had + new
-    return in_order(merged) if all(value in GENRES for value in merged) else merged
+    have = {meant(part) for value in had for part in (value, *_SPLIT.split(value))}
+    new = named(tuple(genre for genre in genres if genre not in have))
+    merged = new + had if policy.existing == "prepend" else had + new
+    known = {value: meant(value) for value in merged}
+    if all(genre and policy.names.get(genre, genre) == value for value, genre in known.items()):
+        return named(in_order(tuple(genre for genre in known.values() if genre)))
+    return merged
+
+
+_SPLIT = re.compile(r"\s*[/,|]\s*")
 
 
 def _tokens(values: tuple[str, ...], separator: str) -> tuple[str, ...]:

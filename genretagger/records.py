@@ -118,6 +118,8 @@ class TrackTags:
         The compilation flag is set or the album artist is "Various Artists".
     has_cuesheet : bool
         A cue sheet is embedded or lies beside the file.
+    comments : tuple of str
+        What stands in the comment fields.
     """
 
     blocks: tuple[GenreBlock, ...]
@@ -127,6 +129,7 @@ class TrackTags:
     artist: str = ""
     is_compilation: bool = False
     has_cuesheet: bool = False
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,23 @@ def test_another_field_leaves_the_genre_alone(audio_file, capsys):
     assert row["state"] == "keep"
 
 
+def test_genres_are_mapped_protected_and_left_out(audio_file, capsys, tmp_path):
+    mapping = tmp_path / "names.txt"
+    mapping.write_text("".join(f"{genre} = My {genre}\n" for genre in GENRES if genre != "Rock"))
+    path = audio_file("FLAC", seconds=2.0, comment="hands off")
+    tag = ("tag", "--always", "--format", "json", "--existing", "replace", path)
+    _, (row,), _ = run(capsys, *tag, "--protect-if", "comment matches ^hands")
+    assert row["state"] == "keep"
+    _, (row,), _ = run(capsys, *tag, "--map", mapping, "--exclude", "Rock", "--max-genres", "1")
+    (new,) = row["new"]
+    assert new == f"My {row['genres'][0]}"
+    assert genres_in(path) == [new]
+    _, (row,), _ = run(capsys, *tag, "--protect", new)
+    assert row["reason"].endswith(f'kept: "{new}" is protected')
+    _, (row,), _ = run(capsys, *tag, "--only", "jazz")
+    assert row["new"] == ["Jazz"]
+
+
 def test_undecided_tracks_are_never_written(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     before = snapshot(path.parent)
@@ -292,6 +309,11 @@ def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsy
         (["tag", "x", "--separator", ""], "at least one printable character"),
         (["tag", "x", "--field", "a=b"], "ASCII, without ="),
         (["tag", "x", "--existing", "burn"], "invalid choice"),
+        (["tag", "x", "--only", "Blues"], "Blues is not one of Ambient"),
+        (["tag", "x", "--only", "Rock", "--exclude", "rock"], "leave no genre"),
+        (["tag", "x", "--protect-if", "genre is Rock"], "write 'genre matches REGEX'"),
+        (["tag", "x", "--protect-if", "genre matches ("], "missing )"),
+        (["tag", "x", "--map", "/nowhere"], "/nowhere: No such file"),
         ([], "COMMAND"),
     ],
 )

@@ -98,3 +98,9 @@ def test_saturated_probabilities_stay_finite():
     p = np.array([[0.0] * 7 + [1.0] * 7], dtype=np.float32)
     result = aggregate(p)
     assert all(0.0 < value < 1.0 for value in result)
+
+
+def test_only_allowed_genres_are_decided():
+    prediction = heard(Rock=0.9, Pop=0.6)
+    assert genres(prediction, allowed=frozenset(GENRES) - {"Rock"}) == ("Pop",)
+    assert genres(prediction, allowed=frozenset({"Jazz"}), always=True) == ("Jazz",)

@@ -1,7 +1,15 @@
 import pytest
 
 from genretagger.containers import BLOCKS, CONTAINERS, ID3V1_NUMBERS, stored_values
-from genretagger.genres import ALIASES, FUSIONS, GENRES, canonical, in_order, is_fusion
+from genretagger.genres import (
+    ALIASES,
+    FUSIONS,
+    GENRES,
+    canonical,
+    in_order,
+    is_fusion,
+    read_mapping,
+)
 
 
 def test_there_are_fourteen_genres_in_alphabetical_order_but_for_psychedelia():
@@ -75,3 +83,24 @@ def test_a_block_without_native_values_gets_one_combined_value_even_for_multi():
     assert stored_values("ID3v2.3", two, style="multi", separator=" / ") == ("Pop / Rock",)
     assert stored_values("Vorbis comment", two, style="multi") == two
     assert stored_values("Vorbis comment", ()) == ()
+
+
+def test_a_mapping_file_gives_genres_other_names():
+    text = "# mine\n\nhip-hop = Rap  # short\nRNB=Soul & Funk\n"
+    assert read_mapping(text) == {"Hip Hop": "Rap", "RNB": "Soul & Funk"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Hip Hop", "line 1: write it as"),
+        ("\nRock =", "line 2: write it as"),
+        ("Blues = Rock", "'Blues' is no genre of ours"),
+        ("Rap = A\nHip Hop = B", "line 2: 'Hip Hop' is no genre of ours, or stands twice"),
+        ("Rock = Rock/Metal", "players split"),
+        ("Rock = a\x1bb", "write it as"),
+    ],
+)
+def test_a_mapping_that_makes_no_sense_names_the_line(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_mapping(text)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,52 @@ def test_a_second_run_finds_nothing_to_do(style, existing, old):
     first = change(tagged(*old), existing=existing, style=style)
     after = first.blocks[0].new if first.blocks else old
     assert change(tagged(*after), existing=existing, style=style).state is State.KEEP
+
+
+RAP = {"Hip Hop": "Rap", "RNB": "Soul"}
+
+
+def test_a_mapped_genre_is_written_under_its_other_name_in_the_fixed_order():
+    line = change(tagged(), Decision(("RNB", "Hip Hop"), "because"), names=RAP)
+    assert line.new == ("Rap; Soul",)
+
+
+@pytest.mark.parametrize("existing", ["replace", "append", "prepend"])
+@pytest.mark.parametrize("style", ["combined", "multi"])
+@pytest.mark.parametrize("old", [(), ("Blues",), ("hip-hop",), ("Soul", "Rap")])
+def test_a_mapped_run_finds_nothing_to_do_the_second_time(existing, style, old):
+    decision = Decision(("RNB", "Hip Hop"), "because")
+    policy = {"existing": existing, "style": style, "names": RAP}
+    first = change(tagged(*old), decision, **policy)
+    after = first.blocks[0].new if first.blocks else old
+    assert change(tagged(*after), decision, **policy).state is State.KEEP
+
+
+def test_append_understands_the_mapped_name_in_the_file():
+    line = change(tagged("Soul"), Decision(("RNB",), "b"), existing="append", names=RAP)
+    assert line.state is State.KEEP
+
+
+@pytest.mark.parametrize("old", [("Blues",), ("Rock; blues",), ("Rock/Blues",), ("Rap",)])
+def test_a_protected_genre_survives_even_replace(old):
+    line = change(tagged(*old), existing="replace", protect=("Blues", "Hip Hop"))
+    assert (line.state, line.blocks) == (State.KEEP, ())
+    assert line.reason.endswith("is protected")
+
+
+def test_what_is_not_protected_is_replaced():
+    line = change(tagged("Bluegrass"), existing="replace", protect=("Blues",))
+    assert line.state is State.CHANGE
+
+
+def test_a_condition_on_genre_or_comment_protects():
+    note = (("comment", re.compile("hand tagged", re.IGNORECASE)),)
+    tags = TrackTags((GenreBlock("ID3v2.4", ("Ska",)),), "ID3v2.4", comments=("Hand tagged!",))
+    line = change(tags, existing="replace", protect_if=note)
+    assert (line.state, line.reason) == (
+        State.KEEP,
+        "Rock 0.81, Pop 0.60 | kept: its comment matches 'hand tagged'",
+    )
+    ska = (("genre", re.compile("^ska$", re.IGNORECASE)),)
+    assert change(tags, existing="replace", protect_if=ska).state is State.KEEP
+    assert change(tagged("Skate"), existing="replace", protect_if=ska).state is State.CHANGE
