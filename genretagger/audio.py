@@ -17,7 +17,7 @@ import soundfile
 import soxr
 
 from genretagger.containers import container_of
-from genretagger.errors import TrackError
+from genretagger.errors import DamagedError, TrackError
 from genretagger.records import Excerpts, Segment
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _check_readable(path: Path) -> None:
     except OSError as error:
         raise TrackError(f"cannot be read: {error.strerror}") from error
     if empty:
-        raise TrackError("the file is empty")
+        raise DamagedError("the file is empty")
 
 
 def excerpt_starts(duration_s: float, segment_s: float, *, many: bool = False) -> list[float]:
@@ -206,7 +206,7 @@ def fit_length(y: Samples, n_samples: int) -> Samples:
 
 def _checked(y: Samples) -> Samples:
     if not np.isfinite(y).all():
-        raise TrackError("the audio holds NaN or infinite samples; encode it again")
+        raise DamagedError("the audio holds NaN or infinite samples; encode it again")
     return y
 
 
@@ -266,7 +266,7 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
     with _open(path) as reader:
         duration_s = reader.duration_s
         if duration_s < MIN_DURATION_S:
-            raise TrackError(f"too short: {duration_s:.1f} s of audio, 1 s is needed")
+            raise DamagedError(f"too short: {duration_s:.1f} s of audio, 1 s is needed")
         many = duration_s > LONG_S or (has_cuesheet and duration_s > _LONG_EVERY_S)
         starts = excerpt_starts(duration_s, segment_s, many=many)
         wanted_s = min(segment_s, duration_s)
@@ -274,7 +274,7 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
             y = _checked(reader.read(start_s, wanted_s))
             if len(y) < (wanted_s - _SHORTFALL_S) * reader.sr or len(y) == 0:
                 ends_s = start_s + len(y) / reader.sr
-                raise TrackError(
+                raise DamagedError(
                     f"truncated: its header says {duration_s:.0f} s, but the audio ends "
                     f"before {ends_s + _SHORTFALL_S:.0f} s; get a whole copy"
                 )

@@ -15,5 +15,9 @@ class TrackError(GenreTaggerError):
     """
 
 
+class DamagedError(TrackError):
+    """The file's own bytes are why: it fails again until they change, and so may be remembered."""
+
+
 class FatalError(GenreTaggerError):
     """Nothing sensible can follow: a bundle that does not verify, a missing folder."""

@@ -49,19 +49,33 @@ def only_writer(folder: Path, command: str) -> Iterator[None]:
     FatalError
         If another run is writing, or the lock cannot be had.
     """
-    path = folder / "writing.lock"
+    with _locked(folder / "writing.lock") as file:
+        _sign(file, command)
+        yield
+
+
+def _locked(path: Path) -> BinaryIO:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         # neither emptied nor ever removed: it may be another run's, or about to be
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-            try:
-                _lock(file)
-            except (BlockingIOError, PermissionError) as error:  # Unix, Windows
-                raise FatalError(_busy(path)) from error
-            _sign(file, command)
-            yield
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
     except OSError as error:
-        raise FatalError(f"the lock {path} cannot be used: {error.strerror}") from error
+        raise _unusable(path, error) from error
+    try:
+        _lock(file)
+    except (BlockingIOError, PermissionError) as error:  # what Unix and Windows say
+        holder = path.read_text(encoding="utf-8", errors="replace").strip()
+        file.close()
+        message = f"another run is writing ({holder or 'just begun'}); wait for it, or stop it"
+        raise FatalError(message) from error
+    except OSError as error:  # a file system without locks
+        file.close()
+        raise _unusable(path, error) from error
+    return file
+
+
+def _unusable(path: Path, error: OSError) -> FatalError:
+    return FatalError(f"the lock {path} cannot be used: {error.strerror}; nothing was done")
 
 
 def _sign(file: BinaryIO, command: str) -> None:
@@ -71,8 +85,3 @@ def _sign(file: BinaryIO, command: str) -> None:
     file.truncate()
     file.write(b"PID %d, since %s: %s\n" % (os.getpid(), since.encode("ascii"), shown))
     file.flush()
-
-
-def _busy(path: Path) -> str:
-    holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
-    return f"another run is writing ({holder}); wait for it to end, or stop it"

@@ -965,6 +965,9 @@ class _Ogg(_Layout):
 
     PREFIXES = (
         (b"\x01vorbis", b"\x03vorbis"),
+_PAGE_NUMBERS = re.compile(rb"(OggS.{14})(.{1,8})", re.DOTALL)
+
+
         (b"OpusHead", b"OpusTags"),
         (b"\x7fFLAC", b""),
         (b"Speex   ", b""),
@@ -1013,10 +1016,8 @@ class _Ogg(_Layout):
         # where the comment takes up more pages or fewer, later ones get another number, and so
         # another checksum: bytes 18 to 25 of a page's head, which may begin before the stretch
         before = min(25, offset)
-        data = bytearray(self.at(offset - before, before + size))
-        for page in re.finditer(rb"OggS", data):
-            data[page.start() + 18 : page.start() + 26] = b""
-        return bytes(data[before:])
+        data = self.at(offset - before, before + size)
+        return _PAGE_NUMBERS.sub(lambda m: m[1] + bytes(len(m[2])), data)[before:]
 
     def embed(self, new: dict[str, bytes]) -> None:
         for comment in new.values():
@@ -1057,9 +1058,6 @@ class _Ogg(_Layout):
 class _Mp4(_Layout):
     """MP4, saved by mutagen, which keeps atoms that it does not know."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
-
     @cached_property
     def audio(self) -> Any:
         """What mutagen makes of it."""
@@ -1071,6 +1069,25 @@ class _Mp4(_Layout):
             return []
         items: dict[str, tuple[str, ...]] = {}
         for key, values in self.audio.tags.items():
+    def sound(self) -> _Sound:
+        """Take the largest ``mdat``, and of ``moov`` all but tags, dates and places in the file."""
+        about = []
+        found = _Sound(0, 0)
+
+        def walk(start: int, end: int) -> None:
+            nonlocal found
+            for name, at, after in self._atoms(start, end):
+                if name in {b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"}:
+                    walk(at, after)
+                elif name in {b"elst", b"stsd", b"stts", b"stsc", b"stsz"}:
+                    about.append(self.at(at, after - at))
+                elif name == b"mdat":
+                    about.append(b"%d" % (after - at))
+                    found = max(found, _Sound(at, after - at), key=lambda sound: sound.size)
+
+        walk(0, self.size)
+        return found._replace(about=b"".join(about))
+
             texts = [str(int(values))] if isinstance(values, bool) else values
             if key.startswith("----"):
                 texts = [bytes(value).decode("utf-8", "replace") for value in values]
@@ -1080,7 +1097,7 @@ class _Mp4(_Layout):
         return [_Block("MP4", items)]
 
     def store(self, edits: Sequence[_Edit]) -> None:
-        if b"moof" in self._top_atoms():
+        if any(name == b"moof" for name, *_ in self._atoms(0, self.size)):
             # mutagen corrects the offsets of the first fragment only, and the rest goes silent
             raise TrackError("a fragmented MP4; make it a plain one first with ffmpeg -c copy")
         for edit in edits:
@@ -1098,23 +1115,24 @@ class _Mp4(_Layout):
             self.file.seek(0)
             self.audio.save(self.file)
 
-    def _top_atoms(self) -> Iterator[bytes]:
-        offset = 0
-        while offset + 8 <= self.size:
-            size, name = struct.unpack(">I4s", self.at(offset, 8))
-            yield name
+    def _atoms(self, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+        """Cut a stretch into atoms: the name, where its content begins, where it ends."""
+        while start + 8 <= end:
+            size, name = struct.unpack(">I4s", self.at(start, 8))
+            head = 8
             if size == 1:  # a 64-bit size follows
-                (size,) = struct.unpack(">Q", self.at(offset + 8, 8))
-            if size < 8:  # 0: up to the end of the file
-                return
-            offset += size
+                head, (size,) = 16, struct.unpack(">Q", self.at(start + 8, 8))
+            if size < head:  # 0: up to the end
+                size = end - start
+            yield name, start + head, min(start + size, end)
+            start += size
+
+
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
 class _Asf(_Layout):
     """WMA, whose header mutagen writes anew."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
 
     @cached_property
     def audio(self) -> Any:
@@ -1127,6 +1145,14 @@ class _Asf(_Layout):
         for key, value in self.audio.tags:
             if value.TYPE != BYTEARRAY and str(value):
                 items[key.upper()] = (*items.get(key.upper(), ()), str(value))
+    def sound(self) -> _Sound:
+        """Take everything behind the header object, which holds tags and a date."""
+        head = self.at(0, 24)
+        if head[:16] != _ASF_HEADER:
+            raise ValueError("no ASF header")
+        (size,) = struct.unpack("<Q", head[16:])
+        return _Sound(size, self.size - size)
+
         return [_Block("ASF", items)] if self.audio.tags else []
 
     def store(self, edits: Sequence[_Edit]) -> None:

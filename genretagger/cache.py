@@ -1,0 +1,451 @@
+"""What was read and heard before, so that a second run opens no file.
+
+One SQLite file for each user. Tags and the identity of the audio are kept by path and hold as
+long as the file's inode, size, mtime and ctime stay; what was heard is kept by the identity of
+the audio, so that it survives renames, moves and edits of the tags, and by the bundle.
+
+Only the main process writes, and whatever is lost here costs time, never a file: a cache that is
+damaged is set aside, one that cannot be used is done without.
+
+References
+----------
+Write-ahead log, which lets two processes in: https://sqlite.org/wal.html.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from platformdirs import user_cache_path
+
+from genretagger.errors import DamagedError, FatalError, TrackError
+from genretagger.genres import GENRES
+from genretagger.records import GenreBlock, Identity, Prediction, TrackTags
+
+SCHEMA = 1
+"""Version of the tables and of what is in them. Raise it also when a change to the code, rather
+than the bundle, changes what is heard or what `TrackTags` or `Prediction` hold."""
+
+_TABLES = {
+    "tags": "path BLOB, field TEXT, identity TEXT, cue_beside INTEGER, tags TEXT, "
+    "PRIMARY KEY (path, field)",
+    "audio": "path BLOB PRIMARY KEY, identity TEXT, audio_id TEXT",
+    "predictions": "heard_id TEXT, bundle_id TEXT, has_cuesheet INTEGER, probabilities BLOB, "
+    "notes TEXT, failure TEXT, PRIMARY KEY (heard_id, bundle_id, has_cuesheet)",
+}
+
+_PROBABILITIES = struct.Struct(f"<{len(GENRES)}d")
+
+_ROWS, _SECONDS = 512, 1.0
+"""Written together: a transaction costs some 100 us, and a killed run loses so much at most."""
+
+_PATIENCE_S = 30.0
+"""How long to wait while another run writes, which takes it milliseconds."""
+
+Row = tuple[Any, ...]
+Answer = TypeVar("Answer")
+
+Warn = Callable[[str], None]
+"""Called with one line for the user."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a cache holds.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    size : int
+        In bytes, on the disk.
+    n_tracks : int
+        Files that are known.
+    n_heard : dict of str to int
+        Predictions for each bundle's id.
+    """
+
+    path: Path
+    size: int
+    n_tracks: int
+    n_heard: dict[str, int]
+
+
+def default_path() -> Path:
+    """Say where the cache lies: the platform's place for what can be made again."""
+    return user_cache_path("genretagger", appauthor=False) / "cache.sqlite"
+
+
+class Cache:
+    """What was read and heard before.
+
+    Every question may be answered by None, which means: find it out, and tell.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Made if missing.
+    warn : callable
+        Told, once, when the cache is damaged or cannot be used.
+    """
+
+    def __init__(self, path: Path, *, warn: Warn) -> None:
+        self.path = path
+        self._warn = warn
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+        self._pending: list[tuple[str, Row]] = []
+        self._pending_since_s = 0.0
+        with self._guarded():
+            self._open()
+
+    def close(self) -> None:
+        """Write what is pending, and end."""
+        self._flush()
+        if self._db is not None:
+            self._db.close()
+        self._db = None
+
+    # ---- Questions and answers ----------------------------------------------------------------
+
+    def tags(
+        self, path: Path, field: str | None, identity: Identity, *, cue_beside: bool
+    ) -> TrackTags | None:
+        """Recall a file's tags.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+        field : str or None
+            As in `tags.read`.
+        identity : Identity
+            Of the file, now.
+        cue_beside : bool
+            A cue sheet lies beside it now, which the file's identity does not show.
+        """
+        question = "SELECT tags FROM tags WHERE (path, field, identity, cue_beside) = (?, ?, ?, ?)"
+        key = (_key(path), field or "", _stamp(identity), cue_beside)
+        return self._ask(question, key, lambda row: _unpack_tags(row[0]))
+
+    def keep_tags(
+        self,
+        path: Path,
+        field: str | None,
+        identity: Identity,
+        tags: TrackTags,
+        *,
+        cue_beside: bool,
+    ) -> None:
+        """Remember tags, for as long as the file stays as it was when it was asked about."""
+        if _is_settled(identity):
+            row = (_key(path), field or "", _stamp(identity), cue_beside, _pack_tags(tags))
+            self._keep("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)", row)
+
+    def audio_id(self, path: Path, identity: Identity) -> str | None:
+        """Recall the identity of a file's audio."""
+        question = "SELECT audio_id FROM audio WHERE (path, identity) = (?, ?)"
+        return self._ask(question, (_key(path), _stamp(identity)), lambda row: str(row[0]))
+
+    def keep_audio_id(self, path: Path, identity: Identity, audio_id: str) -> None:
+        """Remember the identity of a file's audio, for as long as the file stays as it is."""
+        if _is_settled(identity):
+            row = (_key(path), _stamp(identity), audio_id)
+            self._keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
+
+    def heard(
+        self, audio_id: str, identity: Identity, bundle_id: str, *, has_cuesheet: bool
+    ) -> Prediction | TrackError | None:
+        """Recall what was heard, or why nothing could be.
+
+        Parameters
+        ----------
+        audio_id : str
+        identity : Identity
+            Of the file: a failure is only believed of the very file that has failed.
+        bundle_id : str
+        has_cuesheet : bool
+            It makes the decoder listen at more points.
+        """
+        question = (
+            "SELECT probabilities, notes, failure FROM predictions "
+            "WHERE heard_id IN (?, ?) AND (bundle_id, has_cuesheet) = (?, ?)"
+        )
+        key = (_failure_id(identity), audio_id, bundle_id, has_cuesheet)
+        return self._ask(question, key, lambda row: _unpack_heard(*row))
+
+    def keep_heard(
+        self,
+        audio_id: str,
+        identity: Identity,
+        bundle_id: str,
+        answer: Prediction | TrackError,
+        *,
+        has_cuesheet: bool,
+    ) -> None:
+        """Remember what was heard; of failures only those that the file's bytes explain."""
+        row: Row
+        if isinstance(answer, Prediction):
+            p = answer.probabilities
+            packed = None if p is None else _PROBABILITIES.pack(*p)
+            row = (audio_id, bundle_id, has_cuesheet, packed, json.dumps(answer.notes), None)
+        elif isinstance(answer, DamagedError) and _is_settled(identity):
+            heard_id = _failure_id(identity)
+            row = (heard_id, bundle_id, has_cuesheet, None, "[]", str(answer))
+        else:
+            return
+        self._keep("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    # ---- Upkeep -------------------------------------------------------------------------------
+
+    def contents(self) -> Contents:
+        """Count what is in it.
+
+        Raises
+        ------
+        FatalError
+            If the cache cannot be used.
+        """
+        db = self._usable()
+        (n_tracks,) = db.execute(
+            "SELECT count(*) FROM (SELECT path FROM tags UNION SELECT path FROM audio)"
+        ).fetchone()
+        counted = db.execute("SELECT bundle_id, count(*) FROM predictions GROUP BY bundle_id")
+        sizes = [file.stat().st_size for file in _files_of(self.path) if file.exists()]
+        return Contents(self.path, sum(sizes), n_tracks, dict(counted.fetchall()))
+
+    def prune(self, bundle_id: str, identify: Callable[[Path], Identity]) -> None:
+        """Forget files that are gone or were changed, and what no file or bundle needs.
+
+        Parameters
+        ----------
+        bundle_id : str
+            What was heard by any other goes.
+        identify : callable
+            Gives a file's identity, or raises `TrackError` if there is none.
+
+        Raises
+        ------
+        FatalError
+            If the cache cannot be used, or another run is writing to it.
+        """
+        db = self._usable()
+        known = db.execute("SELECT path, identity FROM tags UNION SELECT path, identity FROM audio")
+        gone = [row for row in known if not _is_still(row[0], row[1], identify)]
+        self._change(
+            *(("DELETE FROM tags WHERE (path, identity) = (?, ?)", row) for row in gone),
+            *(("DELETE FROM audio WHERE (path, identity) = (?, ?)", row) for row in gone),
+            ("DELETE FROM predictions WHERE bundle_id != ?", (bundle_id,)),
+            (
+                "DELETE FROM predictions WHERE heard_id NOT IN (SELECT audio_id FROM audio "
+                f"UNION ALL SELECT '{_FAILED}' || identity FROM audio)",
+                (),
+            ),
+        )
+
+    def clear(self) -> None:
+        """Forget everything.
+
+        Raises
+        ------
+        FatalError
+            If the cache cannot be used, or another run is writing to it.
+        """
+        self._change(*((f"DELETE FROM {table}", ()) for table in _TABLES))
+
+    def _change(self, *statements: tuple[str, Row]) -> None:
+        db = self._usable()
+        try:
+            _write(db, statements)
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise FatalError(f"the cache {self.path}: {error}; try again later") from error
+
+    def _usable(self) -> sqlite3.Connection:
+        self._flush()
+        if self._db is None:
+            raise FatalError(f"the cache {self.path} cannot be used")
+        return self._db
+
+    # ---- The database -------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # our transactions are begun in words, so no isolation level
+        self._db = db = sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)
+        self._inode = self.path.stat().st_ino
+        _use_log(db)
+        db.execute("PRAGMA synchronous = NORMAL")  # a power failure costs the last rows only
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            _write(
+                db,
+                [
+                    *(
+                        (f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID", ())
+                        for name, columns in _TABLES.items()
+                    ),
+                    (f"PRAGMA user_version = {SCHEMA}", ()),
+                ],
+            )
+        elif version != SCHEMA:
+            raise _NonsenseError("was made by another version of genretagger")
+        found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        if any(columns not in found.get(name, "") for name, columns in _TABLES.items()):
+            raise _NonsenseError("is damaged: its tables are not ours")
+
+    def _ask(self, question: str, key: Row, unpack: Callable[[Row], Answer]) -> Answer | None:
+        with self._guarded():
+            if self._db is None:
+                return None
+            row = self._db.execute(question, key).fetchone()
+            try:
+                return None if row is None else unpack(row)
+            except (ValueError, TypeError, struct.error, LookupError) as error:
+                raise _NonsenseError(f"is damaged: {error}") from error
+        return None
+
+    def _keep(self, statement: str, row: Row) -> None:
+        if not self._pending:
+            self._pending_since_s = time.monotonic()
+        self._pending.append((statement, row))
+        waited_s = time.monotonic() - self._pending_since_s
+        if len(self._pending) >= _ROWS or waited_s > _SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._guarded():
+            if self._db is not None and self._pending:
+                _write(self._db, self._pending)
+            self._pending = []
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Do without the cache where it fails, and begin a new one where it is damaged."""
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:  # locked, full, read-only ...
+            self._abandon()
+            self._warn(f"the cache {self.path} cannot be used ({error}); going on without it")
+        except (sqlite3.DatabaseError, _NonsenseError) as error:
+            self._abandon()
+            said = str(error) if isinstance(error, _NonsenseError) else f"is damaged: {error}"
+            with self._guarded():
+                aside = self._set_aside()
+                self._warn(f"the cache {said}; it is now {aside}, and a new one is begun")
+                self._open()
+
+    def _abandon(self) -> None:
+        if self._db is not None:
+            self._db.close()
+        self._db = None
+
+    def _set_aside(self) -> Path:
+        """Rename the files of the database, in the place of what was set aside before."""
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        if self.path.stat().st_ino == self._inode:  # else another run was faster
+            for file, target in zip(_files_of(self.path), _files_of(aside), strict=True):
+                target.unlink(missing_ok=True)
+                if file.exists():
+                    file.replace(target)
+        return aside
+
+
+class _NonsenseError(Exception):
+    """The database is sound, what it holds is not; the message goes on after "the cache"."""
+
+
+def _use_log(db: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, for which SQLite itself does not wait its turn."""
+    until_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until_s:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _write(db: sqlite3.Connection, statements: Iterable[tuple[str, Row]]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for statement, values in statements:
+            db.execute(statement, values)
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [path.with_name(f"{path.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
+def _key(path: Path) -> bytes:
+    return os.fsencode(path.absolute())
+
+
+def _stamp(identity: Identity) -> str:
+    """Write down an identity, without the device: its number changes when a disk is mounted."""
+    return f"{identity.inode}-{identity.size}-{identity.mtime_ns}-{identity.ctime_ns}"
+
+
+_FAILED = "failed:"
+
+
+def _failure_id(identity: Identity) -> str:
+    return _FAILED + _stamp(identity)
+
+
+def _is_settled(identity: Identity) -> bool:
+    """Tell whether another change would show.
+
+    The clocks of FAT and HFS+ tick in whole seconds, up to two, and two changes within one
+    tick look alike. Elsewhere a tick takes some milliseconds, less than reading takes us; and
+    should it happen all the same, `tags.write` still compares before it writes.
+    """
+    changed_ns = max(identity.mtime_ns, identity.ctime_ns)
+    return changed_ns % 10**9 != 0 or time.time_ns() - changed_ns > 2 * 10**9
+
+
+def _is_still(key: bytes, stamp: str, identify: Callable[[Path], Identity]) -> bool:
+    try:
+        return _stamp(identify(Path(os.fsdecode(key)))) == stamp
+    except TrackError:
+        return False
+
+
+_TAG_FIELDS = [field.name for field in fields(TrackTags)]
+
+
+def _pack_tags(tags: TrackTags) -> str:
+    blocks = [(block.kind, block.values) for block in tags.blocks]
+    rest = [getattr(tags, name) for name in _TAG_FIELDS[1:]]
+    return json.dumps([blocks, *rest], separators=(",", ":"))
+
+
+def _unpack_tags(text: str) -> TrackTags:
+    blocks, *rest = json.loads(text)
+    if len(rest) != len(_TAG_FIELDS) - 1:
+        raise ValueError("a row has too few fields or too many")
+    return TrackTags(tuple(GenreBlock(kind, tuple(values)) for kind, values in blocks), *rest)
+
+
+def _unpack_heard(
+    probabilities: bytes | None, notes: str, failure: str | None
+) -> Prediction | TrackError:
+    if failure is not None:
+        return DamagedError(failure)
+    heard = None if probabilities is None else _PROBABILITIES.unpack(probabilities)
+    return Prediction(heard, tuple(json.loads(notes)))
