@@ -960,14 +960,14 @@ class _Dsf(_Layout):
             _apply(self.file, [_Splice(offset, old, data), _Splice(12, 16, header)])
 
 
+_PAGE_NUMBERS = re.compile(rb"(OggS.{14})(.{1,8})", re.DOTALL)
+
+
 class _Ogg(_Layout):
     """Ogg: the comment is the second packet of the stream, in pages that mutagen lays out."""
 
     PREFIXES = (
         (b"\x01vorbis", b"\x03vorbis"),
-_PAGE_NUMBERS = re.compile(rb"(OggS.{14})(.{1,8})", re.DOTALL)
-
-
         (b"OpusHead", b"OpusTags"),
         (b"\x7fFLAC", b""),
         (b"Speex   ", b""),
@@ -1064,11 +1064,6 @@ class _Mp4(_Layout):
         self.file.seek(0)
         return MP4(self.file)
 
-    def blocks(self) -> list[_Block]:
-        if self.audio.tags is None:
-            return []
-        items: dict[str, tuple[str, ...]] = {}
-        for key, values in self.audio.tags.items():
     def sound(self) -> _Sound:
         """Take the largest ``mdat``, and of ``moov`` all but tags, dates and places in the file."""
         about = []
@@ -1088,6 +1083,11 @@ class _Mp4(_Layout):
         walk(0, self.size)
         return found._replace(about=b"".join(about))
 
+    def blocks(self) -> list[_Block]:
+        if self.audio.tags is None:
+            return []
+        items: dict[str, tuple[str, ...]] = {}
+        for key, values in self.audio.tags.items():
             texts = [str(int(values))] if isinstance(values, bool) else values
             if key.startswith("----"):
                 texts = [bytes(value).decode("utf-8", "replace") for value in values]
@@ -1140,11 +1140,6 @@ class _Asf(_Layout):
         self.file.seek(0)
         return ASF(self.file)
 
-    def blocks(self) -> list[_Block]:
-        items: dict[str, tuple[str, ...]] = {}
-        for key, value in self.audio.tags:
-            if value.TYPE != BYTEARRAY and str(value):
-                items[key.upper()] = (*items.get(key.upper(), ()), str(value))
     def sound(self) -> _Sound:
         """Take everything behind the header object, which holds tags and a date."""
         head = self.at(0, 24)
@@ -1153,6 +1148,11 @@ class _Asf(_Layout):
         (size,) = struct.unpack("<Q", head[16:])
         return _Sound(size, self.size - size)
 
+    def blocks(self) -> list[_Block]:
+        items: dict[str, tuple[str, ...]] = {}
+        for key, value in self.audio.tags:
+            if value.TYPE != BYTEARRAY and str(value):
+                items[key.upper()] = (*items.get(key.upper(), ()), str(value))
         return [_Block("ASF", items)] if self.audio.tags else []
 
     def store(self, edits: Sequence[_Edit]) -> None:
