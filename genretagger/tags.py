@@ -67,6 +67,9 @@ _COMMON = {
 }
 """Where the blocks keep what an album needs; no key means two things in two blocks."""
 
+_COMMENTS = ("COMM", "COMMENT", "©CMT", "DESCRIPTION", "ICMT")
+"""Where comments stand; ASF and some Vorbis comments call them a description."""
+
 _VARIOUS = {"various artists", "various", "va"}
 
 
@@ -93,7 +96,7 @@ def read(path: Path, *, field: str | None = None) -> TrackTags:
         If the file cannot be opened, or is not what its suffix says.
     """
     container = _container(path)
-    with _one_error(path, f"not a readable {container.name} file"):
+    with _one_error(path, f"cannot be read as {container.name}"):
         if not stat.S_ISREG(path.stat().st_mode):
             raise TrackError("not a regular file; leave it out")
         with path.open("rb") as file:
@@ -119,6 +122,7 @@ def read(path: Path, *, field: str | None = None) -> TrackTags:
         is_compilation=common["compilation"].strip().lower() in {"1", "true", "yes"}
         or common["album_artist"].strip().casefold() in _VARIOUS,
         has_cuesheet=layout.has_cuesheet or bool(common["cuesheet"]) or cue_beside(path),
+        comments=tuple(v for b in blocks for key in _COMMENTS for v in b.items.get(key, ())),
     )
 
 
@@ -150,7 +154,7 @@ def audio_id(path: Path) -> str:
         If the file cannot be opened, or is not what its suffix says.
     """
     container = _container(path)
-    with _one_error(path, f"not a readable {container.name} file"):
+    with _one_error(path, f"cannot be read as {container.name}"):
         if not stat.S_ISREG(path.stat().st_mode):
             raise TrackError("not a regular file; leave it out")
         with path.open("rb") as file:
@@ -223,7 +227,7 @@ def write(
     check_writable(path)
     container = _container(path)
     before = path.stat()
-    what = f"not a {container.name} file that can be written"
+    what = f"cannot be written as {container.name}"
     with _one_error(path, what), path.open("r+b") as file:
         layout = _LAYOUTS[container.name](file)
         blocks = layout.blocks()
@@ -399,7 +403,7 @@ def _parse_id3v2(raw: bytes) -> _Block:
         name = frame.FrameID
         if name == "TXXX":
             name = f"TXXX:{frame.desc.upper()}"
-        elif name not in {"TCON", "TALB", "TPE1", "TPE2", "TCMP"}:
+        elif name not in {"TCON", "TALB", "TPE1", "TPE2", "TCMP", "COMM"}:
             continue
         # mutagen shows the frames of version 2.2 under their later names
         name = "TCO" if name == "TCON" and version == 2 else name
@@ -504,7 +508,8 @@ def _parse_id3v1(raw: bytes) -> _Block:
         return (value,) if value else ()
 
     genre = tuple(TCON.GENRES[raw[127] : raw[127] + 1])  # 255 and other unknown: none
-    return _Block("ID3v1", {"BYTE 127": genre, "ARTIST": text(33, 63), "ALBUM": text(63, 93)})
+    texts = {"ARTIST": text(33, 63), "ALBUM": text(63, 93), "COMMENT": text(97, 125)}
+    return _Block("ID3v1", {"BYTE 127": genre} | texts)
 
 
 def _edit_id3v1(raw: bytes, edit: _Edit) -> bytes:
