@@ -59,6 +59,27 @@ Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class HeardKey:
+    """By what is remembered how a track sounds.
+
+    Attributes
+    ----------
+    audio_id : str
+        As `tags.audio_id` gives it.
+    identity : Identity
+        A failure is believed of the very file only that has failed, as it stood.
+    bundle_id : str
+    has_cuesheet : bool
+        It makes the decoder listen at more points.
+    """
+
+    audio_id: str
+    identity: Identity
+    bundle_id: str
+    has_cuesheet: bool
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a cache holds.
 
@@ -160,45 +181,27 @@ class Cache:
             row = (_key(path), _stamp(identity), audio_id)
             self._keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
 
-    def heard(
-        self, audio_id: str, identity: Identity, bundle_id: str, *, has_cuesheet: bool
-    ) -> Prediction | TrackError | None:
-        """Recall what was heard, or why nothing could be.
-
-        Parameters
-        ----------
-        audio_id : str
-        identity : Identity
-            Of the file: a failure is only believed of the very file that has failed.
-        bundle_id : str
-        has_cuesheet : bool
-            It makes the decoder listen at more points.
-        """
+    def heard(self, key: HeardKey) -> Prediction | TrackError | None:
+        """Recall what was heard, or why nothing could be."""
         question = (
             "SELECT probabilities, notes, failure FROM predictions "
             "WHERE heard_id IN (?, ?) AND (bundle_id, has_cuesheet) = (?, ?)"
         )
-        key = (_failure_id(identity), audio_id, bundle_id, has_cuesheet)
-        return self._ask(question, key, lambda row: _unpack_heard(*row))
+        ids = (_failure_id(key.identity), key.audio_id)
+        return self._ask(
+            question, (*ids, key.bundle_id, key.has_cuesheet), lambda row: _unpack_heard(*row)
+        )
 
-    def keep_heard(
-        self,
-        audio_id: str,
-        identity: Identity,
-        bundle_id: str,
-        answer: Prediction | TrackError,
-        *,
-        has_cuesheet: bool,
-    ) -> None:
+    def keep_heard(self, key: HeardKey, answer: Prediction | TrackError) -> None:
         """Remember what was heard; of failures only those that the file's bytes explain."""
+        common = (key.bundle_id, key.has_cuesheet)
         row: Row
         if isinstance(answer, Prediction):
             p = answer.probabilities
             packed = None if p is None else _PROBABILITIES.pack(*p)
-            row = (audio_id, bundle_id, has_cuesheet, packed, json.dumps(answer.notes), None)
-        elif isinstance(answer, DamagedError) and _is_settled(identity):
-            heard_id = _failure_id(identity)
-            row = (heard_id, bundle_id, has_cuesheet, None, "[]", str(answer))
+            row = (key.audio_id, *common, packed, json.dumps(answer.notes), None)
+        elif isinstance(answer, DamagedError) and _is_settled(key.identity):
+            row = (_failure_id(key.identity), *common, None, "[]", str(answer))
         else:
             return
         self._keep("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)", row)

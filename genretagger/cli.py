@@ -7,8 +7,10 @@ import contextlib
 import os
 import re
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from genretagger.bundle import Bundle
+    from genretagger.cache import Cache
     from genretagger.decide import DecisionPolicy
     from genretagger.journal import Journal
     from genretagger.records import TagChange
@@ -40,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        given = sys.argv[1:] if arguments is None else arguments
+        with _only_writer(options, sys.argv[1:] if arguments is None else arguments):
+            return run(options)
     except GenreTaggerError as error:
         print(f"genretagger: {printable(str(error))}", file=sys.stderr)
         return FATAL
@@ -49,6 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # "genretagger predict ... | head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+
+
+def _only_writer(
+    options: argparse.Namespace, arguments: Sequence[str]
+) -> contextlib.AbstractContextManager[None]:
+    if "writes" not in options or vars(options).get("dry_run"):
+        return contextlib.nullcontext()
+    from genretagger import journal, lock  # noqa: PLC0415
+
+    return lock.only_writer(journal.state_folder(), " ".join(["genretagger", *arguments]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         "--verify", action="store_true", help="run the golden segment and compare the outcome"
     )
     model.set_defaults(run=_model)
+
+    _add_cache(commands)
     return parser
 
 
@@ -160,7 +177,7 @@ def _add_tag(commands: Any) -> None:
     )
     _add_preserve_mtime(group)
     _add_run(tag)
-    tag.set_defaults(run=_tag, error=tag.error)
+    tag.set_defaults(run=_tag, error=tag.error, writes=True)
 
 
 def _add_predict(commands: Any) -> None:
@@ -189,7 +206,7 @@ def _add_apply(commands: Any) -> None:
     )
     _add_preserve_mtime(apply)
     _add_format(apply.add_argument_group("report"))
-    apply.set_defaults(run=_apply)
+    apply.set_defaults(run=_apply, writes=True)
 
 
 def _add_undo(commands: Any) -> None:
@@ -207,10 +224,29 @@ def _add_undo(commands: Any) -> None:
         help="what to undo, as 'genretagger history' lists it (default: the last)",
     )
     _add_format(undo.add_argument_group("report"))
-    undo.set_defaults(run=_undo)
+    undo.set_defaults(run=_undo, writes=True)
 
     history = commands.add_parser("history", help="list what can be undone, the latest last")
     history.set_defaults(run=_history)
+
+
+def _add_cache(commands: Any) -> None:
+    cache = commands.add_parser(
+        "cache",
+        help="show what is remembered of files that were read and heard, or forget it",
+        description="Show where the cache lies and what is in it. It saves time only: whatever "
+        "is forgotten is read and heard again.",
+    )
+    group = cache.add_mutually_exclusive_group()
+    group.add_argument(
+        "--prune",
+        action="store_true",
+        help="forget files that are gone or changed, and what other models heard; disks that "
+        "are not mounted count as gone",
+    )
+    group.add_argument("--clear", action="store_true", help="forget everything")
+    _add_bundle(cache)
+    cache.set_defaults(run=_cache)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -274,6 +310,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     group.add_argument(
         "-j", "--jobs", type=_count(), metavar="N", help="processes (default: one for each core)"
+    )
+    group.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="read and hear every track anew, and remember nothing",
     )
     _add_format(group)
 
@@ -392,12 +433,16 @@ def _tag(options: argparse.Namespace) -> int:
         field=options.field,
         preserve_mtime=options.preserve_mtime,
     )
-    with run.reporting() as add, _plan_file(options, bundle) as save:
-        for change in pipeline.make_plan(paths, settings):
+    with (
+        _opened_cache(options) as cache,
+        run.reporting() as add,
+        _plan_file(options, bundle) as save,
+    ):
+        for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
             save(change)
             # what is written is also reported: Ctrl-C waits for both
             with pipeline.uninterrupted():
-                done = change if options.dry_run else write(change)
+                done = change if options.dry_run else write(change, cache=cache)
                 add(done.state, plan_row(done))
     code = run.summary(_WORDS | ({State.CHANGE: "to change"} if options.dry_run else {}))
     _offer_undo(journal)
@@ -443,7 +488,7 @@ def _apply(options: argparse.Namespace) -> int:
 
     field, changes = planfile.read(options.plan, options.within)
     run = _Run(options)
-    run.left = len(changes)
+    run.total = len(changes)
     journal = Journal(f"apply {options.plan}")
     with run.reporting() as add:
         for change in changes:
@@ -467,7 +512,7 @@ def _undo(options: argparse.Namespace) -> int:
     path = options.journal or journals[-1]
     head, entries = journal.read(path)
     run = _Run(options)
-    run.left = len(entries)
+    run.total = len(entries)
     with run.reporting() as add:
         for change in pipeline.undo(entries, journal.Journal(f"undo of: {head['command']}")):
             add(change.state, plan_row(change))
@@ -495,8 +540,8 @@ def _predict(options: argparse.Namespace) -> int:
     paths = run.find(options)
     bundle = _bundle(options)
     policy = _decision(options, bundle)
-    with run.reporting() as add:
-        for path, answer in pipeline.predict(paths, bundle, _jobs(options)):
+    with _opened_cache(options) as cache, run.reporting() as add:
+        for path, answer in pipeline.predict(paths, bundle, _jobs(options), cache=cache):
             if isinstance(answer, TrackError):
                 row = prediction_row(path, Decision((), f"failed: {answer}"), None)
                 add(State.FAILED, row)
@@ -507,6 +552,21 @@ def _predict(options: argparse.Namespace) -> int:
     return run.summary(
         {State.KEEP: "decided", State.UNDECIDED: "undecided", State.FAILED: "failed"}
     )
+
+
+@contextlib.contextmanager
+def _opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
+    from genretagger import cache  # noqa: PLC0415
+
+    if options.no_cache:
+        yield None
+        return
+    with contextlib.closing(cache.Cache(cache.default_path(), warn=_warn)) as opened:
+        yield opened
+
+
+def _warn(message: str) -> None:
+    sys.stderr.write(f"genretagger: {printable(message)}\n")
 
 
 def _bundle(options: argparse.Namespace) -> Bundle:
@@ -547,10 +607,15 @@ class _Run:
         self._failures: list[tuple[str, str]] = []
         self._interrupted = False
         self._messages: Console = Console(stderr=True)
-        self.left = 0
+        self._done = 0
+        self.total: int | None = None
 
-    def find(self, options: argparse.Namespace) -> list[Path]:
-        """Find the tracks that the command line names; what cannot be is a failure."""
+    def find(self, options: argparse.Namespace) -> Iterator[Path]:
+        """Find the tracks that the command line names; what cannot be is a failure.
+
+        They are found as they are asked for, and counted meanwhile, so that neither the first
+        track nor the memory waits for a large collection.
+        """
         from genretagger.scan import find_tracks, read_list  # noqa: PLC0415
 
         if not options.paths and not options.files_from:
@@ -559,9 +624,12 @@ class _Run:
         for source in options.files_from:
             paths += read_list(Path(source), _read(source))
         options.named = paths
-        found = list(find_tracks(paths, ignore=options.ignore, on_error=self._fail))
-        self.left = len(found)
-        return found
+        find = partial(find_tracks, paths, ignore=options.ignore)
+        threading.Thread(target=self._count, args=(find,), daemon=True).start()
+        return find(on_error=self._fail)
+
+    def _count(self, find: Callable[..., Iterator[Path]]) -> None:
+        self.total = sum(1 for _ in find(on_error=lambda *_: None))
 
     def _fail(self, path: Path, reason: str) -> None:
         self._counts[State.FAILED] += 1
@@ -576,7 +644,7 @@ class _Run:
 
             def add(state: State, row: dict[str, Any]) -> None:
                 self._counts[state] += 1
-                self.left -= 1
+                self._done += 1
                 if state is State.FAILED:
                     reason = row["reason"].removeprefix("failed: ")
                     self._failures.append((row["path"], reason))
@@ -590,7 +658,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[Callable[[], None]]:
-        if not self._messages.is_terminal or not self.left:
+        if not self._messages.is_terminal:
             yield lambda: None
             return
         from rich import progress  # noqa: PLC0415
@@ -602,8 +670,8 @@ class _Run:
         columns = (progress.BarColumn(), progress.MofNCompleteColumn(), Rate())
         left = progress.TimeRemainingColumn(elapsed_when_finished=True)
         with progress.Progress(*columns, left, console=self._messages) as bar:
-            task = bar.add_task("", total=self.left)
-            yield lambda: bar.advance(task)
+            task = bar.add_task("", total=self.total)
+            yield lambda: bar.update(task, advance=1, total=self.total)
 
     @contextlib.contextmanager
     def _report(self) -> Iterator[Report]:
@@ -630,7 +698,8 @@ class _Run:
         total = sum(self._counts.values())
         counts = ", ".join(f"{self._counts[state]} {word}" for state, word in words.items())
         if self._interrupted:
-            say(f"interrupted: every file is whole, {self.left} tracks are left\n")
+            left = "some" if self.total is None else self.total - self._done
+            say(f"interrupted: every file is whole, {left} tracks are left\n")
         say(f"{total} tracks: {counts}\n" if total else "no audio files found\n")
         if self._failures:
             say("failed:\n")
@@ -670,6 +739,24 @@ def _genres(_: argparse.Namespace) -> int:
     print(f"{len(FUSIONS)} fusions:")
     for pair in sorted(in_order(tuple(fusion)) for fusion in FUSIONS):
         print(f"  {'; '.join(pair)}")
+    return OK
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from genretagger import cache, files  # noqa: PLC0415
+
+    bundle_id = _bundle(options).bundle_id
+    with contextlib.closing(cache.Cache(cache.default_path(), warn=_warn)) as opened:
+        if options.prune:
+            opened.prune(bundle_id, files.identify)
+        if options.clear:
+            opened.clear()
+        found = opened.contents()
+    print(f"cache: {printable(str(found.path))}\nsize: {found.size / 1e6:.1f} MB")
+    print(f"tracks: {found.n_tracks}\nheard by model:")
+    for heard_by, n_heard in (found.n_heard or {bundle_id: 0}).items():
+        now = " (the one in use)" if heard_by == bundle_id else ""
+        print(f"  {heard_by}: {n_heard}{now}")
     return OK
 
 

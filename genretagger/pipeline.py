@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import signal
 import threading
+import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,12 +24,13 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, Terminated
 from genretagger import audio, bundle, files, tags
 from genretagger.aggregate import aggregate
 from genretagger.bundle import Bundle
+from genretagger.cache import Cache, HeardKey
 from genretagger.classifier import Classifier
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
 from genretagger.journal import Entry, Journal
-from genretagger.plan import TagPolicy, existing_genres, plan
+from genretagger.plan import TagPolicy, plan, why_kept
 from genretagger.records import Identity, Prediction, State, TagChange, Track, TrackTags
 
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
@@ -52,6 +54,8 @@ class Options:
     analyse_all : bool
         Hear also the tracks whose genre stays whatever is heard, so that a dry run can
         show what was heard beside what is kept.
+    cache : Cache or None
+        Where what was read and heard before is looked up, and remembered.
     """
 
     bundle: Bundle
@@ -61,6 +65,7 @@ class Options:
     by: Literal["track", "album"] = "track"
     jobs: int = 1
     analyse_all: bool = True
+    cache: Cache | None = None
 
 
 def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
@@ -78,10 +83,10 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
         the albums begin.
     """
     for batch in _batches(paths, None if options.by == "album" else _BATCH):
-        tracks = [_read_tags(path, options) for path in batch]
+        tracks = [_track(path, options) for path in batch]
         groups = _albums(tracks) if options.by == "album" else [[track] for track in tracks]
         to_hear = [track for group in groups for track in group if _must_hear(track, options)]
-        heard = _hear_tracks(to_hear, options.bundle, options.jobs)
+        heard = _listen(to_hear, options.bundle, options.jobs, options.cache)
         for group in groups:
             for track, change in zip(group, _plan_group(group, heard, options), strict=True):
                 yield replace(change, identity=track.identity)
@@ -93,6 +98,7 @@ def apply(
     *,
     field: str | None = None,
     preserve_mtime: bool = False,
+    cache: Cache | None = None,
 ) -> TagChange:
     """Do what a line of the plan says, and nothing else.
 
@@ -107,6 +113,8 @@ def apply(
         Write to this field instead of the genre.
     preserve_mtime : bool
         Leave the file's modification time as it was.
+    cache : Cache, optional
+        Remembers what the file then holds, so that the next run need not open it.
 
     Returns
     -------
@@ -132,6 +140,9 @@ def apply(
                 _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
     except TrackError as error:
         return _failed(change, error)
+    if cache is not None:
+        with contextlib.suppress(TrackError):  # it is written; let the next run find out
+            _audio_id(_read_tags(change.path, field, cache), cache)
     return change
 
 
@@ -200,7 +211,7 @@ def _exchange(
 
 
 def predict(
-    paths: Iterable[Path], with_bundle: Bundle, jobs: int = 1
+    paths: Iterable[Path], with_bundle: Bundle, jobs: int = 1, *, cache: Cache | None = None
 ) -> Iterator[tuple[Path, Prediction | TrackError]]:
     """Hear files. None is opened for writing.
 
@@ -210,6 +221,8 @@ def predict(
     with_bundle : Bundle
     jobs : int
         Processes that decode and predict; with 1, all happens in this one.
+    cache : Cache, optional
+        Where what was heard before is looked up, and remembered.
 
     Yields
     ------
@@ -220,10 +233,10 @@ def predict(
         tracks = []
         for path in batch:
             try:
-                tracks.append(Track(path, tags.read(path)))
+                tracks.append(_read_tags(path, None, cache))
             except TrackError:  # the audio may be sound though the tags are not
                 tracks.append(Track(path))
-        yield from zip(batch, _hear_tracks(tracks, with_bundle, jobs), strict=True)
+        yield from zip(batch, _listen(tracks, with_bundle, jobs, cache), strict=True)
 
 
 @contextlib.contextmanager
@@ -250,18 +263,30 @@ def _batches(paths: Iterable[Path], size: int | None) -> Iterator[list[Path]]:
         yield batch
 
 
-def _read_tags(path: Path, options: Options) -> Track | TagChange:
+def _track(path: Path, options: Options) -> Track | TagChange:
     try:
-        identity = files.identify(path)
-        return Track(path, tags.read(path, field=options.field), identity)
+        return _read_tags(path, options.field, options.cache)
     except TrackError as error:
         return _failure(path, error)
+
+
+def _read_tags(path: Path, field: str | None, cache: Cache | None) -> Track:
+    """Read a file's tags, or recall them if it is still what it was."""
+    identity = files.identify(path)
+    if cache is None:
+        return Track(path, tags.read(path, field=field), identity)
+    cue_beside = tags.cue_beside(path)
+    found = cache.tags(path, field, identity, cue_beside=cue_beside)
+    if found is None:
+        found = tags.read(path, field=field)
+        cache.keep_tags(path, field, identity, found, cue_beside=cue_beside)
+    return Track(path, found, identity)
 
 
 def _must_hear(track: Track | TagChange, options: Options) -> TypeGuard[Track]:
     if isinstance(track, TagChange):
         return False
-    stays = options.tags.existing == "skip" and bool(existing_genres(_tags(track)))
+    stays = why_kept(_tags(track), options.tags)
     return options.analyse_all or options.by == "album" or not stays
 
 
@@ -318,24 +343,76 @@ def _together(predictions: list[Prediction]) -> Prediction | None:
     return Prediction(aggregate(np.asarray(heard, dtype=np.float32)), (note,))
 
 
+def _listen(
+    tracks: Sequence[Track], with_bundle: Bundle, jobs: int, cache: Cache | None
+) -> Iterator[Prediction | TrackError]:
+    """Recall what was heard before, and hear the rest."""
+    if cache is None:
+        yield from _hear_tracks(tracks, with_bundle, jobs)
+        return
+    keys = [_heard_key(track, with_bundle.bundle_id, cache) for track in tracks]
+    known = [None if key is None else cache.heard(key) for key in keys]
+    new = [track for track, answer in zip(tracks, known, strict=True) if answer is None]
+    heard = _hear_tracks(new, with_bundle, jobs)
+    for track, key, answer in zip(tracks, keys, known, strict=True):
+        if answer is not None:
+            yield answer
+            continue
+        fresh = next(heard)
+        # what has replaced the file while it waited to be heard has another identity
+        if key is not None and _is_still(track):
+            cache.keep_heard(key, fresh)
+        yield fresh
+
+
+def _heard_key(track: Track, bundle_id: str, cache: Cache) -> HeardKey | None:
+    """Say by what is remembered how a track sounds; None if it cannot be."""
+    try:
+        audio_id = _audio_id(track, cache)
+    except TrackError:
+        return None  # the decoder may make something of it
+    if track.identity is None or audio_id is None:
+        return None
+    return HeardKey(audio_id, track.identity, bundle_id, _has_cuesheet(track))
+
+
+def _audio_id(track: Track, cache: Cache) -> str | None:
+    if track.identity is None:
+        return None
+    found = cache.audio_id(track.path, track.identity)
+    if found is None:
+        found = tags.audio_id(track.path)
+        cache.keep_audio_id(track.path, track.identity, found)
+    return found
+
+
+def _is_still(track: Track) -> bool:
+    try:
+        return files.identify(track.path) == track.identity
+    except TrackError:
+        return False
+
+
+def _has_cuesheet(track: Track) -> bool:
+    return track.tags is not None and track.tags.has_cuesheet
+
+
 def _hear_tracks(
     tracks: Sequence[Track], with_bundle: Bundle, jobs: int
 ) -> Iterator[Prediction | TrackError]:
     tasks = [
-        delayed(_hear)(
-            track.path,
-            track.tags is not None and track.tags.has_cuesheet,
-            with_bundle.path,
-            with_bundle.bundle_id,
-        )
+        delayed(_hear)(track.path, _has_cuesheet(track), with_bundle.path, with_bundle.bundle_id)
         for track in tracks
     ]
     done = 0
     try:
         parallel = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")
-        for result in parallel(tasks):
-            done += 1
-            yield result
+        with warnings.catch_warnings():
+            # joblib's word to whoever stops listening early, as Ctrl-C does
+            warnings.filterwarnings("ignore", message=r"\d+ tasks (have|which)")
+            for result in parallel(tasks):
+                done += 1
+                yield result
     except TerminatedWorkerError:
         yield from _hear_alone(tasks[done:])
 

@@ -73,7 +73,8 @@ def _walk(
             if entry.is_dir():
                 folders.append(path)
             elif container_of(path) is not None:
-                stat = entry.stat()
+                # what Windows lists with a folder lacks the inode
+                stat = path.stat() if os.name == "nt" else entry.stat()
                 if S_ISREG(stat.st_mode) and _is_new(stat, seen):
                     yield path
         except OSError as error:  # a link to nowhere, or to itself

@@ -11,9 +11,10 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _own_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the journals of the tests out of the user's own; other processes inherit this."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
+def _own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep journals and cache of the tests out of the user's own; other processes inherit this."""
+    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path_factory.mktemp(name)))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = {"records", "errors", "genres", "containers"}  # vocabulary, without behaviour
 STEPS = {
     *("scan", "audio", "features", "classifier", "aggregate", "decide", "plan", "tags"),
-    *("journal", "files"),
+    *("journal", "files", "cache", "lock"),
 }
 STEP_TO_STEP = {
     *(("classifier", "bundle"), ("classifier", "features"), ("bundle", "features")),

@@ -340,8 +340,8 @@ def test_a_flag_may_stand_before_or_after_the_path(audio_file, capsys):
 
 
 def test_two_jobs_say_the_same_as_one_in_the_same_order(collection, capsys):
-    _, one, _ = run(capsys, "predict", "--format", "json", collection)
-    _, two, _ = run(capsys, "predict", "--jobs", "2", "--format", "json", collection)
+    _, one, _ = run(capsys, "predict", "--no-cache", "--format", "json", collection)
+    _, two, _ = run(capsys, "predict", "--no-cache", "--jobs", "2", "--format", "json", collection)
     assert one == two
 
 

@@ -50,7 +50,7 @@ def test_undo_gives_every_container_its_bytes_back(audio_file, form, had):
     assert path.read_bytes() == before
     (line,) = take_back()  # the last journal is the undo's own
     assert (line.state, path.read_bytes()) == (State.CHANGE, changed)
-    assert sorted(p.name for p in path.parent.iterdir()) == [".state", path.name]
+    assert sorted(p.name for p in path.parent.iterdir()) == [path.name]
 
 
 @pytest.mark.parametrize("form", ["MP3", "FLAC", "Ogg Vorbis", "M4A AAC"])

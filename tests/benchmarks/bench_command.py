@@ -79,7 +79,7 @@ def run(
     -------
     Run
     """
-    command = [sys.executable, "-m", "genretagger", "predict", "--format", "json"]
+    command = [sys.executable, "-m", "genretagger", "predict", "--no-cache", "--format", "json"]
     command += ["--jobs", str(jobs), *(["--bundle", str(bundle)] if bundle else []), str(folder)]
     found = Run()
     n_files = sum(1 for _ in folder.iterdir())
