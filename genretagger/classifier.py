@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,20 +18,6 @@ if TYPE_CHECKING:
 
 GOLDEN_TOLERANCE = 1e-3
 """How far a probability may be from the golden one: kernels differ between processors."""
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep LiteRT's greeting, which its C++ code prints, off the terminal."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no path of ours
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 class Classifier:
@@ -57,9 +39,8 @@ class Classifier:
         self.bundle = bundle
         try:
             model = bundle.model_path.read_bytes()
-            with _quiet():
-                self._network: Any = Interpreter(model_content=model, num_threads=1)
-                self._network.allocate_tensors()
+            self._network: Any = Interpreter(model_content=model, num_threads=1)
+            self._network.allocate_tensors()
             (entry,) = self._network.get_input_details()
             (exit_,) = self._network.get_output_details()
         except (OSError, ValueError, RuntimeError) as error:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         given = sys.argv[1:] if arguments is None else arguments
-        with _only_writer(options, sys.argv[1:] if arguments is None else arguments):
+        with _only_writer(options, given), _quiet_libraries():
             return run(options)
     except GenreTaggerError as error:
         print(f"genretagger: {printable(str(error))}", file=sys.stderr)
@@ -64,6 +64,26 @@ def _only_writer(
     from genretagger import journal, lock  # noqa: PLC0415
 
     return lock.only_writer(journal.state_folder(), " ".join(["genretagger", *arguments]))
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep what C libraries remark (mpg123, LiteRT) off the terminal, also in workers."""
+    python, saved = sys.stderr, os.dup(2)
+    python.flush()
+    try:
+        with (
+            open(os.devnull, "wb") as nowhere,  # noqa: PTH123 - no path of ours
+            os.fdopen(os.dup(saved), "w", buffering=1, errors="backslashreplace") as stderr,
+        ):
+            os.dup2(nowhere.fileno(), 2)
+            if python is sys.__stderr__:
+                sys.stderr = stderr
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        sys.stderr = python
 
 
 def _parser() -> argparse.ArgumentParser:

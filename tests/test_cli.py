@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -553,3 +554,13 @@ def test_a_genre_in_a_tag_cannot_write_to_the_terminal(audio_file, capsys):
     _, out, _ = run(capsys, "tag", "-n", path)
     assert "\x1b" not in out
     assert r"Evil\x1b]0;title\x07" in out
+
+
+def test_what_libraries_remark_stays_off_the_terminal(audio_file):
+    path = audio_file("MP3", seconds=20.0)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1000])  # the decoder has something to say of its Xing header
+    for jobs in ("1", "2"):
+        command = [sys.executable, "-m", "genretagger", "predict", "--jobs", jobs, path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert re.fullmatch(r"1 tracks: \d decided, \d undecided, 0 failed\n", done.stderr)
