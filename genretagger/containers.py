@@ -27,8 +27,9 @@ ID3V1_NUMBERS: dict[str, int] = {
     "Electronic": 52,
     "Psychedelia": 67,
     "Folk": 80,
+    "Experimental": 162,
 }
-"""Our genres in the ID3v1 list (ID3v1 0-79, Winamp 80 on). Experimental is not among them."""
+"""Our genres in the ID3v1 list: 0 to 79 are ID3v1's own, 80 on Winamp's (148 on, version 5.6)."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def stored_values(
     ('Pop; Rock',)
     >>> stored_values("ID3v2.4", ("Pop", "Rock"), style="multi")
     ('Pop', 'Rock')
-    >>> stored_values("ID3v1", ("Experimental", "RNB"))
+    >>> stored_values("ID3v1", ("Blues & Soul", "RNB"))
     ('R&B',)
     """
     if kind == "ID3v1":
