@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
+    from genretagger.journal import Entry, Journal, state_folder
+    from genretagger.journal import history as list_journals
+    from genretagger.journal import read as read_journal
+    from genretagger.lock import only_writer
     from genretagger.pipeline import predict as predict_tracks
-    from genretagger.pipeline import uninterrupted
-    from genretagger.records import Decision, Prediction
+    from genretagger.pipeline import rewrite, undo, uninterrupted
+    from genretagger.records import Decision, Prediction, State
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -32,16 +36,25 @@ __all__ = [
     "Bundle",
     "Decision",
     "DecisionPolicy",
+    "Entry",
     "FatalError",
     "GenreTaggerError",
+    "Journal",
     "Prediction",
+    "State",
     "TrackError",
     "aggregate_probabilities",
     "canonical",
     "decide_genres",
     "in_order",
+    "list_journals",
+    "only_writer",
     "predict_tracks",
     "read_bundle",
+    "read_journal",
+    "rewrite",
+    "state_folder",
+    "undo",
     "uninterrupted",
 ]
 
@@ -50,16 +63,20 @@ _MODULES = {
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
-    "pipeline": ("uninterrupted",),
-    "records": ("Decision", "Prediction"),
+    "journal": ("Entry", "Journal", "state_folder"),
+    "lock": ("only_writer",),
+    "pipeline": ("rewrite", "undo", "uninterrupted"),
+    "records": ("Decision", "Prediction", "State"),
 }
 # a name that a submodule has, too, would be hidden by it
 _RENAMED = {
     "DEFAULT_BUNDLE": ("bundle", "DEFAULT"),
     "aggregate_probabilities": ("aggregate", "aggregate"),
     "decide_genres": ("decide", "decide"),
+    "list_journals": ("journal", "history"),
     "predict_tracks": ("pipeline", "predict"),
     "read_bundle": ("bundle", "read"),
+    "read_journal": ("journal", "read"),
 }
 _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names} | _RENAMED
 

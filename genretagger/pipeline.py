@@ -10,7 +10,7 @@ import itertools
 import signal
 import threading
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -129,21 +129,77 @@ def apply(
     if change.state is not State.CHANGE:
         return change
     try:
-        tags.check_writable(change.path)
-        with uninterrupted():
-            before = files.identify(change.path)
-            if change.identity not in (None, before):
-                raise TrackError("changed since the plan was made; make a new plan")
-            with files.working_copy(change.path) as copy:
-                tags.write(copy, change.blocks, field=field)
-                entry = _entry(change, copy)
-                _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
+        rewrite(
+            change.path,
+            lambda copy: tags.write(copy, change.blocks, field=field),
+            journal,
+            old=change.old,
+            new=change.new,
+            planned=change.identity,
+            preserve_mtime=preserve_mtime,
+        )
     except TrackError as error:
         return _failed(change, error)
     if cache is not None:
         with contextlib.suppress(TrackError):  # it is written; let the next run find out
             _audio_id(_read_tags(change.path, field, cache), cache)
     return change
+
+
+def rewrite(
+    path: Path,
+    write: Callable[[Path], None],
+    journal: Journal,
+    *,
+    old: Sequence[str],
+    new: Sequence[str],
+    planned: Identity | None = None,
+    preserve_mtime: bool = False,
+) -> bool:
+    """Change a file's tags in a copy, write down what that changes, and put it in place.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    write : callable
+        Changes the copy whose path it is given, as it likes; the audio must stay.
+    journal : Journal
+    old, new : sequence of str
+        The genres, for the journal.
+    planned : Identity, optional
+        Of the file when the change was planned.
+    preserve_mtime : bool
+        Leave the file's modification time as it was.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to change.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be changed. It is then as it was.
+    FatalError
+        If the journal cannot be written.
+    """
+    tags.check_writable(path)
+    with uninterrupted():
+        before = files.identify(path)
+        if planned not in (None, before):
+            raise TrackError("changed since the plan was made; make a new plan")
+        with files.working_copy(path) as copy:
+            audio_id = tags.audio_id(copy)
+            write(copy)
+            if tags.audio_id(copy) != audio_id:
+                raise TrackError("to write its tags would change its audio; it stays as it was")
+            real = path.resolve()
+            hashes = files.sha256(real), files.sha256(copy)
+            if hashes[0] == hashes[1]:
+                return False
+            entry = Entry(real, files.difference(real, copy), hashes, tuple(old), tuple(new))
+            _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
+    return True
 
 
 def undo(entries: Sequence[Entry], journal: Journal) -> Iterator[TagChange]:
@@ -190,12 +246,6 @@ def _take_back(back: Entry, journal: Journal) -> bool:
             raise TrackError("changed since; it stays as it is")
         _exchange(back, copy, identity, journal, preserve_mtime=False)
     return True
-
-
-def _entry(change: TagChange, copy: Path) -> Entry:
-    real = change.path.resolve()
-    hashes = files.sha256(real), files.sha256(copy)
-    return Entry(real, files.difference(real, copy), hashes, change.old, change.new)
 
 
 def _exchange(
