@@ -813,8 +813,8 @@ class _Stream(_Layout):
         self.raw[family] = self.at(offset, size)
 
     def sound(self) -> _Sound:
-        behind = [offset for offset, _ in self.places.values() if offset > self.start]
-        return _Sound(self.start, min([self.end, *behind]) - self.start)
+        end, _ = self.places.get("APEv2", (self.end, 0))
+        return _Sound(self.start, end - self.start)
 
     def splices(self, new: dict[str, bytes]) -> list[_Splice]:
         """Say where the new blocks go; a new APEv2 tag stands before Lyrics3 and ID3v1."""

@@ -15,7 +15,7 @@ import pytest
 from genretagger import cli, files, journal, pipeline, tags
 from genretagger.errors import FatalError, TrackError
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import Decision, State
+from genretagger.records import BlockChange, Decision, State
 
 NOISE = {"title": "Ein Titel", "artist": "Jemand", "album": "Etwas", "MYFIELD": "mine"}
 
@@ -202,6 +202,41 @@ def test_a_run_killed_before_or_after_the_exchange_can_be_undone(audio_file):
     (line,) = take_back(record)  # as if killed before the exchange: nothing was changed
     assert (line.state, line.reason) == (State.KEEP, "it is as it was before")
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", make_audio.FORMS)
+def test_whoever_writes_the_tags_must_leave_the_audio(audio_file, form):
+    path = audio_file(form, genre=("Blues",), **NOISE)
+    before = path.read_bytes()
+
+    def cut(copy):
+        copy.write_bytes(before[: len(before) * 2 // 3])
+
+    with pytest.raises(TrackError):
+        pipeline.rewrite(path, cut, journal.Journal("test"), old=(), new=())
+    assert path.read_bytes() == before
+    assert not journal.history()
+
+
+@pytest.mark.parametrize("form", ["MP3", "FLAC", "Ogg Vorbis", "WAV", "AIFF", "M4A AAC", "DSF"])
+def test_tags_may_outgrow_their_padding(audio_file, form):
+    path = audio_file(form, genre=("Blues",), **NOISE)
+    before = path.read_bytes()
+    (block,) = tags.read(path).blocks
+    long = BlockChange(block.kind, (), ("x" * 20000,))
+    to = journal.Journal("test")
+    assert pipeline.rewrite(
+        path, lambda copy: tags.write(copy, [long], field="MORE"), to, old=(), new=()
+    )
+    take_back()
+    assert path.read_bytes() == before
+
+
+def test_a_rewrite_that_changes_nothing_leaves_no_trace(audio_file):
+    path = audio_file("FLAC")
+    stat_before = path.stat()
+    assert not pipeline.rewrite(path, lambda _: None, journal.Journal("test"), old=(), new=())
+    assert (path.stat(), journal.history()) == (stat_before, [])
 
 
 def test_what_a_killed_run_left_beside_a_file_is_cleared_by_the_next(audio_file):
