@@ -135,6 +135,19 @@ class Cache:
             self._db.close()
         self._db = None
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Ask many questions in one transaction, which makes each of them cheaper."""
+        with self._guarded():
+            if self._db is not None:
+                self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self._guarded():
+                if self._db is not None and self._db.in_transaction:
+                    self._db.execute("COMMIT")
+
     # ---- Questions and answers ----------------------------------------------------------------
 
     def tags(
@@ -306,14 +319,15 @@ class Cache:
             raise _NonsenseError("is damaged: its tables are not ours")
 
     def _ask(self, question: str, key: Row, unpack: Callable[[Row], Answer]) -> Answer | None:
-        with self._guarded():
-            if self._db is None:
-                return None
+        if self._db is None:
+            return None
+        try:
             row = self._db.execute(question, key).fetchone()
-            try:
-                return None if row is None else unpack(row)
-            except (ValueError, TypeError, struct.error, LookupError) as error:
-                raise _NonsenseError(f"is damaged: {error}") from error
+            return None if row is None else unpack(row)
+        except (sqlite3.Error, OSError) as error:
+            self._recover(error)
+        except (ValueError, TypeError, LookupError, struct.error) as error:
+            self._recover(_NonsenseError(f"is damaged: {error}"))
         return None
 
     def _keep(self, statement: str, row: Row) -> None:
@@ -326,25 +340,30 @@ class Cache:
 
     def _flush(self) -> None:
         with self._guarded():
-            if self._db is not None and self._pending:
+            if self._db is None:
+                self._pending = []
+            elif self._pending and not self._db.in_transaction:
                 _write(self._db, self._pending)
-            self._pending = []
+                self._pending = []
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Do without the cache where it fails, and begin a new one where it is damaged."""
         try:
             yield
-        except (sqlite3.OperationalError, OSError) as error:  # locked, full, read-only ...
-            self._abandon()
+        except (sqlite3.Error, OSError, _NonsenseError) as error:
+            self._recover(error)
+
+    def _recover(self, error: Exception) -> None:
+        """Do without the cache where it fails, and begin a new one where it is damaged."""
+        self._abandon()
+        if isinstance(error, (sqlite3.OperationalError, OSError)):  # locked, full, read-only ...
             self._warn(f"the cache {self.path} cannot be used ({error}); going on without it")
-        except (sqlite3.DatabaseError, _NonsenseError) as error:
-            self._abandon()
-            said = str(error) if isinstance(error, _NonsenseError) else f"is damaged: {error}"
-            with self._guarded():
-                aside = self._set_aside()
-                self._warn(f"the cache {said}; it is now {aside}, and a new one is begun")
-                self._open()
+            return
+        said = str(error) if isinstance(error, _NonsenseError) else f"is damaged: {error}"
+        with self._guarded():
+            aside = self._set_aside()
+            self._warn(f"the cache {said}; it is now {aside}, and a new one is begun")
+            self._open()
 
     def _abandon(self) -> None:
         if self._db is not None:

@@ -460,9 +460,10 @@ def _tag(options: argparse.Namespace) -> int:
     ):
         for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
             save(change)
+            writes = change.state is State.CHANGE and not options.dry_run
             # what is written is also reported: Ctrl-C waits for both
-            with pipeline.uninterrupted():
-                done = change if options.dry_run else write(change, cache=cache)
+            with pipeline.uninterrupted() if writes else contextlib.nullcontext():
+                done = write(change, cache=cache) if writes else change
                 add(done.state, plan_row(done))
     code = run.summary(_WORDS | ({State.CHANGE: "to change"} if options.dry_run else {}))
     _offer_undo(journal)
@@ -633,8 +634,8 @@ class _Run:
     def find(self, options: argparse.Namespace) -> Iterator[Path]:
         """Find the tracks that the command line names; what cannot be is a failure.
 
-        They are found as they are asked for, and counted meanwhile, so that neither the first
-        track nor the memory waits for a large collection.
+        They are found as they are asked for, so that neither the first track nor the memory
+        waits for a large collection, and counted meanwhile where progress is shown.
         """
         from genretagger.scan import find_tracks, read_list  # noqa: PLC0415
 
@@ -645,7 +646,8 @@ class _Run:
             paths += read_list(Path(source), _read(source))
         options.named = paths
         find = partial(find_tracks, paths, ignore=options.ignore)
-        threading.Thread(target=self._count, args=(find,), daemon=True).start()
+        if self._messages.is_terminal:
+            threading.Thread(target=self._count, args=(find,), daemon=True).start()
         return find(on_error=self._fail)
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, TypeGuard, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -32,6 +32,9 @@ from genretagger.features import log_mel
 from genretagger.journal import Entry, Journal
 from genretagger.plan import TagPolicy, plan, why_kept
 from genretagger.records import Identity, Prediction, State, TagChange, Track, TrackTags
+
+_T = TypeVar("_T")
+_Answer = TypeVar("_Answer")
 
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
 
@@ -83,12 +86,14 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
         the albums begin.
     """
     for batch in _batches(paths, None if options.by == "album" else _BATCH):
-        tracks = [_track(path, options) for path in batch]
+        tracks = _asked(lambda path: _track(path, options), batch, options.cache)
         groups = _albums(tracks) if options.by == "album" else [[track] for track in tracks]
         to_hear = [track for group in groups for track in group if _must_hear(track, options)]
         heard = _listen(to_hear, options.bundle, options.jobs, options.cache)
+        wanted = {track.path for track in to_hear}
         for group in groups:
-            for track, change in zip(group, _plan_group(group, heard, options), strict=True):
+            changes = _plan_group(group, wanted, heard, options)
+            for track, change in zip(group, changes, strict=True):
                 yield replace(change, identity=track.identity)
 
 
@@ -307,10 +312,21 @@ def uninterrupted() -> Iterator[None]:
         signal.raise_signal(pending[0])
 
 
-def _batches(paths: Iterable[Path], size: int | None) -> Iterator[list[Path]]:
-    remaining = iter(paths)
+def _batches(items: Iterable[_T], size: int | None) -> Iterator[list[_T]]:
+    remaining = iter(items)
     while batch := list(itertools.islice(remaining, size)):
         yield batch
+
+
+def _asked(
+    question: Callable[[_T], _Answer], items: Iterable[_T], cache: Cache | None
+) -> list[_Answer]:
+    """Ask the same of many items; batch by batch, which costs the cache less."""
+    answers: list[_Answer] = []
+    for batch in _batches(items, _BATCH):
+        with cache.at_once() if cache else contextlib.nullcontext():
+            answers += map(question, batch)
+    return answers
 
 
 def _track(path: Path, options: Options) -> Track | TagChange:
@@ -362,9 +378,12 @@ def _is_mixed(album: list[Track | TagChange]) -> bool:
 
 
 def _plan_group(
-    group: list[Track | TagChange], heard: Iterator[Prediction | TrackError], options: Options
+    group: list[Track | TagChange],
+    wanted: set[Path],
+    heard: Iterator[Prediction | TrackError],
+    options: Options,
 ) -> Iterator[TagChange]:
-    answers = [(track, next(heard) if _must_hear(track, options) else None) for track in group]
+    answers = [(track, next(heard) if track.path in wanted else None) for track in group]
     together = _together([answer for _, answer in answers if isinstance(answer, Prediction)])
     for track, answer in answers:
         if isinstance(track, TagChange):
@@ -400,8 +419,9 @@ def _listen(
     if cache is None:
         yield from _hear_tracks(tracks, with_bundle, jobs)
         return
-    keys = [_heard_key(track, with_bundle.bundle_id, cache) for track in tracks]
-    known = [None if key is None else cache.heard(key) for key in keys]
+    bundle_id = with_bundle.bundle_id
+    keys = _asked(lambda track: _heard_key(track, bundle_id, cache), tracks, cache)
+    known = _asked(lambda key: None if key is None else cache.heard(key), keys, cache)
     new = [track for track, answer in zip(tracks, known, strict=True) if answer is None]
     heard = _hear_tracks(new, with_bundle, jobs)
     for track, key, answer in zip(tracks, keys, known, strict=True):

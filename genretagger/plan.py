@@ -62,7 +62,7 @@ def why_kept(tags: TrackTags, policy: TagPolicy) -> str:
     """Say why a file's genre stays, whatever is heard; empty if it need not."""
     old = existing_genres(tags)
     protected = {_known(name) for name in policy.protect}
-    for value in old:
+    for value in old if protected else ():
         parts = (value, *_tokens((value,), policy.separator), *_SPLIT.split(value))
         if protected & set(map(_known, parts)):
             return f"kept: {_quoted((value,))} is protected"
