@@ -30,8 +30,8 @@ from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
 from genretagger.journal import Entry, Journal
-from genretagger.plan import TagPolicy, plan, why_kept
-from genretagger.records import Identity, Prediction, State, TagChange, Track, TrackTags
+from genretagger.plan import TagPolicy, existing_genres, plan, why_kept
+from genretagger.records import Decision, Identity, Prediction, State, TagChange, Track, TrackTags
 
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer")
@@ -389,7 +389,7 @@ def _plan_group(
         if isinstance(track, TagChange):
             yield track
         elif isinstance(answer, TrackError):
-            yield _failure(track.path, answer)
+            yield _unheard(track, answer, options.tags)
         elif answer is None:
             yield plan(track.path, _tags(track), options.tags, None)
         else:
@@ -530,6 +530,15 @@ def _tags(track: Track) -> TrackTags:
     if track.tags is None:
         raise ValueError(f"the tags of {track.path} were not read")
     return track.tags
+
+
+def _unheard(track: Track, error: TrackError, policy: TagPolicy) -> TagChange:
+    # a genre that stays whatever is heard also stays if nothing can be: a run that need not
+    # hear the track says the same
+    if why_kept(_tags(track), policy):
+        return plan(track.path, _tags(track), policy, Decision((), f"not heard: {error}"))
+    old = existing_genres(_tags(track))
+    return replace(_failure(track.path, error), old=old, new=old)
 
 
 def _failed(change: TagChange, error: TrackError) -> TagChange:

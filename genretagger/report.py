@@ -166,5 +166,5 @@ class TerminalTable:
 def _genres_cell(row: Row) -> str:
     if "state" not in row:
         return "; ".join(row["genres"]) or "(undecided)"
-    old = printable("; ".join(row["old"])) or "(none)"
-    return f"{old} -> {printable('; '.join(row['new']))}" if row["state"] == "change" else old
+    old, new = (printable("; ".join(row[key])) or "(none)" for key in ("old", "new"))
+    return f"{old} -> {new}" if row["state"] == "change" else old

@@ -485,6 +485,20 @@ def test_bad_input_gives_one_clear_line_stops_nothing_and_is_not_altered(tmp_pat
     assert (tmp_path / name).read_bytes() == before[tmp_path / name][0]
 
 
+def test_a_broken_file_whose_genre_stays_is_kept_in_the_plan_as_in_the_run(tmp_path, capsys):
+    make_audio.make("MP3", tmp_path / "a.mp3", seconds=40.0, genre=("Blues",))
+    data = (tmp_path / "a.mp3").read_bytes()
+    (tmp_path / "a.mp3").write_bytes(data[: len(data) * 2 // 5])
+    code, (row,), _ = run(capsys, "tag", "--dry-run", "--format", "json", tmp_path)
+    assert (code, row["state"], row["new"]) == (0, "keep", ["Blues"])
+    assert row["reason"].startswith("not heard: truncated")
+    code, (row,), _ = run(capsys, "tag", "--format", "json", tmp_path)
+    assert (code, row["state"]) == (0, "keep")
+    arguments = ("tag", "--existing", "replace", "--format", "json", tmp_path)
+    code, (row,), _ = run(capsys, *arguments)
+    assert (code, row["state"], row["old"]) == (1, "failed", ["Blues"])
+
+
 def test_silence_is_undecided_not_a_failure(tmp_path, capsys):
     path = tmp_path / "silence.flac"
     soundfile.write(path, np.zeros(441000), 44100)
