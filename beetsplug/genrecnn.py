@@ -6,6 +6,9 @@ needs numpy is imported by `genretagger` when it is first used.
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import beets
 import confuse
-from beets import ui
+from beets import plugins, ui
 from beets.dbcore import types
 from beets.importer import Action
-from beets.library import FileOperationError
+from beets.library import FileOperationError, Item
 from beets.plugins import BeetsPlugin
 from beets.util import displayable_path
+from mediafile import MediaFile, UnreadableFileError
 
 import genretagger
 
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from optparse import Values
 
     from beets.importer import ImportSession, ImportTask
-    from beets.library import Album, Item, Library
+    from beets.library import Album, Library
 
 DEFAULTS: dict[str, Any] = {
     "auto": True,
@@ -45,6 +49,15 @@ FIELDS: dict[str, str] = {
     genre: f"genrecnn_{genre.lower().replace(' ', '_')}" for genre in genretagger.GENRES
 }
 """The flexible field that holds each genre's probability."""
+
+UNWRITTEN = "genrecnn_unwritten"
+"""The flexible field of a track whose file has yet to get the library's genres: those before."""
+
+REPLACED = "genrecnn_replaced"
+"""The flexible field of an album: which genres a run replaced by which, and its journal."""
+
+RUN, IMPORT, UNDO = "beet genrecnn", "beet import with genrecnn", "beet genrecnn --undo"
+"""How the journals begin that the plugin writes."""
 
 CHANGED, KEPT, UNDECIDED, FAILED = "changed", "kept", "undecided", "failed"
 
@@ -130,6 +143,7 @@ class GenreCnnPlugin(BeetsPlugin):
         **dict.fromkeys(FIELDS.values(), types.Float(4)),
         "genrecnn_reason": types.STRING,
         "genrecnn_bundle": types.STRING,
+        UNWRITTEN: types.STRING,
     }
 
     def __init__(self) -> None:
@@ -160,35 +174,90 @@ class GenreCnnPlugin(BeetsPlugin):
         add("--max-genres", type="int", metavar="N", help="at most so many for a track")
         add("-j", "--jobs", type="int", metavar="N", help="processes; 0: one for each core")
         add("--bundle", metavar="DIR", help="the model to use (default: the one shipped)")
+        add(
+            "--undo",
+            action="store_true",
+            help="take back the last run that wrote files, or the one whose JOURNAL is named",
+        )
         command.func = self._command
         return [command]
 
     # the command
 
     def _command(self, lib: Library, opts: Values, args: list[str]) -> None:
-        self.config.set_args(vars(opts))
+        self.config.set_args({k: v for k, v in vars(opts).items() if k != "undo"})
+        try:
+            if opts.undo:
+                self._undo(lib, args)
+            else:
+                self._run(lib, args)
+        except genretagger.FatalError as error:
+            raise ui.UserError(str(error)) from error
+
+    def _run(self, lib: Library, args: list[str]) -> None:
         settings = self._settings()
+        command = " ".join([RUN, *args])
+        writes = settings.write and not settings.pretend
+        with _only_writer(command) if writes else contextlib.nullcontext():
+            self._run_alone(lib, args, settings, genretagger.Journal(command))
+
+    def _run_alone(
+        self, lib: Library, args: list[str], settings: _Settings, journal: genretagger.Journal
+    ) -> None:
         items = list(lib.items(args))
         tally = _Tally()
         new: dict[int, list[str]] = {}
         stopped: BaseException | None = None
         try:
-            for outcome in self._tag(items, settings):
+            for outcome in self._tag(items, settings, journal):
                 tally.add(outcome)
                 new[outcome.of.id] = outcome.new
                 ui.print_(str(outcome))
-        except (KeyboardInterrupt, ui.UserError) as why:
+        except (KeyboardInterrupt, ui.UserError, genretagger.FatalError) as why:
             stopped = why
         album_ids = dict.fromkeys(i.album_id for i in items if i.album_id and i.id in new)
         for album in filter(None, map(lib.get_album, album_ids)):
             if on_album := _tag_album(album, new, settings):
                 tally.albums[on_album.state] += 1
+                _remember_album(on_album, journal)
                 ui.print_(f"album {on_album}")
         if stopped is not None:
-            ui.print_(f"stopped: {len(items) - len(new)} tracks are left as they were")
+            ui.print_(f"stopped: {len(items) - len(new)} tracks are left for the next run")
         ui.print_("\n".join(tally.lines(settings.pretend)))
+        if journal.path is not None:
+            ui.print_(f"to take it back: {UNDO}")
         if stopped is not None:
             raise stopped
+
+    def _undo(self, lib: Library, args: list[str]) -> None:
+        if len(args) > 1:
+            raise ui.UserError("--undo takes back a whole run: name one journal, or none")
+        path = Path(args[0]).expanduser() if args else _last_journal()
+        head, entries = genretagger.read_journal(path)
+        ui.print_(f"{head['time']}, {len(entries)} files: {head['command']}")
+        if self.config["pretend"].get(bool):
+            for entry in reversed(entries):
+                ui.print_(f"{entry.path}: {_shown(entry.new)} -> {_shown(entry.old)}")
+            return
+        journal = genretagger.Journal(f"{UNDO} {path.name}")
+        with _only_writer(f"{UNDO} {path}"):
+            at = {item.filepath.resolve(): item for item in lib.items()}
+            failures = []
+            for entry in reversed(entries):
+                with genretagger.uninterrupted():  # file and library
+                    where = f"{at.get(entry.path, entry.path)}: "
+                    try:
+                        ui.print_(where + _take_back(entry, at.get(entry.path), journal))
+                    except genretagger.TrackError as error:
+                        ui.print_(f"{where}failed: {error}")
+                        failures.append(f"  {entry.path}: {error}")
+            for album in lib.albums():
+                _take_album_back(album, path, journal)
+        ui.print_(f"{len(entries) - len(failures)} tracks are as before, {len(failures)} failed")
+        if failures:
+            ui.print_("\n".join(["failed:", *failures]))
+        if journal.path is not None:
+            ui.print_(f"to do it again: {UNDO} {journal.path}")
 
     # at import
 
@@ -197,43 +266,42 @@ class GenreCnnPlugin(BeetsPlugin):
         # one task is heard while the next is matched; more processes would get in the way
         self._at_import = replace(self._settings(), jobs=1)
         self._tally = _Tally()
-        self._unwritten: set[int] = set()
+        self._journal = genretagger.Journal(IMPORT)
+        self._albums: dict[int, _Outcome] = {}
         self._unwritable: list[_Outcome] = []  # filled by another thread than the tally
 
-    def _import_task(self, _: ImportSession, task: ImportTask) -> None:
-        # the items' files are the originals until beets has copied them: not to be written
-        settings = replace(self._at_import, write=False)
+    def _import_task(self, session: ImportSession, task: ImportTask) -> None:
+        # the items' files are the originals until beets has copied them: not to be written yet
+        writes = self._at_import.write and not _is_beets_to_write(session, task)
+        settings = replace(self._at_import, write=writes)
         new: dict[int, list[str]] = {}
-        for outcome in self._tag(task.imported_items(), settings):
+        for outcome in self._tag(task.imported_items(), settings, None):
             self._tally.add(outcome)
             new[outcome.of.id] = outcome.new
-            if outcome.state == CHANGED and not settings.pretend:
-                self._unwritten.add(outcome.of.id)
             say = self._log.warning if outcome.state == FAILED else self._log.info
             say("{}", outcome)
         if task.is_album and (on_album := _tag_album(task.album, new, settings)):
             self._tally.albums[on_album.state] += 1
+            self._albums[task.album.id] = on_album
             self._log.info("album {}", on_album)
 
     def _write_imported(self, session: ImportSession, task: ImportTask) -> None:
         """Write what beets itself does not: as-is imports, or all with ``import.write: no``."""
-        applied = task.apply or task.choice_flag is Action.RETAG  # RETAG: edited by hand
-        written = applied and session.config["write"].get(bool)
+        if not self._at_import.write or _is_beets_to_write(session, task):
+            return
         for item in task.imported_items():
-            if item.id not in self._unwritten:
-                continue
-            self._unwritten.remove(item.id)
-            if written or not self._at_import.write:
+            if UNWRITTEN not in item:
                 continue
             try:
-                with genretagger.uninterrupted():
-                    item.write()
-                    item.store()
-            except FileOperationError as error:
-                reason = f"the library has the genres, the file has not: {error.reason}"
+                with _only_writer(IMPORT):
+                    _write(item, self._journal)
+            except (FileOperationError, genretagger.GenreTaggerError) as error:
+                reason = f"the library has the genres, the file has not: {_why(error)}"
                 outcome = _Outcome(item, FAILED, [], [], reason)
                 self._unwritable.append(outcome)
                 self._log.warning("{}", outcome)
+        if task.is_album and (on_album := self._albums.pop(task.album.id, None)):
+            _remember_album(on_album, self._journal)
 
     def _end_import(self) -> None:
         for outcome in self._unwritable:
@@ -271,20 +339,21 @@ class GenreCnnPlugin(BeetsPlugin):
             jobs=jobs or _cpu_count(),
         )
 
-    def _tag(self, items: Sequence[Item], settings: _Settings) -> Iterator[_Outcome]:
-        """Hear and decide on tracks; change each before the next, unless it is to pretend."""
+    def _tag(
+        self, items: Sequence[Item], settings: _Settings, journal: genretagger.Journal | None
+    ) -> Iterator[_Outcome]:
+        """Hear and decide on tracks; change each before the next, unless it is to pretend.
+
+        Without a journal no file is written, but what is to be written is marked.
+        """
         for item, heard in _hear(items, settings):
             # what is done is also reported: Ctrl-C waits for both
             with genretagger.uninterrupted():
-                outcome = _decide(item, heard, settings)
-                if not settings.pretend and isinstance(heard, genretagger.Prediction):
-                    try:
-                        _apply(outcome, heard, settings)
-                    except FileOperationError as error:
-                        item.load()
-                        reason = f"cannot be written: {error.reason}"
-                        outcome = replace(outcome, state=FAILED, new=outcome.old, reason=reason)
-                yield outcome
+                finished = _finish(item, settings, journal)
+                if finished is not None and (finished.state == FAILED or heard is None):
+                    yield finished
+                else:
+                    yield _tag_one(item, heard, settings, journal)
 
 
 def album_genres(tracks: Iterable[list[str]], max_genres: int) -> tuple[list[str], str]:
@@ -375,20 +444,140 @@ def _decide(
     return _Outcome(item, CHANGED, old, new, decision.reason)
 
 
-def _apply(outcome: _Outcome, heard: genretagger.Prediction, settings: _Settings) -> None:
-    item = outcome.of
-    # of another model, which may have heard something where this one hears nothing
-    for name in set(FIELDS.values()) & set(item.keys(with_album=False)):
-        del item[name]
+def _tag_one(
+    item: Item,
+    heard: genretagger.Prediction | genretagger.TrackError | None,
+    settings: _Settings,
+    journal: genretagger.Journal | None,
+) -> _Outcome:
+    outcome = _decide(item, heard, settings)
+    if settings.pretend or not isinstance(heard, genretagger.Prediction):
+        return outcome
+    _forget(item)  # of another model, which may have heard something where this one does not
     for name, probability in zip(FIELDS.values(), heard.probabilities or (), strict=False):
         item[name] = probability
     item["genrecnn_reason"] = outcome.reason
     item["genrecnn_bundle"] = settings.bundle.bundle_id
+    before = item.genres, item.mtime
     if outcome.state == CHANGED:
         item.genres = outcome.new
         if settings.write:
-            item.write()  # first, so that a run broken off here would do it again
+            item[UNWRITTEN] = json.dumps(outcome.old)
     item.store()
+    if UNWRITTEN in item and journal is not None:
+        try:
+            _write(item, journal)
+        except (FileOperationError, genretagger.TrackError) as error:
+            outcome = replace(outcome, state=FAILED, new=outcome.old, reason=_why(error))
+            del item[UNWRITTEN]
+            item.genres, item.mtime = before
+            item["genrecnn_reason"] = f"failed: {outcome.reason}"
+            item.store()
+    return outcome
+
+
+def _finish(
+    item: Item, settings: _Settings, journal: genretagger.Journal | None
+) -> _Outcome | None:
+    """Write the file that a run broken off has left behind the library, if there is one."""
+    if UNWRITTEN not in item.keys(with_album=False) or not settings.write or journal is None:
+        return None
+    old, new = json.loads(item[UNWRITTEN]), list(item.genres)
+    if not settings.pretend:
+        try:
+            _write(item, journal)
+        except (FileOperationError, genretagger.TrackError) as error:
+            return _Outcome(item, FAILED, new, new, _why(error))
+    return _Outcome(item, CHANGED, old, new, "finishes what was broken off")
+
+
+def _write(item: Item, journal: genretagger.Journal) -> None:
+    """Write a file as `Item.write` does, but so that it can be taken back, and store the item.
+
+    `Item.write` can write elsewhere, into the copy, but would then tell listeners of the copy.
+    """
+    old = json.loads(item[UNWRITTEN])
+    values = {name: value for name, value in dict(item).items() if name in Item._media_fields}
+    plugins.send("write", item=item, path=item.path, tags=values)
+
+    def write(copy: Path) -> None:
+        try:
+            file = MediaFile(os.fspath(copy), id3v23=beets.config["id3v23"].get(bool))
+            file.update(values)
+            file.save()
+        except UnreadableFileError as error:
+            raise genretagger.TrackError(f"cannot be written: {error}") from error
+
+    genretagger.rewrite(item.filepath, write, journal, old=old, new=item.genres)
+    item.mtime = item.current_mtime()
+    plugins.send("after_write", item=item, path=item.path)
+    del item[UNWRITTEN]
+    item.store()
+
+
+def _take_back(entry: genretagger.Entry, item: Item | None, journal: genretagger.Journal) -> str:
+    """Give a file its bytes back, and a track its genres; say what was done."""
+    if item is None:
+        raise genretagger.TrackError(
+            "no track of this library lies there; 'genretagger undo' takes back files alone"
+        )
+    (line,) = genretagger.undo([entry], journal)
+    if line.state is genretagger.State.FAILED:
+        raise genretagger.TrackError(line.reason)
+    _forget(item)
+    if item.genres == list(entry.new):
+        item.genres = list(entry.old)
+    item.mtime = item.current_mtime()
+    item.store()
+    return f"{_shown(entry.new)} -> {_shown(item.genres)} | {line.reason}"
+
+
+def _forget(item: Item) -> None:
+    own = {*FIELDS.values(), "genrecnn_reason", "genrecnn_bundle", UNWRITTEN}
+    for name in own & set(item.keys(with_album=False)):
+        del item[name]
+
+
+def _take_album_back(album: Album, path: Path, journal: genretagger.Journal) -> None:
+    replaced = json.loads(album.get(REPLACED) or "{}")
+    if replaced.get("journal") != path.name:
+        return
+    old, new = replaced["old"], replaced["new"]
+    del album[REPLACED]
+    if album.genres == new:
+        album.genres = old
+        _remember_album(_Outcome(album, CHANGED, new, old, ""), journal)
+    album.store(inherit=False)
+
+
+def _remember_album(outcome: _Outcome, journal: genretagger.Journal) -> None:
+    """Keep what an album had; files are what makes a journal, and it has none."""
+    if outcome.state == CHANGED and journal.path is not None:
+        row = {"journal": journal.path.name, "old": outcome.old, "new": outcome.new}
+        outcome.of[REPLACED] = json.dumps(row)
+        outcome.of.store(inherit=False)
+
+
+def _last_journal() -> Path:
+    """Find the last run that is no undo, so that an undo that was broken off goes on."""
+    for path in reversed(genretagger.list_journals()):
+        command = genretagger.read_journal(path)[0]["command"]
+        if command.startswith((RUN, IMPORT)) and not command.startswith(UNDO):
+            return path
+    raise ui.UserError("there is no run of beet genrecnn to take back")
+
+
+def _only_writer(command: str) -> contextlib.AbstractContextManager[None]:
+    return genretagger.only_writer(genretagger.state_folder(), command)
+
+
+def _is_beets_to_write(session: ImportSession, task: ImportTask) -> bool:
+    applied = task.apply or task.choice_flag is Action.RETAG  # RETAG: edited by hand
+    return applied and session.config["write"].get(bool)
+
+
+def _why(error: Exception) -> str:
+    return str(error.reason if isinstance(error, FileOperationError) else error)
 
 
 def _tag_album(album: Album, new: dict[int, list[str]], settings: _Settings) -> _Outcome | None:
@@ -412,7 +601,7 @@ def _own_genres(model: Item | Album) -> list[str]:
     return [genre for genre in model.genres if genre.strip()]
 
 
-def _shown(genres: list[str]) -> str:
+def _shown(genres: Sequence[str]) -> str:
     return "; ".join(genres) or "(none)"
 
 

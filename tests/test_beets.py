@@ -20,7 +20,9 @@ pytest.importorskip("beets")
 import confuse
 from beets import ui
 from beets.library import Item
+from beets.plugins import BeetsPlugin
 from beets.util import cached_classproperty
+from mediafile import MediaFile
 
 from beetsplug import genrecnn
 
@@ -40,6 +42,32 @@ def heard(*notes, **probabilities):
 def genres_in(path):
     tags = mutagen.File(path).tags
     return list(tags["TCON"].text if "TCON" in tags else tags.get("genre", []))
+
+
+def contents(library, *items):
+    """All that is to be as before: files, tracks and albums, but for the times of change."""
+    changes = ("mtime", "genrecnn_replaced")
+    found = [library.get_item(item.id) for item in items]
+    return [
+        [item.filepath.read_bytes() for item in found],
+        *(
+            [{k: v for k, v in dict(m).items() if k not in changes} for m in models]
+            for models in (found, library.albums())
+        ),
+    ]
+
+
+UNDO = ("genrecnn", "--undo")
+
+
+def add_comment(copy):
+    file = mutagen.File(copy)
+    file["comment"] = "more"
+    file.save()
+
+
+def killed():
+    raise SystemExit("as a killed process: nothing after this is done")
 
 
 class Helper(helper.PluginMixin, helper.TestHelper):
@@ -68,7 +96,7 @@ class Helper(helper.PluginMixin, helper.TestHelper):
         """Stand in for the network: by title, what `self.heard` says."""
         self.jobs = jobs
         for path in paths:
-            answer = self.heard[mutagen.File(path, easy=True)["title"][0]]
+            answer = self.heard[MediaFile(str(path)).title]
             self.asked.append(path.name)
             if isinstance(answer, BaseException) and not isinstance(answer, genretagger.TrackError):
                 raise answer
@@ -229,7 +257,7 @@ class TestCommand(Helper):
         self.capsys.readouterr()
         with pytest.raises(ui.UserError, match="it was replaced"):
             self.run_command("genrecnn", "title+")
-        assert "stopped: 1 tracks are left as they were" in self.capsys.readouterr().out
+        assert "stopped: 1 tracks are left for the next run" in self.capsys.readouterr().out
         assert self.again(one).genres == ["Rock"]
 
 
@@ -243,7 +271,9 @@ class TestFailures(Helper):
         assert (self.again(bad).genres, self.again(good).genres) == ([], ["Rock"])
         assert "genrecnn_reason" not in self.again(bad)
 
-    def test_a_file_that_cannot_be_written_leaves_the_library_as_it_was(self, monkeypatch):
+    def test_a_file_that_cannot_be_written_leaves_the_librarys_genres_as_they_were(
+        self, monkeypatch
+    ):
         item, other = self.track("Bad", heard(Rock=0.9)), self.track("Good", heard(Rock=0.9))
 
         def wreck(paths, bundle, jobs):
@@ -254,10 +284,12 @@ class TestFailures(Helper):
 
         monkeypatch.setattr(genretagger, "predict_tracks", wreck)
         out = self.beet("genrecnn", "title+")
-        assert f"  {item.filepath}: cannot be written: " in out
+        assert f"  {item.filepath}: cannot be read as FLAC (no FLAC stream); " in out
         assert "1 changed, 0 kept, 0 undecided, 1 failed" in out
-        assert self.again(item).genres == []
-        assert "genrecnn_rock" not in self.again(item)
+        found = self.again(item)
+        assert (found.genres, found.mtime) == ([], item.mtime)
+        assert found.genrecnn_reason.startswith("failed: cannot be read as FLAC (")
+        assert "genrecnn_unwritten" not in found
         assert self.again(other).genres == ["Rock"]
 
     def test_ctrl_c_keeps_what_is_done_and_says_what_is_left(self):
@@ -268,7 +300,7 @@ class TestFailures(Helper):
         with pytest.raises(KeyboardInterrupt):
             self.run_command("genrecnn", "title+")
         out = self.capsys.readouterr().out
-        assert "stopped: 1 tracks are left as they were" in out
+        assert "stopped: 1 tracks are left for the next run" in out
         assert "1 tracks: 1 changed" in out
         assert self.again(one).genres == genres_in(one.filepath) == ["Rock"]
         assert self.again(two).genres == []
@@ -276,17 +308,17 @@ class TestFailures(Helper):
 
     def test_ctrl_c_waits_until_file_and_library_agree(self, monkeypatch):
         item = self.track("One", heard(Rock=0.9))
-        write = Item.write
+        exchange = pipeline.files.exchange
 
         def interrupted(*args, **kwargs):
             signal.raise_signal(signal.SIGINT)
-            write(*args, **kwargs)
+            exchange(*args, **kwargs)
 
-        monkeypatch.setattr(Item, "write", interrupted)
+        monkeypatch.setattr(pipeline.files, "exchange", interrupted)
         with pytest.raises(KeyboardInterrupt):
             self.beet("genrecnn")
         out = self.capsys.readouterr().out
-        assert "stopped: 0 tracks are left as they were\n1 tracks: 1 changed" in out
+        assert "stopped: 0 tracks are left for the next run\n1 tracks: 1 changed" in out
         assert self.again(item).genres == genres_in(item.filepath) == ["Rock"]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -545,6 +577,24 @@ class TestImport(Helper):
         assert any("the library has the genres, the file has not: " in m for m in messages)
         assert any("1 tracks: 0 changed, 0 kept, 0 undecided, 1 failed" in m for m in messages)
 
+    def test_what_an_import_could_not_write_the_next_run_does(self):
+        self.prepare(("One", heard(Rock=0.9)))
+        with genretagger.only_writer(genretagger.state_folder(), "another"):
+            self.run_import("--noautotag")
+        (item,) = self.lib.items()
+        assert (item.genres, genres_in(item.filepath)) == (["Rock"], [])
+        assert "(none) -> Rock | finishes what was broken off" in self.beet("genrecnn")
+        assert genres_in(item.filepath) == ["Rock"]
+        assert "1 kept" in self.beet("genrecnn")
+
+    def test_what_an_import_as_is_wrote_can_be_taken_back(self):
+        (original,) = self.prepare(("One", heard(Rock=0.9)))
+        self.run_import("--noautotag")
+        assert "beet import with genrecnn" in self.beet("genrecnn", "--undo")
+        (item,) = self.lib.items()
+        assert (item.genres, self.lib.albums().get().genres) == ([], [])
+        assert item.filepath.read_bytes() == original.read_bytes()
+
     def test_pretend_shows_and_changes_nothing(self, caplog):
         self.prepare(("One", heard(Rock=0.9)))
         self.config["genrecnn"]["pretend"] = True
@@ -576,11 +626,275 @@ class TestImportWithoutAuto(Helper):
         assert (item.genres, self.asked) == ([], [])
 
 
+class TestTakingBack(Helper):
+    @pytest.mark.parametrize(
+        "form", ["FLAC", "MP3", "Ogg Vorbis", "Opus", "M4A AAC", "WAV", "AIFF", "WMA", "WavPack"]
+    )
+    def test_undo_gives_every_container_its_bytes_back(self, form):
+        item = self.track("One", heard(Rock=0.9, Pop=0.8), form=form, genre=("Blues",))
+        before = contents(self.lib, item)
+        out = self.beet("genrecnn", "--force")
+        assert "1 changed" in out
+        assert "to take it back: beet genrecnn --undo" in out
+        assert item.filepath.read_bytes() != before[0][0]
+        out = self.beet("genrecnn", "--undo")
+        assert "One: Pop; Rock -> Blues | undone" in out
+        assert "1 tracks are as before, 0 failed" in out
+        assert contents(self.lib, item) == before
+        assert self.beet("update") == ""
+        assert not [p.name for p in item.filepath.parent.iterdir() if "genretagger" in p.name]
+
+    def test_undo_gives_the_library_its_own_genres_back_and_the_album_its(self):
+        one = self.track("One", heard(Rock=0.9), genre=("Blues",))
+        two = self.track("Two", heard(Rock=0.9))
+        album = self.lib.add_album([one, two])
+        self.beet("modify", "--yes", "--nowrite", "title:One", "genres=Soul; Funk")
+        before = contents(self.lib, one, two)
+        self.beet("genrecnn", "--force")
+        assert self.lib.get_album(album.id).genres == ["Rock"]
+        self.beet("genrecnn")  # changes nothing, and so is not what is taken back
+        self.beet("genrecnn", "--undo")
+        assert self.again(one).genres == ["Soul", "Funk"]
+        assert genres_in(one.filepath) == ["Blues"]
+        assert contents(self.lib, one, two) == before
+
+    def test_undo_twice_is_undo_once_and_an_undo_is_undone_by_its_name(self):
+        item = self.track("One", heard(Rock=0.9))
+        album = self.lib.add_album([item])
+        before = contents(self.lib, item)
+        self.beet("genrecnn")
+        changed = item.filepath.read_bytes()
+        again = re.search(r"to do it again: beet genrecnn --undo (.*)", self.beet(*UNDO))[1]
+        assert "it is as it was before" in self.beet(*UNDO)
+        assert contents(self.lib, item) == before
+        self.beet(*UNDO, again)
+        assert item.filepath.read_bytes() == changed
+        assert self.again(item).genres == self.lib.get_album(album.id).genres == ["Rock"]
+        self.beet(*UNDO)
+        assert item.filepath.read_bytes() == before[0][0]
+        assert self.again(item).genres == []
+
+    def test_an_earlier_run_is_taken_back_by_name_after_the_later_one(self):
+        item = self.track("One", heard(Rock=0.4, Pop=0.9))
+        before = contents(self.lib, item)
+        self.beet("genrecnn")
+        (first,) = genretagger.list_journals()
+        self.beet("genrecnn", "--force", "--threshold", "0.3")
+        assert self.again(item).genres == ["Pop", "Rock"]
+        out = self.beet(*UNDO, str(first))
+        assert "One: failed: changed since; it stays as it is" in out
+        assert f"0 tracks are as before, 1 failed\nfailed:\n  {item.filepath}: changed" in out
+        self.beet(*UNDO)
+        assert self.again(item).genres == genres_in(item.filepath) == ["Pop"]
+        self.beet(*UNDO, str(first))
+        assert contents(self.lib, item) == before
+
+    def test_genres_that_somebody_has_given_since_stay_in_the_library(self):
+        item = self.track("One", heard(Rock=0.9))
+        self.beet("genrecnn")
+        self.beet("modify", "--yes", "--nowrite", "title:One", "genres=Soul")
+        self.beet(*UNDO)
+        assert (self.again(item).genres, genres_in(item.filepath)) == (["Soul"], [])
+
+    def test_a_track_that_is_no_longer_in_the_library_stops_nothing(self):
+        gone, item = self.track("Gone", heard(Rock=0.9)), self.track("One", heard(Rock=0.9))
+        self.beet("genrecnn", "title+")
+        self.beet("remove", "--force", "title:Gone")
+        out = self.beet(*UNDO)
+        assert f"{gone.filepath}: failed: no track of this library lies there" in out
+        assert (genres_in(gone.filepath), genres_in(item.filepath)) == (["Rock"], [])
+
+    def test_pretend_shows_what_would_be_taken_back(self):
+        item = self.track("One", heard(Rock=0.9))
+        self.beet("genrecnn")
+        before = contents(self.lib, item)
+        assert f"{item.filepath}: Rock -> (none)" in self.beet(*UNDO, "--pretend")
+        assert contents(self.lib, item) == before
+
+    def test_other_programs_runs_are_not_taken_back(self):
+        with pytest.raises(ui.UserError, match="no run of beet genrecnn to take back"):
+            self.beet(*UNDO)
+        other = genretagger.Journal("tag somewhere")
+        genretagger.rewrite(self.audio("FLAC"), add_comment, other, old=(), new=())
+        with pytest.raises(ui.UserError, match="no run of beet genrecnn to take back"):
+            self.beet(*UNDO)
+        with pytest.raises(ui.UserError, match="name one journal, or none"):
+            self.beet(*UNDO, "artist:Somebody", "title:One")
+        with pytest.raises(ui.UserError, match="nowhere: No such file"):
+            self.beet(*UNDO, str(self.tmp / "nowhere"))
+
+    def test_an_undo_that_was_broken_off_goes_on(self, monkeypatch):
+        items = [self.track(title, heard(Rock=0.9)) for title in ("One", "Two")]
+        before = contents(self.lib, *items)
+        self.beet("genrecnn", "title+")
+        with monkeypatch.context() as patched, pytest.raises(SystemExit):
+            patched.setattr(Item, "store", lambda *_, **__: killed())
+            self.beet(*UNDO)
+        assert [genres_in(item.filepath) for item in items] == [["Rock"], []]
+        assert self.again(items[1]).genres == ["Rock"]
+        self.beet(*UNDO)
+        assert contents(self.lib, *items) == before
+
+
+class TestWriting(Helper):
+    def test_listeners_hear_of_the_file_itself_before_and_after_it_is_written(self):
+        item = self.track("One", heard(Rock=0.9))
+        told = []
+
+        class Listener(BeetsPlugin):
+            def __init__(self):
+                super().__init__("listener")
+                self.register_listener("write", self.before)
+                self.register_listener("after_write", self.after)
+
+            def before(self, item, path, tags):
+                told.append(("write", path, genres_in(item.filepath), tags["genres"]))
+                tags["comments"] = "from a listener"
+
+            def after(self, item, path):
+                os.utime(path, (10**9, 10**9))  # as importadded does
+                item.mtime = 10**9
+                told.append(("after_write", path, genres_in(item.filepath)))
+
+        Listener()
+        self.beet("genrecnn")
+        assert told == [
+            ("write", item.path, [], ["Rock"]),
+            ("after_write", item.path, ["Rock"]),
+        ]
+        assert mutagen.File(item.filepath)["comment"] == ["from a listener"]
+        assert self.again(item).mtime == item.filepath.stat().st_mtime == 10**9
+
+    def test_a_read_only_file_fails_and_says_so(self):
+        item, other = self.track("Bad", heard(Rock=0.9)), self.track("Good", heard(Rock=0.9))
+        content = item.filepath.read_bytes()
+        item.filepath.chmod(0o444)
+        out = self.beet("genrecnn", "title+")
+        assert "Bad: failed: the file is read-only; make it writable, or leave it out" in out
+        assert (self.again(item).genres, item.filepath.read_bytes()) == ([], content)
+        item.filepath.chmod(0o644)
+        assert "Bad: (none) -> Rock | Rock 0.90 | heard before" in self.beet("genrecnn")
+        assert genres_in(item.filepath) == genres_in(other.filepath) == ["Rock"]
+
+    def test_a_write_that_would_change_the_audio_is_refused(self, monkeypatch):
+        item = self.track("One", heard(Rock=0.9))
+        content = item.filepath.read_bytes()
+        monkeypatch.setattr(
+            genrecnn.MediaFile, "save", lambda file: Path(file.path).write_bytes(content[:-9])
+        )
+        out = self.beet("genrecnn")
+        assert "to write its tags would change its audio; it stays as it was" in out
+        assert (self.again(item).genres, item.filepath.read_bytes()) == ([], content)
+
+    def test_without_a_place_for_the_journal_the_command_stops_and_the_next_goes_on(
+        self, monkeypatch
+    ):
+        items = [self.track(title, heard(Rock=0.9)) for title in ("One", "Two")]
+        content = items[0].filepath.read_bytes()
+        genretagger.state_folder().mkdir(parents=True, exist_ok=True)
+        folder = genretagger.state_folder() / "journals"
+        folder.write_text("a file where a folder should be")
+        with pytest.raises(ui.UserError, match="cannot be written: File exists; stopped before"):
+            self.beet("genrecnn", "title+")
+        assert "stopped: 2 tracks are left for the next run" in self.capsys.readouterr().out
+        assert items[0].filepath.read_bytes() == content
+        folder.unlink()
+        out = self.beet("genrecnn", "title+")
+        assert "One: (none) -> Rock | finishes what was broken off" in out
+        assert [genres_in(item.filepath) for item in items] == [["Rock"]] * 2
+
+    def test_two_writing_runs_at_a_time_are_refused_and_others_are_not(self):
+        self.track("Zero", heard(Rock=0.9))
+        self.beet("genrecnn")
+        item = self.track("One", heard(Rock=0.9))
+        with genretagger.only_writer(genretagger.state_folder(), "another run"):
+            with pytest.raises(ui.UserError, match=r"another run is writing \(PID \d+, since"):
+                self.beet("genrecnn", "--write")
+            with pytest.raises(ui.UserError, match=r"another run is writing"):
+                self.beet(*UNDO)
+            assert "to change" in self.beet("genrecnn", "--pretend")
+            assert "changed" in self.beet("genrecnn", "--nowrite")
+        assert (self.again(item).genres, genres_in(item.filepath)) == (["Rock"], [])
+
+    def test_what_was_broken_off_waits_for_a_run_that_may_write(self, monkeypatch):
+        item = self.track("One", heard(Rock=0.4, Pop=0.9), genre=("Blues",))
+        content = item.filepath.read_bytes()
+        with monkeypatch.context() as patched, pytest.raises(SystemExit):
+            patched.setattr(genretagger, "rewrite", lambda *_, **__: killed())
+            self.beet("genrecnn", "--force")
+        assert (self.again(item).genres, item.filepath.read_bytes()) == (["Pop"], content)
+        assert 'Pop | kept: has "Pop"' in self.beet("genrecnn", "--nowrite")
+        expected = "One: Blues -> Pop | finishes what was broken off"
+        assert expected in self.beet("genrecnn", "--pretend")
+        assert item.filepath.read_bytes() == content
+        out = self.beet("genrecnn", "--force", "--threshold", "0.3")  # both, and in this order
+        assert "One: Pop -> Pop; Rock | " in out
+        assert genres_in(item.filepath) == ["Pop", "Rock"]
+        self.beet(*UNDO)
+        assert item.filepath.read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_a_killed_run_left_behind_the_next_repairs(tmp_path, moment):
+    code = (
+        "import os, signal, sys\n"
+        "import genretagger\n"
+        "from beets.ui import main\n"
+        "from genretagger import files\n"
+        "rock = tuple(0.9 * (g == 'Rock') for g in genretagger.GENRES)\n"
+        "genretagger.predict_tracks = lambda paths, *_: [\n"
+        "    (path, genretagger.Prediction(rock, ())) for path in paths].__iter__()\n"
+        "exchange = files.exchange\n"
+        "def die(*args, **options):\n"
+        "    if moment == 'after': exchange(*args, **options)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "moment = sys.argv.pop(1)\n"
+        "if moment != 'never': files.exchange = die\n"
+        "main()\n"
+    )
+
+    def beet(moment, *args):
+        done = subprocess.run(
+            [sys.executable, "-c", code, moment, *args],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "BEETSDIR": str(tmp_path), "HOME": str(tmp_path)},
+            check=False,
+        )
+        assert done.returncode == (0 if moment == "never" else -signal.SIGKILL), done.stderr
+        return done.stdout
+
+    (tmp_path / "config.yaml").write_text(
+        f"directory: {tmp_path}\nlibrary: {tmp_path / 'library.db'}\nplugins: genrecnn\n"
+        "genrecnn: {auto: no, threshold: 0.5}\nimport: {copy: no}\n"
+    )
+    folder = tmp_path / "album"
+    folder.mkdir()
+    path = folder / "one.mp3"
+    make_audio.make("MP3", path, title="One", genre=("Blues",), seconds=1.5)
+    content = path.read_bytes()
+    beet("never", "import", "--quiet", "--noautotag", str(folder))
+
+    beet(moment, "genrecnn", "--force")
+    assert genres_in(path) == (["Rock"] if moment == "after" else ["Blues"])
+    assert beet("never", "ls", "-f", "$genres $genrecnn_unwritten") == 'Rock ["Blues"]\n'
+    assert "Blues -> Rock | finishes what was broken off" in beet("never", "genrecnn")
+    assert genres_in(path) == ["Rock"]
+    assert [p.name for p in folder.iterdir()] == ["one.mp3"]
+    assert beet("never", "update") == ""
+    assert "1 kept" in beet("never", "genrecnn")
+
+    beet("never", "genrecnn", "--undo")
+    assert path.read_bytes() == content
+    assert beet("never", "ls", "-f", "$genres") == "Blues\n"
+
+
 class TestIntentions(Helper):
     def test_every_option_has_a_configuration_key_and_every_key_is_documented(self):
         (command,) = genrecnn.GenreCnnPlugin().commands()
         options = {option.dest for option in command.parser.option_list if option.dest}
-        assert options == genrecnn.DEFAULTS.keys() - {"auto"}
+        assert options - {"undo"} == genrecnn.DEFAULTS.keys() - {"auto"}
         documented = dict(
             re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", (ROOT / "docs/beets.md").read_text(), re.M)
         )
