@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from genretagger.journal import read as read_journal
     from genretagger.lock import only_writer
     from genretagger.pipeline import predict as predict_tracks
-    from genretagger.pipeline import rewrite, undo, uninterrupted
+    from genretagger.pipeline import recover, rewrite, undo, uninterrupted
     from genretagger.records import Decision, Prediction, State
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "predict_tracks",
     "read_bundle",
     "read_journal",
+    "recover",
     "rewrite",
     "state_folder",
     "undo",
@@ -65,7 +66,7 @@ _MODULES = {
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
     "journal": ("Entry", "Journal", "state_folder"),
     "lock": ("only_writer",),
-    "pipeline": ("rewrite", "undo", "uninterrupted"),
+    "pipeline": ("recover", "rewrite", "undo", "uninterrupted"),
     "records": ("Decision", "Prediction", "State"),
 }
 # a name that a submodule has, too, would be hidden by it

@@ -56,14 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return SOME_FAILED
 
 
-def _only_writer(
-    options: argparse.Namespace, arguments: Sequence[str]
-) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def _only_writer(options: argparse.Namespace, arguments: Sequence[str]) -> Iterator[None]:
+    """Keep other writing runs away, and put in order what a killed one left."""
     if "writes" not in options or vars(options).get("dry_run"):
-        return contextlib.nullcontext()
-    from genretagger import journal, lock  # noqa: PLC0415
+        yield
+        return
+    from genretagger import journal, lock, pipeline  # noqa: PLC0415
 
-    return lock.only_writer(journal.state_folder(), " ".join(["genretagger", *arguments]))
+    with lock.only_writer(journal.state_folder(), " ".join(["genretagger", *arguments])):
+        with pipeline.uninterrupted():
+            for message in pipeline.recover():
+                sys.stderr.write(f"{printable(message)}\n")
+        yield
 
 
 @contextlib.contextmanager
@@ -531,6 +536,9 @@ def _undo(options: argparse.Namespace) -> int:
     if options.journal is None and not journals:
         raise FatalError(f"there is nothing to undo in {journal.folder()}")
     path = options.journal or journals[-1]
+    # a journal says which bytes to write into which file: only what was written here is believed
+    if path.resolve().parent != journal.folder().resolve():
+        raise FatalError(f"{path} is not a journal in {journal.folder()}; nothing was done")
     head, entries = journal.read(path)
     run = _Run(options)
     run.total = len(entries)
@@ -545,8 +553,13 @@ def _history(_: argparse.Namespace) -> int:
     from genretagger import journal  # noqa: PLC0415
 
     for path in journal.history():
-        head, entries = journal.read(path)
-        print(f"{head['time']}  {len(entries):>6} files  {printable(head['command'])}\n  {path}")
+        try:
+            head, entries = journal.read(path)
+        except FatalError as error:  # one that is damaged does not hide the others
+            print(f"genretagger: {printable(str(error))}", file=sys.stderr)
+            continue
+        when, what = printable(head["time"]), printable(head["command"])
+        print(f"{when}  {len(entries):>6} files  {what}\n  {printable(str(path))}")
     return OK
 
 
@@ -784,7 +797,7 @@ def _cache(options: argparse.Namespace) -> int:
 
 def _model(options: argparse.Namespace) -> int:
     bundle = _bundle(options)
-    print(f"bundle: {bundle.path}\nid: {bundle.bundle_id}")
+    print(f"bundle: {printable(str(bundle.path))}\nid: {bundle.bundle_id}")
     shown = {key: value for key, value in bundle.info.items() if key != "filterbank"}
     for name in ("thresholds",):
         shown[name] = dict(zip(GENRES, shown[name], strict=True))
@@ -799,6 +812,7 @@ def _model(options: argparse.Namespace) -> int:
 
 def _print_nested(value: dict[str, Any], indent: str) -> None:
     for key, item in value.items():
+        key = printable(key)  # noqa: PLW2901
         if isinstance(item, dict):
             print(f"{indent}{key}:")
             _print_nested(item, indent + "  ")

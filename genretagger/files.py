@@ -6,7 +6,7 @@ The new content is made in a copy beside the file. What differs is one stretch o
 A delta that fits in one page and keeps the length is written in place with one call, which
 keeps inode, links and attributes. Anything else is a rename of the synced copy; a file with
 several hard links, whose other names a rename would leave behind, is overwritten in place,
-and the copy stays beside it until that is done.
+and the synced copy stays beside it until that is done: `finish` goes on from there.
 """
 
 from __future__ import annotations
@@ -18,18 +18,31 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from genretagger.errors import TrackError
+from genretagger.errors import FatalError, TrackError
 from genretagger.records import Identity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
 
 _CHUNK = 1 << 20  # bytes compared or moved at a time
 
 _PAGE = 4096
 """The most that is written in place: a signal cannot cut a write inside one page (Linux,
 ``generic_perform_write``), and the journal restores it after a power failure."""
+
+
+class HalfWrittenError(FatalError):
+    """A file that had to be overwritten in place is half old, half new, and stays so for now.
+
+    Its working copy, which is new in full, is kept beside it, and the run stops, so that the
+    next one can `finish` it.
+    """
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,8 @@ def _common(a: BinaryIO, b: BinaryIO, most: int, *, from_end: tuple[int, int] | 
 def working_copy(path: Path) -> Iterator[Path]:
     """Copy a file beside itself, to be changed there; the copy is gone afterwards.
 
-    Its name comes from the inode: what a killed run left behind, the next one overwrites.
+    Its name comes from the inode: what a killed run left behind, the next one overwrites. It
+    stays only where it is all that a half-written file can be finished with.
 
     Yields
     ------
@@ -127,13 +141,20 @@ def working_copy(path: Path) -> Iterator[Path]:
         real = path.resolve(strict=True)
         copy = copy_of(real)
         copy.unlink(missing_ok=True)
+        is_needed = False
         try:
             # made new and closed to others; its rights are set when it takes the file's place
             os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             shutil.copyfile(real, copy)
             yield copy
+        except HalfWrittenError:
+            is_needed = True
+            raise
         finally:
-            copy.unlink(missing_ok=True)
+            if not is_needed:
+                # one that stays says nothing of the file, and the next run clears it away
+                with contextlib.suppress(OSError):
+                    copy.unlink(missing_ok=True)
     except OSError as error:
         raise TrackError(f"cannot be rewritten: {error.strerror}; it stays as it was") from error
 
@@ -182,42 +203,143 @@ def exchange(
     TrackError
         If the file has changed since it was copied, or the change cannot be made. It is
         then as it was.
+    HalfWrittenError
+        If it had to be overwritten in place, the system failed in the middle, and failed
+        again when the old bytes were to be put back.
+    """
+    if identify(path) != before:
+        raise TrackError("changed while it was being tagged; it stays as it is")
+    is_page = len(delta.new) == len(delta.old) <= _PAGE - delta.start % _PAGE
+    try:
+        real = path.resolve(strict=True)
+        stat = real.stat()
+        times = (stat.st_atime_ns, stat.st_mtime_ns) if preserve_mtime else None
+        if not is_page and stat.st_nlink == 1:
+            _replace(real, copy, stat, keep_times=preserve_mtime)
+            return
+        if times:
+            os.utime(real, ns=times)  # who may not do this, shall find out before
+    except OSError as error:
+        raise _as_it_was(error) from error
+    try:
+        if is_page:
+            _write(real, delta.start, delta.new)
+        else:
+            _overwrite(real, copy, delta.start)
+        if times:
+            os.utime(real, ns=times)
+    except OSError as error:
+        _put_back(real, copy, delta, error)
+        raise _as_it_was(error) from error
+
+
+def _as_it_was(error: OSError) -> TrackError:
+    return TrackError(f"cannot be rewritten: {error.strerror}; it stays as it was")
+
+
+def _replace(real: Path, copy: Path, stat: os.stat_result, *, keep_times: bool) -> None:
+    """Put the copy in the file's place, with all that the file's attributes say."""
+    shutil.copystat(real, copy)
+    if hasattr(os, "chown") and (stat.st_uid, stat.st_gid) != _owner(copy):
+        os.chown(copy, stat.st_uid, stat.st_gid)
+        shutil.copymode(real, copy)  # chown clears set-id bits
+    if not keep_times:
+        os.utime(copy)
+    _sync(copy)
+    copy.replace(real)
+    # The file is new in full by now. Where a folder cannot be synced (some network drives),
+    # a power failure may bring back the name's old file, which is whole, too.
+    with contextlib.suppress(OSError):
+        _sync(real.parent)
+
+
+def _overwrite(real: Path, copy: Path, start: int) -> None:
+    """Give a file the copy's bytes from `start` on, where other names lead to it, too."""
+    _sync(copy)
+    with copy.open("rb") as source, real.open("r+b") as target:
+        if hasattr(os, "posix_fallocate"):  # fails before anything is overwritten
+            os.posix_fallocate(target.fileno(), 0, copy.stat().st_size)
+        source.seek(start)
+        target.seek(start)
+        shutil.copyfileobj(source, target, _CHUNK)
+        target.truncate()
+        os.fsync(target.fileno())
+
+
+def _put_back(real: Path, copy: Path, delta: Delta, why: OSError) -> None:
+    """Give an overwritten file its old bytes back: those of the copy, but for the delta."""
+    try:
+        if len(delta.old) == len(delta.new):
+            _write(real, delta.start, delta.old)
+            return
+        new = copy.read_bytes()
+        old = new[: delta.start] + delta.old + new[delta.start + len(delta.new) :]
+        if real.read_bytes() == old:  # nothing was overwritten yet
+            return
+        _write(real, delta.start, old[delta.start :])
+        os.truncate(real, len(old))
+        _sync(real)
+    except OSError as error:
+        raise HalfWrittenError(
+            f"{real}: half written, because of: {why.strerror}; see that its disk works and has "
+            "room, and start again: that finishes it"
+        ) from error
+
+
+def finish(path: Path, delta: Delta, after: str) -> bool:
+    """Go on where a killed run stopped while it overwrote a file in place.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Neither what it was before nor what it was to become.
+    delta : Delta
+        How those two differ.
+    after : str
+        SHA-256 of what it was to become.
+
+    Returns
+    -------
+    bool
+        Whether it is that now. If not, somebody else has changed it, or the copy beside it
+        is gone, and it is untouched.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read or written.
     """
     real = path.resolve(strict=True)
-    stat = real.stat()
-    if identify(real) != before:
-        raise TrackError("changed while it was being tagged; it stays as it is")
-    try:
-        if len(delta.new) == len(delta.old) <= _PAGE - delta.start % _PAGE:
-            _write(real, delta.start, delta.new)
-        elif stat.st_nlink > 1:
-            with copy.open("rb") as source, real.open("r+b") as target:
-                if hasattr(os, "posix_fallocate"):  # fails before anything is overwritten
-                    os.posix_fallocate(target.fileno(), 0, copy.stat().st_size)
-                source.seek(delta.start)
-                target.seek(delta.start)
-                shutil.copyfileobj(source, target, _CHUNK)
-                target.truncate()
-                os.fsync(target.fileno())
-        else:
-            shutil.copystat(real, copy)
-            if hasattr(os, "chown") and (stat.st_uid, stat.st_gid) != _owner(copy):
-                os.chown(copy, stat.st_uid, stat.st_gid)
-                shutil.copymode(real, copy)  # chown clears set-id bits
-            os.utime(copy)
-            _sync(copy)
-            copy.replace(real)
-            _sync(real.parent)
-        if preserve_mtime:
-            os.utime(real, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    except OSError as error:
-        raise TrackError(f"cannot be rewritten: {error.strerror}; it stays as it was") from error
+    copy = copy_of(real)
+    if not copy.is_file() and len(delta.old) == len(delta.new):
+        shutil.copyfile(real, copy)  # all that is missing is in the delta
+        _write(copy, delta.start, delta.new)
+    if not copy.is_file() or sha256(copy) != after:
+        return False
+    is_ours = _is_between(np.fromfile(real, np.uint8), np.fromfile(copy, np.uint8), delta)
+    if is_ours:
+        _overwrite(real, copy, delta.start)
+    copy.unlink()
+    return is_ours
+
+
+def _is_between(now: Bytes, new: Bytes, delta: Delta) -> bool:
+    """Tell whether every byte is one of the new content or of the old."""
+    middle = np.frombuffer(delta.old, np.uint8)
+    old = np.concatenate([new[: delta.start], middle, new[delta.start + len(delta.new) :]])
+    if not min(len(old), len(new)) <= len(now) <= max(len(old), len(new)):
+        return False
+    # a file that is made longer ends in zeros at first
+    is_old = now == np.pad(old, (0, max(0, len(now) - len(old))))[: len(now)]
+    n = min(len(now), len(new))
+    return bool(is_old[n:].all() and (is_old[:n] | (now[:n] == new[:n])).all())
 
 
 def _write(path: Path, start: int, data: bytes) -> None:
     with path.open("r+b", buffering=0) as file:
         file.seek(start)
-        file.write(data)
+        while data:  # a signal or a full disk may cut a write short
+            data = data[file.write(data) :]
         os.fsync(file.fileno())
 
 

@@ -22,6 +22,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
 from genretagger import audio, bundle, files, tags
+from genretagger import journal as journals
 from genretagger.aggregate import aggregate
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache, HeardKey
@@ -193,7 +194,7 @@ def rewrite(
         before = files.identify(path)
         if planned not in (None, before):
             raise TrackError("changed since the plan was made; make a new plan")
-        with files.working_copy(path) as copy:
+        with _working_copy(path, journal) as copy:
             audio_id = tags.audio_id(copy)
             write(copy)
             if tags.audio_id(copy) != audio_id:
@@ -241,16 +242,77 @@ def _take_back(back: Entry, journal: Journal) -> bool:
     before, after = back.sha256
     tags.check_writable(back.path)
     identity = files.identify(back.path)
-    now = files.sha256(back.path)
+    try:
+        now = files.sha256(back.path)
+    except OSError as error:
+        raise TrackError(f"cannot be read: {error.strerror}") from error
     if now == after:
         return False
-    with files.working_copy(back.path) as copy:
+    with _working_copy(back.path, journal) as copy:
         if now == before:
             files.patch(back.path, copy, back.delta)
         if now != before or files.sha256(copy) != after:
             raise TrackError("changed since; it stays as it is")
         _exchange(back, copy, identity, journal, preserve_mtime=False)
     return True
+
+
+def recover() -> Iterator[str]:
+    """Finish what a killed run left half done, and remove its working copy.
+
+    To be called before anything is written, while no other run is writing.
+
+    Yields
+    ------
+    str
+        What was found, in words, one line for each file.
+
+    Raises
+    ------
+    FatalError
+        If the journal or a half-written file cannot be written.
+    """
+    is_missing = False
+    for path, entry in journals.unfinished():
+        before, after = entry.sha256
+        try:
+            now = files.sha256(entry.path)
+        except OSError as error:
+            # its disk may be away; if it comes back, it is taken up again
+            is_missing = True
+            if not isinstance(error, FileNotFoundError):
+                yield f"{entry.path}: was being changed by a killed run: {error.strerror}"
+            continue
+        is_new = now == after
+        if now not in entry.sha256:
+            is_new = _finish(entry)
+            found = "finished" if is_new else "something else has changed it since; not finished"
+            yield f"{entry.path}: was being changed by a killed run; {found}"
+        # what something else has changed stays in the journal, and undo refuses it
+        journals.settle(path, done=is_new or now != before)
+    if not is_missing:
+        for copy in journals.noted_copies():
+            with contextlib.suppress(OSError):  # it stays, and does no harm
+                copy.unlink(missing_ok=True)
+        journals.forget_copies()
+
+
+def _finish(entry: Entry) -> bool:
+    try:
+        return files.finish(entry.path, entry.delta, entry.sha256[1])
+    except OSError as error:
+        raise FatalError(
+            f"{entry.path}: half written by a killed run, and cannot be finished: "
+            f"{error.strerror}; see that its disk has room, and start again"
+        ) from error
+
+
+@contextlib.contextmanager
+def _working_copy(path: Path, journal: Journal) -> Iterator[Path]:
+    with contextlib.suppress(OSError):  # what is wrong with the file, the next line says
+        journal.note_copy(files.copy_of(path.resolve(strict=True)))
+    with files.working_copy(path) as copy:
+        yield copy
 
 
 def _exchange(

@@ -1,5 +1,6 @@
 """What is written can be taken back, byte for byte, and a file is old or new in full."""
 
+import base64
 import errno
 import json
 import os
@@ -334,3 +335,35 @@ def test_the_commands_tag_undo_and_history(audio_file, capsys):
     assert "1 undone" in err
     assert path.read_bytes() == before
     shutil.rmtree(Path(journal.folder()))
+
+
+def test_a_journal_from_elsewhere_is_not_believed(audio_file, tmp_path, capsys):
+    path = audio_file("MP3")
+    write(path, "Rock")
+    changed = path.read_bytes()
+    (record,) = journal.history()
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    shutil.copyfile(record, elsewhere)
+    assert cli.main(["undo", str(elsewhere)]) == 3
+    assert "is not a journal in" in capsys.readouterr().err
+    assert path.read_bytes() == changed
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "/music/a\0.mp3", "relative.mp3"])
+def test_a_journal_that_names_what_is_no_audio_file_is_refused(tmp_path, name):
+    line = {"path": base64.b64encode(name.encode()).decode(), "start": 0}
+    line |= {"old_bytes": "", "new_bytes": "", "sha256": ["", ""], "old": [], "new": []}
+    head = {"genretagger_journal": 1, "command": "tag", "time": "now"}
+    (tmp_path / "j.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(line)}\n")
+    with pytest.raises(FatalError, match="damaged"):
+        journal.read(tmp_path / "j.jsonl")
+
+
+def test_what_a_journal_says_is_printed_without_terminal_escapes(audio_file, capsys):
+    write(audio_file("MP3"), "Rock")
+    (record,) = journal.history()
+    head, *rest = record.read_text().splitlines(keepends=True)
+    evil = json.dumps(json.loads(head) | {"time": "\x1b[2J", "command": "\x1b]0;x\x07"})
+    record.write_text("".join([evil, "\n", *rest]))
+    assert cli.main(["history"]) == 0
+    assert "\x1b" not in capsys.readouterr().out

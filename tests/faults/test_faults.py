@@ -1,0 +1,297 @@
+"""Whatever happens during a run, every file is old or new in full, and the next run finishes.
+
+The quick variants fault some calls; ``python -m pytest -m long tests/faults`` and
+``tests/faults/run.py`` fault every one.
+"""
+
+import errno
+import os
+
+import campaigns
+import harness
+import pytest
+
+from genretagger import cli, files, journal, pipeline, tags
+from genretagger.errors import FatalError
+from genretagger.plan import TagPolicy, plan
+from genretagger.records import Decision, State
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shim")
+    try:
+        shim = harness.build_shim(folder)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    running = harness.Server(shim)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def reference(encoded, tmp_path_factory, server):
+    folder = tmp_path_factory.mktemp("reference")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        return harness.build(encoded, folder / "case", server, harness.FEW)
+
+
+def some(reference, n):
+    """Choose about so many calls, others in each run of the tests' process."""
+    step = max(1, reference.calls // n)
+    return range(1 + os.getpid() % step, reference.calls + 1, step)
+
+
+def count(outcomes):
+    """Go through a campaign; add up how the files were found."""
+    found = list(outcomes)
+    assert found
+    return sum((outcome for _, outcome in found), harness.Outcome())
+
+
+@pytest.mark.parametrize("kind", ["k", "h"], ids=["before", "half-way through"])
+def test_a_run_killed_at_a_call_loses_nothing_and_is_finished_by_the_next(
+    reference, server, tmp_path, kind
+):
+    count(campaigns.kill_at_calls(tmp_path, reference, server, some(reference, 6), kind))
+
+
+def test_a_run_killed_at_any_moment_loses_nothing(reference, server, tmp_path):
+    count(campaigns.kill_at_random(tmp_path, reference, server, 4, seed=os.getpid()))
+
+
+def test_an_undo_that_is_killed_loses_nothing(reference, server, tmp_path):
+    calls = range(7 + os.getpid() % 40, 9999, 40)
+    count(campaigns.kill_undo_at_calls(tmp_path, reference, server, calls, "h"))
+
+
+@pytest.mark.parametrize("kind", ["o", "s"], ids=["once", "from then on"])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=errno.errorcode.get)
+def test_what_a_failing_disk_interrupts_is_as_it_was_or_done_and_said_to_be(
+    reference, server, tmp_path, error, kind
+):
+    calls = some(reference, 4)
+    count(campaigns.fail_at_calls(tmp_path, reference, server, calls, error=error, kind=kind))
+
+
+@pytest.mark.parametrize("of", ["music", "state"])
+def test_a_full_disk_stops_a_run_without_a_loss(reference, server, tmp_path, of):
+    try:
+        count(campaigns.full_disk(tmp_path, reference, server, 2, seed=os.getpid(), of=of))
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("what", ["remove", "chmod", "unmount", "readonly"])
+def test_what_is_taken_away_during_a_run_costs_those_files_and_no_more(
+    reference, server, tmp_path, what
+):
+    if what == "chmod" and os.geteuid() != 0:
+        pytest.skip("turning into another user needs root")
+    try:
+        count(campaigns.meanwhile(tmp_path, reference, server, 2, seed=os.getpid(), what=what))
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["k", "h"], ids=["before", "half-way through"])
+def test_a_run_killed_at_every_call_loses_nothing(reference, server, tmp_path, kind):
+    calls = range(1, reference.calls + 1)
+    outcome = count(campaigns.kill_at_calls(tmp_path, reference, server, calls, kind))
+    assert outcome.torn  # the one way of writing that is not atomic was met, and finished
+
+
+@pytest.mark.long
+def test_a_run_killed_five_hundred_times_loses_nothing(reference, server, tmp_path):
+    count(campaigns.kill_at_random(tmp_path, reference, server, 500, seed=1))
+
+
+@pytest.mark.long
+def test_a_run_that_is_killed_while_it_hears_loses_nothing(reference, server, tmp_path):
+    count(campaigns.kill_tag(tmp_path, reference, server, 20, seed=1))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["o", "s"], ids=["once", "from then on"])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=errno.errorcode.get)
+def test_every_call_may_fail_without_a_loss(reference, server, tmp_path, error, kind):
+    calls = range(1, reference.calls + 1)
+    count(campaigns.fail_at_calls(tmp_path, reference, server, calls, error=error, kind=kind))
+
+
+# ---- What a killed run left, one thing at a time ---------------------------------------------
+
+
+@pytest.fixture
+def linked(audio_file):
+    """A file with two names that has to grow, tagged; with what it was and what it is."""
+    path = audio_file("MP3")
+    os.link(path, path.with_name("other.mp3"))
+    old = path.read_bytes()
+    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
+    done = pipeline.apply(line, journal.Journal("test"))
+    assert done.state is State.CHANGE, done.reason
+    new = path.read_bytes()
+    (record,) = journal.history()
+    _cut_last_line(record)
+    return path, old, new
+
+
+def _cut_last_line(record):
+    record.write_bytes(record.read_bytes().rpartition(b"{")[0] + b'{"do')
+
+
+def tear(path, old, new, at):
+    """Leave a file as a kill does that comes when `at` bytes are overwritten."""
+    grown = old + bytes(len(new) - len(old))
+    with path.open("r+b") as file:
+        file.write(new[:at] + grown[at:])
+    files.copy_of(path).write_bytes(new)
+
+
+@pytest.mark.parametrize("at", [0, 1, 700, 4096, 9999])
+def test_a_half_overwritten_file_is_finished_and_can_be_undone(linked, at):
+    path, old, new = linked
+    tear(path, old, new, at)
+    (message,) = pipeline.recover()
+    assert message == f"{path}: was being changed by a killed run; finished"
+    assert path.read_bytes() == new
+    assert path.samefile(path.with_name("other.mp3"))
+    assert not list(path.parent.glob(".genretagger-*"))
+    assert not list(pipeline.recover())
+    _, entries = journal.read(journal.history()[0])
+    (line,) = pipeline.undo(entries, journal.Journal("undo"))
+    assert (line.state, path.read_bytes()) == (State.CHANGE, old)
+
+
+def test_a_half_overwritten_file_that_something_else_changed_is_left_alone(linked):
+    path, old, new = linked
+    tear(path, old, new, 700)
+    with path.open("r+b") as file:
+        file.seek(2000)
+        file.write(b"by somebody else")
+    now = path.read_bytes()
+    (message,) = pipeline.recover()
+    assert "something else has changed it since; not finished" in message
+    assert path.read_bytes() == now
+    assert not list(pipeline.recover())
+    _, entries = journal.read(journal.history()[0])
+    (line,) = pipeline.undo(entries, journal.Journal("undo"))
+    assert (line.state, path.read_bytes()) == (State.FAILED, now)
+
+
+def test_without_its_copy_a_half_overwritten_file_is_left_alone(linked):
+    path, old, new = linked
+    tear(path, old, new, 700)
+    files.copy_of(path).unlink()
+    now = path.read_bytes()
+    assert "not finished" in next(iter(pipeline.recover()))
+    assert path.read_bytes() == now
+
+
+def test_a_page_that_a_power_failure_tore_is_finished_from_the_journal_alone(audio_file):
+    path = audio_file("FLAC", genre=("Blues",))
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
+    pipeline.apply(line, journal.Journal("test"))
+    new = path.read_bytes()
+    (record,) = journal.history()
+    ((entry,),) = [journal.read(record)[1]]
+    _cut_last_line(record)
+    with path.open("r+b") as file:
+        file.seek(entry.delta.start)
+        file.write(entry.delta.old[:2])
+    assert path.read_bytes() != new
+    list(pipeline.recover())
+    assert path.read_bytes() == new
+
+
+def test_a_disk_that_is_away_keeps_the_unfinished_change_for_later(linked):
+    path, old, new = linked
+    tear(path, old, new, 700)
+    path.rename(path.with_name("away.mp3"))
+    assert not list(pipeline.recover())
+    path.with_name("away.mp3").rename(path)
+    assert "finished" in next(iter(pipeline.recover()))
+    assert path.read_bytes() == new
+
+
+def test_no_room_to_finish_stops_the_run_and_keeps_the_copy(linked, monkeypatch):
+    path, old, new = linked
+    tear(path, old, new, 700)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(FatalError, match="cannot be finished: No space left on device"):
+        list(pipeline.recover())
+    monkeypatch.undo()
+    assert files.copy_of(path).read_bytes() == new
+
+
+def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatch):
+    path = audio_file("MP3")
+    os.link(path, path.with_name("other.mp3"))
+    old = path.read_bytes()
+    real = os.fsync
+    calls = []
+
+    def fails_fourth(descriptor):  # head, entry, copy, then the file itself
+        calls.append(descriptor)
+        if len(calls) == 4:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fails_fourth)
+    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
+    done = pipeline.apply(line, journal.Journal("test"))
+    assert len(calls) > 4
+    assert (done.state, path.read_bytes()) == (State.FAILED, old)
+    assert "it stays as it was" in done.reason
+    assert path.samefile(path.with_name("other.mp3"))
+
+
+def test_a_folder_that_cannot_be_synced_does_not_make_a_change_undone(audio_file, monkeypatch):
+    path = audio_file("MP3")
+    real = files._sync
+
+    def no_folders(target):
+        if target.is_dir():
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(target)
+
+    monkeypatch.setattr(files, "_sync", no_folders)
+    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
+    assert pipeline.apply(line, journal.Journal("test")).state is State.CHANGE
+    assert len(journal.read(journal.history()[0])[1]) == 1
+
+
+def test_a_copy_that_a_killed_run_left_is_removed_though_its_file_is_not_written_again(
+    audio_file,
+):
+    path = audio_file("MP3", seconds=2.0, genre=("Rock",))
+    copy = files.copy_of(path)
+    journal.Journal("killed").note_copy(copy)
+    copy.write_bytes(b"half a copy")
+    assert cli.main(["tag", "--jobs", "1", str(path)]) == 0
+    assert not copy.exists()
+
+
+def test_only_a_working_copy_is_ever_removed(audio_file):
+    path = audio_file("MP3")
+    journal.Journal("killed").note_copy(path)
+    list(pipeline.recover())
+    assert path.exists()
+
+
+def test_a_journal_killed_before_its_first_change_does_not_hide_the_others(linked, capsys):
+    for number, content in enumerate((b"", b'{"genretagger', b'{"genretagger_journal": 1}\n{"a')):
+        (journal.folder() / f"9999-{number}.jsonl").write_bytes(content)
+    assert len(journal.history()) == 1
+    (journal.folder() / "9999-9.jsonl").write_bytes(b"[]\n[]\n")  # damaged
+    assert cli.main(["history"]) == 0
+    out, err = capsys.readouterr()
+    assert "1 files  test" in out
+    assert "damaged" in err
