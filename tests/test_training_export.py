@@ -201,6 +201,23 @@ def test_a_finished_model_is_not_trained_again(made, capsys):
     assert "0: trained before" in capsys.readouterr().out
 
 
+def test_a_model_of_another_configuration_is_refused(made, capsys):
+    folder, _, stage = made
+    other = folder / "other.toml"
+    other.write_text(TINY.replace("epochs = 2", "epochs = 3"))
+    for name, options in (("train", ["--model", "0"]), ("evaluate", []), ("export", [])):
+        assert stage(name, *options, "--config", str(other)) == 1
+        assert "was trained with another configuration" in capsys.readouterr().err
+
+
+def test_a_model_that_is_missing_names_the_stage_to_run(made, tmp_path):
+    from training import train
+
+    folder, _, _ = made
+    with pytest.raises(FatalError, match="run the stage `train` first"):
+        train.check(config.load(folder / "tiny.toml"), tmp_path)
+
+
 def test_shards_of_another_manifest_are_refused(made, capsys):
     folder, run, stage = made
     text = (run / "manifest.jsonl").read_text()

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from genretagger.errors import FatalError, GenreTaggerError
+from genretagger.errors import GenreTaggerError
 from training import config as configuration
 from training import manifest, shards, split, train
 from training.config import Config
@@ -55,11 +55,7 @@ class _Run:
         return self.folder / "models" / name
 
     def heads(self, name: str) -> tuple[int, int]:
-        path = self.model(name) / "model.json"
-        try:
-            meta = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise FatalError(f"model {name} is not trained: run the stage `train`") from error
+        meta = train.check(self.config, self.model(name))
         return int(meta["n_sounds"]), int(meta["n_tags"])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -164,3 +166,9 @@ def load(path: Path) -> Config:
     }
     config = _section(Config, table | sections, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
+
+
+def fingerprint(config: Config) -> str:
+    """Hash all that a trained model depends on, in hex; how it is measured is no part."""
+    parts = [asdict(part) for part in (config.features, config.split, config.network, config.train)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genretagger.errors import FatalError
 from training import musicnn, networks
 from training.augment import Augmenter
-from training.config import Config, TrainConfig
+from training.config import Config, TrainConfig, fingerprint
 from training.manifest import Clip, reference
 from training.shards import WINDOW_HOP, WINDOW_SAMPLES, Shards
 from training.split import stratum
@@ -29,6 +30,9 @@ FINAL = "final"
 
 WEIGHTS = "model.weights.h5"
 """What a finished training leaves in its folder, beside ``log.jsonl``."""
+
+DESCRIPTION = "model.json"
+"""What a model was trained with; written first."""
 
 _CUT = 5.0  # standard deviations
 
@@ -242,6 +246,30 @@ def _ahead(items: Iterator[Any], depth: int = 4) -> Iterator[Any]:
         yield item
 
 
+def check(config: Config, folder: Path) -> dict[str, Any]:
+    """Read a model's description and check that it belongs to a configuration.
+
+    Returns
+    -------
+    dict
+        ``n_sounds``, ``n_tags``: sizes of its training heads; ``n_clips``.
+
+    Raises
+    ------
+    FatalError
+        If there is none, or it was trained with other settings.
+    """
+    try:
+        meta = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{folder} holds no model: run the stage `train` first") from error
+    if meta["config"] != fingerprint(config):
+        raise FatalError(
+            f"{folder} was trained with another configuration: remove it, or use another --run"
+        )
+    return dict(meta)
+
+
 def fit(
     config: Config,
     clips: Sequence[Clip],
@@ -273,8 +301,15 @@ def fit(
     -------
     pathlib.Path
         The weights, in Keras' HDF5.
+
+    Raises
+    ------
+    FatalError
+        If the folder holds a model, whole or begun, of another configuration.
     """
-    weights = folder / WEIGHTS
+    weights, description = folder / WEIGHTS, folder / DESCRIPTION
+    if description.exists():
+        check(config, folder)
     if weights.exists():
         say(f"{name}: trained before")
         return weights
@@ -286,6 +321,13 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(train.seed)
     batches = Batches(config, clips, shards, rows)
+    meta = {
+        "n_sounds": batches.n_sounds,
+        "n_tags": batches.n_tags,
+        "n_clips": len(rows),
+        "config": fingerprint(config),
+    }
+    description.write_text(json.dumps(meta) + "\n", encoding="utf-8")
     model, _ = networks.build(config.network, config.features, batches.n_sounds, batches.n_tags)
     n_steps = batches.n_batches * train.epochs
     n_warmup = min(n_steps - 1, round(train.warmup_epochs * batches.n_batches))
@@ -342,12 +384,5 @@ def fit(
             done.assign(epoch + 1)
             if (epoch + 1) % _SAVE_EVERY == 0:
                 manager.save()
-    meta = {
-        "n_sounds": batches.n_sounds,
-        "n_tags": batches.n_tags,
-        "n_clips": len(rows),
-        "epochs": train.epochs,
-    }
-    (folder / "model.json").write_text(json.dumps(meta) + "\n", encoding="utf-8")
     model.save_weights(weights)
     return weights
