@@ -461,6 +461,7 @@ def _unpack_tags(text: str) -> TrackTags:
     blocks, *rest = json.loads(text)
     if len(rest) != len(_TAG_FIELDS) - 1:
         raise ValueError("a row has too few fields or too many")
+    rest = [tuple(value) if isinstance(value, list) else value for value in rest]
     return TrackTags(tuple(GenreBlock(kind, tuple(values)) for kind, values in blocks), *rest)
 
 
