@@ -406,7 +406,7 @@ def _read_tags(path: Path, field: str | None, cache: Cache | None) -> Track:
     cue_beside = tags.cue_beside(path)
     found = cache.tags(path, field, identity, cue_beside=cue_beside)
     if found is None:
-        found = tags.read(path, field=field)
+        found = tags.read(path, field=field, cue_sheet=cue_beside)
         cache.keep_tags(path, field, identity, found, cue_beside=cue_beside)
     return Track(path, found, identity)
 

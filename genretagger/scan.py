@@ -53,9 +53,7 @@ def find_tracks(
             yield path
 
 
-def _walk(
-    folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]
-) -> Iterator[Path]:
+def _walk(folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]) -> Iterator[Path]:
     try:
         if not _is_new(folder.stat(), seen):
             return

@@ -73,7 +73,7 @@ _COMMENTS = ("COMM", "COMMENT", "©CMT", "DESCRIPTION", "ICMT")
 _VARIOUS = {"various artists", "various", "va"}
 
 
-def read(path: Path, *, field: str | None = None) -> TrackTags:
+def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None) -> TrackTags:
     """Read what a genre tagger needs to know of one file's tags.
 
     Parameters
@@ -83,6 +83,8 @@ def read(path: Path, *, field: str | None = None) -> TrackTags:
     field : str, optional
         Read this custom field instead of the genre. Blocks that have no custom fields
         are then left out. ``"genre"`` means the genre itself.
+    cue_sheet : bool, optional
+        What `cue_beside` says, where it was asked already: it lists the folder.
 
     Returns
     -------
@@ -102,6 +104,8 @@ def read(path: Path, *, field: str | None = None) -> TrackTags:
         with path.open("rb") as file:
             layout = _LAYOUTS[container.name](file)
             blocks = layout.blocks()
+    if cue_sheet is None:
+        cue_sheet = cue_beside(path)
     first = _family(container.native)
     order = list(BLOCKS)
     blocks.sort(key=lambda b: (_family(b.kind) != first, order.index(b.kind)))
@@ -121,7 +125,7 @@ def read(path: Path, *, field: str | None = None) -> TrackTags:
         artist=common["artist"],
         is_compilation=common["compilation"].strip().lower() in {"1", "true", "yes"}
         or common["album_artist"].strip().casefold() in _VARIOUS,
-        has_cuesheet=layout.has_cuesheet or bool(common["cuesheet"]) or cue_beside(path),
+        has_cuesheet=layout.has_cuesheet or bool(common["cuesheet"]) or cue_sheet,
         comments=tuple(v for b in blocks for key in _COMMENTS for v in b.items.get(key, ())),
     )
 
@@ -233,7 +237,7 @@ def write(
         blocks = layout.blocks()
         edits = [_edit_of(change, blocks, field) for change in changes]
         layout.store([edit for edit in edits if edit is not None])
-    stored = {_family(b.kind): b for b in read(path, field=field).blocks}
+    stored = {_family(b.kind): b for b in read(path, field=field, cue_sheet=False).blocks}
     for change in changes:
         block = stored.get(_family(change.kind), GenreBlock(change.kind))
         if (block.kind, block.values) != (change.kind, change.new):

@@ -278,21 +278,14 @@ def test_damage_that_shows_in_the_middle_of_a_run_costs_no_answer(tmp_path):
         assert third.contents().n_tracks >= found.count(None) > 0
 
 
-@pytest.mark.parametrize("obstacle", ["a file in the way", "read-only", "a folder in its place"])
+@pytest.mark.parametrize("obstacle", ["a file in the way", "a folder in its place"])
 def test_without_a_usable_cache_a_run_goes_on(audio_file, capsys, obstacle):
     path = audio_file("FLAC", seconds=2.0)
     where = cache.default_path()
     if obstacle == "a file in the way":
         where.parent.write_text("not a folder")
-    elif obstacle == "a folder in its place":
-        where.mkdir(parents=True)
     else:
-        with opened() as first:
-            first.keep_heard(KEY, HEARD)
-        if os.geteuid() == 0:
-            pytest.skip("root writes everywhere")
-        where.chmod(0o400)
-        where.parent.chmod(0o500)
+        where.mkdir(parents=True)
     for _ in range(2):
         code, (row,), err = run(capsys, "tag", "-n", "--always", path)
         assert (code, row["state"]) == (0, "change")
@@ -300,6 +293,24 @@ def test_without_a_usable_cache_a_run_goes_on(audio_file, capsys, obstacle):
         assert line.endswith("going on without it")
     code, _, err = run(capsys, "cache")
     assert (code, "cannot be used" in err) == (3, True)
+
+
+def test_a_full_disk_costs_what_would_be_remembered_and_nothing_else(
+    audio_file, capsys, monkeypatch
+):
+    path = audio_file("FLAC", seconds=2.0)
+    with opened():
+        pass
+
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(cache, "_write", full)
+    code, (row,), err = run(capsys, "tag", "-n", "--always", path)
+    assert (code, row["state"]) == (0, "change")
+    assert err.count("(database or disk is full); going on without it") == 1
+    code, _, err = run(capsys, "cache", "--clear")
+    assert (code, "try again later" in err) == (3, True)
 
 
 def test_while_another_holds_the_database_a_run_goes_on(audio_file, capsys, monkeypatch):
