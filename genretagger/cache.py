@@ -229,13 +229,15 @@ class Cache:
         FatalError
             If the cache cannot be used.
         """
-        db = self._usable()
-        (n_tracks,) = db.execute(
-            "SELECT count(*) FROM (SELECT path FROM tags UNION SELECT path FROM audio)"
-        ).fetchone()
-        counted = db.execute("SELECT bundle_id, count(*) FROM predictions GROUP BY bundle_id")
+        with self._insisting() as db:
+            (n_tracks,) = db.execute(
+                "SELECT count(*) FROM (SELECT path FROM tags UNION SELECT path FROM audio)"
+            ).fetchone()
+            counted = db.execute(
+                "SELECT bundle_id, count(*) FROM predictions GROUP BY bundle_id"
+            ).fetchall()
         sizes = [file.stat().st_size for file in _files_of(self.path) if file.exists()]
-        return Contents(self.path, sum(sizes), n_tracks, dict(counted.fetchall()))
+        return Contents(self.path, sum(sizes), n_tracks, dict(counted))
 
     def prune(self, bundle_id: str, identify: Callable[[Path], Identity]) -> None:
         """Forget files that are gone or were changed, and what no file or bundle needs.
@@ -252,8 +254,10 @@ class Cache:
         FatalError
             If the cache cannot be used, or another run is writing to it.
         """
-        db = self._usable()
-        known = db.execute("SELECT path, identity FROM tags UNION SELECT path, identity FROM audio")
+        with self._insisting() as db:
+            known = db.execute(
+                "SELECT path, identity FROM tags UNION SELECT path, identity FROM audio"
+            ).fetchall()
         gone = [row for row in known if not _is_still(row[0], row[1], identify)]
         self._change(
             *(("DELETE FROM tags WHERE (path, identity) = (?, ?)", row) for row in gone),
@@ -277,19 +281,23 @@ class Cache:
         self._change(*((f"DELETE FROM {table}", ()) for table in _TABLES))
 
     def _change(self, *statements: tuple[str, Row]) -> None:
-        db = self._usable()
-        try:
+        with self._insisting() as db:
             _write(db, statements)
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            raise FatalError(f"the cache {self.path}: {error}; try again later") from error
 
-    def _usable(self) -> sqlite3.Connection:
+    @contextlib.contextmanager
+    def _insisting(self) -> Iterator[sqlite3.Connection]:
+        """Stop where the cache fails: here it is what the user asked for."""
         self._flush()
         if self._db is None:
             raise FatalError(f"the cache {self.path} cannot be used")
-        return self._db
+        try:
+            yield self._db
+        except sqlite3.Error as error:
+            raise FatalError(
+                f"the cache {self.path}: {error}; try again later, or delete it"
+            ) from error
 
     # ---- The database -------------------------------------------------------------------------
 

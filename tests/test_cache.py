@@ -273,6 +273,9 @@ def test_damage_that_shows_in_the_middle_of_a_run_costs_no_answer(tmp_path):
             if found[-1] is None:
                 second.keep_tags(path, None, IDENTITY, TAGS, cue_beside=False)
     assert len(said) == 1
+    (tmp_path / "d").write_bytes(data)
+    with opened(tmp_path / "d") as asked, pytest.raises(FatalError, match=r"d: .*or delete it"):
+        asked.contents()
     assert {TAGS, None} == set(found)
     with opened(tmp_path / "c") as third:
         assert third.contents().n_tracks >= found.count(None) > 0
