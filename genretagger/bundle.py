@@ -36,6 +36,9 @@ FORMAT = 1
 DEFAULT = Path(__file__).with_name("bundles") / "default"
 """The bundle that ships with the package."""
 
+_MOST_N_FFT = 1 << 16
+"""Samples; 4 s at 16 kHz, where no frame is short any more. More would only fill the memory."""
+
 _HASHED = ("model.tflite", "golden.npz")
 
 
@@ -88,6 +91,8 @@ def _sparse(filterbank: Floats) -> list[dict[str, Any]]:
 
 
 def _dense(bands: list[dict[str, Any]], features: FeatureConfig) -> Floats:
+    if not 0 < features.n_fft <= _MOST_N_FFT:
+        raise ValueError(f"n_fft is not within 1 to {_MOST_N_FFT}")
     n_bins = 1 + features.n_fft // 2
     if len(bands) != features.n_mels:
         raise ValueError(f"{len(bands)} mel bands, {features.n_mels} expected")
@@ -138,11 +143,11 @@ def read(path: Path) -> Bundle:
     except OSError as error:
         name = Path(error.filename or "").name
         raise _refusal(path, f"{name} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         found = info.get("format") if isinstance(info, dict) else None
-        raise _refusal(path, f"bundle format {found!r}, this version reads {FORMAT}")
+        raise _refusal(path, f"bundle format {str(found)[:20]}, this version reads {FORMAT}")
     if info.get("genres") != list(GENRES):
         raise _refusal(path, "made for other genres than this version's")
     try:
@@ -154,8 +159,8 @@ def read(path: Path) -> Bundle:
         thresholds = _numbers(info["thresholds"], 0.0, 1.0)
         slopes = _numbers(info["calibration"]["slope"], 0.0, 100.0)
         intercepts = _numbers(info["calibration"]["intercept"], -100.0, 100.0)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _refusal(path, f"bundle.json is damaged: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _refusal(path, f"bundle.json is damaged: {str(error)[:200]}") from error
     return Bundle(
         path=path,
         bundle_id=hashlib.sha256(text).hexdigest()[:12],

@@ -274,7 +274,7 @@ def _parse(path: Path) -> tuple[dict[str, Any], list[Entry], bool]:
             elif line["done"] is False:
                 entries.pop()
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise FatalError(f"journal {path}: damaged: {error}") from error
+        raise FatalError(f"journal {path}: damaged: {str(error)[:200]}") from error
     return head, entries, is_open
 
 

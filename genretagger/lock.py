@@ -50,7 +50,10 @@ def only_writer(folder: Path, command: str) -> Iterator[None]:
         If another run is writing, or the lock cannot be had.
     """
     with _locked(folder / "writing.lock") as file:
-        _sign(file, command)
+        try:
+            _sign(file, command)
+        except OSError as error:  # a full disk: the journal could not be written, either
+            raise _unusable(folder / "writing.lock", error) from error
         yield
 
 
@@ -81,7 +84,7 @@ def _unusable(path: Path, error: OSError) -> FatalError:
 def _sign(file: BinaryIO, command: str) -> None:
     since = time.strftime("%Y-%m-%d %H:%M")
     shown = command.encode("utf-8", "backslashreplace").replace(b"\n", b" ")
+    os.ftruncate(file.fileno(), 0)
     file.seek(0)
-    file.truncate()
-    file.write(b"PID %d, since %s: %s\n" % (os.getpid(), since.encode("ascii"), shown))
-    file.flush()
+    # past the buffer, which would fail once more when it is closed
+    os.write(file.fileno(), b"PID %d, since %s: %s\n" % (os.getpid(), since.encode(), shown))

@@ -27,6 +27,10 @@ from genretagger.report import Row, plan_row
 FORMAT = 1
 """Version of the lines; a reader of another version refuses them."""
 
+_MAX_PATH = 1 << 15
+"""Bytes: no system takes longer ones (Windows 32,767; Linux 4,096), and each part of a path
+costs a look at the disk."""
+
 _MAX_LINE = 1 << 20  # characters; a line of ours has some thousand
 
 
@@ -102,7 +106,7 @@ def read(path: Path, within: Sequence[Path]) -> tuple[str | None, list[TagChange
     except OSError as error:
         raise FatalError(f"plan {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise FatalError(f"plan {path}: this is no plan: {error}") from error
+        raise FatalError(f"plan {path}: this is no plan: {str(error)[:200]}") from error
     tops = [os.path.realpath(root) for root in within or (named if is_ours else [Path.cwd()])]
     changes = [
         _change(line, f"plan {path}, line {n}") for n, line in enumerate(lines[1:], 2) if line
@@ -144,6 +148,8 @@ def _change(line: str, where: str) -> TagChange:
             raise ValueError("a change needs an identity and blocks")
         if "\0" in row["path"] or not os.path.isabs(row["path"]):  # noqa: PTH117 - still untrusted
             raise ValueError("a path must be absolute")
+        if len(os.fsencode(row["path"])) > _MAX_PATH:
+            raise ValueError("a path is too long")
         return TagChange(
             path=Path(row["path"]),
             state=state,
@@ -156,7 +162,7 @@ def _change(line: str, where: str) -> TagChange:
             identity=identity,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FatalError(f"{where}: {error}; correct or delete the line") from error
+        raise FatalError(f"{where}: {str(error)[:200]}; correct or delete the line") from error
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -45,6 +45,9 @@ def find_tracks(
         except OSError as error:
             on_error(path, f"cannot be read: {error.strerror}")
             continue
+        except ValueError:  # from a playlist: file:///%00
+            on_error(path, "cannot be read: no file has a NUL in its name")
+            continue
         if S_ISDIR(stat.st_mode):
             yield from _walk(path, ignore, on_error, seen)
         elif container_of(path) is None or not S_ISREG(stat.st_mode):

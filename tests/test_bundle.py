@@ -145,3 +145,26 @@ def test_what_is_written_reads_back_to_the_last_bit(copy, tmp_path):
     assert written.thresholds == read.thresholds
     assert written.calibration == read.calibration
     assert written.features == read.features
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"features": asdict(bundle.read(bundle.DEFAULT).features) | {"n_fft": 2**31}},
+        {"features": asdict(bundle.read(bundle.DEFAULT).features) | {"n_fft": float("inf")}},
+        {"filterbank": [{"first_bin": float("inf"), "weights": []}] * 96},
+        {"format": "x" * 10_000},
+    ],
+    ids=["huge", "infinite", "nowhere", "long"],
+)
+def test_absurd_numbers_and_texts_are_refused_in_a_few_words_and_without_memory(copy, damage):
+    edit(copy, **damage)
+    with pytest.raises(FatalError) as caught:
+        bundle.read(copy)
+    assert len(str(caught.value)) < 1000
+
+
+def test_json_that_is_too_deep_is_refused(copy):
+    (copy / "bundle.json").write_text("[" * 100_000)
+    with pytest.raises(FatalError, match="it is not JSON"):
+        bundle.read(copy)

@@ -295,3 +295,16 @@ def test_a_journal_killed_before_its_first_change_does_not_hide_the_others(linke
     out, err = capsys.readouterr()
     assert "1 files  test" in out
     assert "damaged" in err
+
+
+def test_a_full_disk_under_the_lock_stops_the_run_with_a_message(audio_file, monkeypatch, capsys):
+    path = audio_file("MP3", seconds=2.0)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "ftruncate", full)
+    assert cli.main(["tag", "--jobs", "1", str(path)]) == 3
+    assert "cannot be used: No space left on device; nothing was done" in capsys.readouterr().err
+    assert path.read_bytes() == before
