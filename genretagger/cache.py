@@ -194,6 +194,19 @@ class Cache:
             row = (_key(path), _stamp(identity), audio_id)
             self._keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
 
+    def heard_in(
+        self, path: Path, identity: Identity, bundle_id: str, *, has_cuesheet: bool
+    ) -> Prediction | TrackError | None:
+        """Recall what was heard in a file whose audio is known: both answers in one."""
+        question = (
+            "SELECT probabilities, notes, failure FROM audio JOIN predictions "
+            "ON heard_id IN (audio_id, ?) AND (bundle_id, has_cuesheet) = (?, ?) "
+            "WHERE (path, identity) = (?, ?)"
+        )
+        stamp = _stamp(identity)
+        key = (_FAILED + stamp, bundle_id, has_cuesheet, _key(path), stamp)
+        return self._ask(question, key, lambda row: _unpack_heard(*row))
+
     def heard(self, key: HeardKey) -> Prediction | TrackError | None:
         """Recall what was heard, or why nothing could be."""
         question = (
@@ -479,4 +492,4 @@ def _unpack_heard(
     if failure is not None:
         return DamagedError(failure)
     heard = None if probabilities is None else _PROBABILITIES.unpack(probabilities)
-    return Prediction(heard, tuple(json.loads(notes)))
+    return Prediction(heard, () if notes == "[]" else tuple(json.loads(notes)))

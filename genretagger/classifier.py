@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +21,20 @@ if TYPE_CHECKING:
 
 GOLDEN_TOLERANCE = 1e-3
 """How far a probability may be from the golden one: kernels differ between processors."""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep LiteRT's greeting, which its C++ code prints, off the terminal of our callers."""
+    saved = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 class Classifier:
@@ -39,8 +56,9 @@ class Classifier:
         self.bundle = bundle
         try:
             model = bundle.model_path.read_bytes()
-            self._network: Any = Interpreter(model_content=model, num_threads=1)
-            self._network.allocate_tensors()
+            with _quiet():
+                self._network: Any = Interpreter(model_content=model, num_threads=1)
+                self._network.allocate_tensors()
             (entry,) = self._network.get_input_details()
             (exit_,) = self._network.get_output_details()
         except (OSError, ValueError, RuntimeError) as error:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import sys
 import threading
 from collections import Counter
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from genretagger.containers import container_of
 from genretagger.errors import FatalError, GenreTaggerError
 from genretagger.genres import ALIASES, FUSIONS, GENRES, canonical, in_order, read_mapping
-from genretagger.records import State
+from genretagger.records import State, TagChange
 from genretagger.report import Csv, JsonLines, PlainTable, Report, TerminalTable, printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from genretagger.cache import Cache
     from genretagger.decide import DecisionPolicy
     from genretagger.journal import Journal
-    from genretagger.records import TagChange
 
 OK, SOME_FAILED, USAGE, FATAL, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. argparse itself exits with USAGE; INTERRUPTED is 128 + SIGINT, as shells have it."""
@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        with _only_writer(options, given), _quiet_libraries():
+        options.words = " ".join(sys.argv[1:] if arguments is None else arguments)
+        with _once_interrupted(), _only_writer(options), _quiet_libraries():
             return run(options)
     except GenreTaggerError as error:
         print(f"genretagger: {printable(str(error))}", file=sys.stderr)
@@ -57,14 +57,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _only_writer(options: argparse.Namespace, arguments: Sequence[str]) -> Iterator[None]:
+def _once_interrupted() -> Iterator[None]:
+    """Take Ctrl-C once: who presses it again is already being obeyed."""
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _only_writer(options: argparse.Namespace) -> Iterator[None]:
     """Keep other writing runs away, and put in order what a killed one left."""
     if "writes" not in options or vars(options).get("dry_run"):
         yield
         return
     from genretagger import journal, lock, pipeline  # noqa: PLC0415
 
-    with lock.only_writer(journal.state_folder(), " ".join(["genretagger", *arguments])):
+    with lock.only_writer(journal.state_folder(), f"genretagger {options.words}"):
         with pipeline.uninterrupted():
             for message in pipeline.recover():
                 sys.stderr.write(f"{printable(message)}\n")
@@ -133,6 +151,7 @@ def _add_tag(commands: Any) -> None:
     )
     group.add_argument(
         "--plan",
+        dest="plan_file",
         type=Path,
         metavar="FILE",
         help="with --dry-run: save the plan, to be edited and done by 'genretagger apply'",
@@ -248,6 +267,7 @@ def _add_undo(commands: Any) -> None:
         metavar="JOURNAL",
         help="what to undo, as 'genretagger history' lists it (default: the last)",
     )
+    _add_preserve_mtime(undo)
     _add_format(undo.add_argument_group("report"))
     undo.set_defaults(run=_undo, writes=True)
 
@@ -363,7 +383,10 @@ def _add_format(group: argparse._ActionsContainer) -> None:
 
 
 def _probability(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not a number") from error
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
@@ -371,7 +394,10 @@ def _probability(text: str) -> float:
 
 def _count(most: int | None = None) -> Callable[[str], int]:
     def count(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number") from error
         if value < 1 or (most is not None and value > most):
             upper = f" and at most {most}" if most else ""
             raise argparse.ArgumentTypeError(f"{text} is not at least 1{upper}")
@@ -420,7 +446,20 @@ def _field(text: str) -> str:
     # the characters that a Vorbis comment's field name may have; APEv2 allows the same
     if not text or not all(" " <= c <= "}" and c != "=" for c in text):
         raise argparse.ArgumentTypeError("a field's name is ASCII, without =")
+    if re.sub("[^A-Z]", "", text.upper()) in _TAKEN:
+        raise argparse.ArgumentTypeError(f"{text} means something else already; take another name")
     return text
+
+
+_TAKEN = {
+    *("GENRE", "STYLE", "TITLE", "ARTIST", "ARTISTS", "ALBUM", "ALBUMARTIST", "COMPOSER"),
+    *("CONDUCTOR", "PERFORMER", "LYRICIST", "COMMENT", "COMMENTS", "DESCRIPTION", "LYRICS"),
+    *("DATE", "YEAR", "ORIGINALDATE", "TRACK", "TRACKNUMBER", "TRACKTOTAL", "DISC"),
+    *("DISCNUMBER", "DISCTOTAL", "COMPILATION", "COPYRIGHT", "LABEL", "PUBLISHER", "ISRC"),
+    *("BARCODE", "CATALOGNUMBER", "LANGUAGE", "BPM", "KEY", "RATING", "ENCODER", "ENCODEDBY"),
+    *("CUESHEET", "METADATABLOCKPICTURE", "COVERART"),
+}
+"""Fields that other programs read, by their names' letters: somebody's work stands in them."""
 
 
 def _tag(options: argparse.Namespace) -> int:
@@ -429,10 +468,10 @@ def _tag(options: argparse.Namespace) -> int:
     from genretagger.plan import TagPolicy  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
-    if options.plan and not options.dry_run:
+    if options.plan_file and not options.dry_run:
         options.error("--plan goes with --dry-run; without it, the plan is carried out")
     run = _Run(options)
-    paths = run.find(options)
+    paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
     bundle = _bundle(options)
     settings = pipeline.Options(
         bundle=bundle,
@@ -451,7 +490,7 @@ def _tag(options: argparse.Namespace) -> int:
         jobs=_jobs(options),
         analyse_all=options.dry_run,
     )
-    journal = Journal("tag " + " ".join(map(str, options.paths)))
+    journal = Journal(options.words)
     write = partial(
         pipeline.apply,
         journal=journal,
@@ -461,7 +500,7 @@ def _tag(options: argparse.Namespace) -> int:
     with (
         _opened_cache(options) as cache,
         run.reporting() as add,
-        _plan_file(options, bundle) as save,
+        _plan_file(options, bundle, run.roots) as save,
     ):
         for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
             save(change)
@@ -483,26 +522,25 @@ _WORDS = {
 }
 
 
-def _offer_undo(journal: Journal) -> None:
+def _offer_undo(journal: Journal, to: str = "take it back") -> None:
     if journal.path is not None:
-        sys.stderr.write("to take it back: genretagger undo\n")
+        sys.stderr.write(f"to {to}: genretagger undo\n")
 
 
 @contextlib.contextmanager
 def _plan_file(
-    options: argparse.Namespace, bundle: Bundle
+    options: argparse.Namespace, bundle: Bundle, roots: Sequence[Path]
 ) -> Iterator[Callable[[TagChange], None]]:
     from genretagger.planfile import PlanFile  # noqa: PLC0415
 
-    if not options.plan:
+    if not options.plan_file:
         yield lambda _: None
         return
     try:
-        stream = options.plan.open("w", encoding="utf-8")
+        stream = options.plan_file.open("w", encoding="utf-8")
     except OSError as error:
-        raise FatalError(f"--plan {options.plan}: {error.strerror}") from error
+        raise FatalError(f"--plan {options.plan_file}: {error.strerror}") from error
     with stream:
-        roots = options.named
         plan = PlanFile(stream, roots=roots, field=options.field, bundle_id=bundle.bundle_id)
         yield plan.add
 
@@ -515,7 +553,7 @@ def _apply(options: argparse.Namespace) -> int:
     field, changes = planfile.read(options.plan, options.within)
     run = _Run(options)
     run.total = len(changes)
-    journal = Journal(f"apply {options.plan}")
+    journal = Journal(options.words)
     with run.reporting() as add:
         for change in changes:
             with pipeline.uninterrupted():
@@ -540,13 +578,19 @@ def _undo(options: argparse.Namespace) -> int:
     if path.resolve().parent != journal.folder().resolve():
         raise FatalError(f"{path} is not a journal in {journal.folder()}; nothing was done")
     head, entries = journal.read(path)
+    kind, _, done = head["command"].partition(" of: ")
+    is_redo = kind == "undo"
+    of = done if kind in ("undo", "redo") else head["command"]
+    back = journal.Journal(f"{'redo' if is_redo else 'undo'} of: {of}")
     run = _Run(options)
     run.total = len(entries)
     with run.reporting() as add:
-        for change in pipeline.undo(entries, journal.Journal(f"undo of: {head['command']}")):
+        for change in pipeline.undo(entries, back, preserve_mtime=options.preserve_mtime):
             add(change.state, plan_row(change))
-    words = {State.CHANGE: "undone", State.KEEP: "were not changed", State.FAILED: "failed"}
-    return run.summary(words)
+    word = "done again" if is_redo else "undone"
+    code = run.summary({State.CHANGE: word, State.KEEP: "were not changed", State.FAILED: "failed"})
+    _offer_undo(back, "take it back" if is_redo else "do it again")
+    return code
 
 
 def _history(_: argparse.Namespace) -> int:
@@ -571,14 +615,17 @@ def _predict(options: argparse.Namespace) -> int:
     from genretagger.report import prediction_row  # noqa: PLC0415
 
     run = _Run(options)
-    paths = run.find(options)
+
+    def failed_row(path: Path, why: str) -> dict[str, Any]:
+        return prediction_row(path, Decision((), f"failed: {why}"), None)
+
+    paths = run.find(options, failed_row)
     bundle = _bundle(options)
     policy = _decision(options, bundle)
     with _opened_cache(options) as cache, run.reporting() as add:
         for path, answer in pipeline.predict(paths, bundle, _jobs(options), cache=cache):
             if isinstance(answer, TrackError):
-                row = prediction_row(path, Decision((), f"failed: {answer}"), None)
-                add(State.FAILED, row)
+                add(State.FAILED, failed_row(path, str(answer)))
                 continue
             decision = decide(answer, policy)
             state = State.KEEP if decision.genres else State.UNDECIDED
@@ -635,16 +682,21 @@ class _Run:
 
         self._format: str = options.format
         self._output: Path | None = options.output
-        if self._output is not None and container_of(self._output) is not None:
-            raise FatalError(f"--output {self._output} is an audio file; nothing was done")
+        for written in (options.output, vars(options).get("plan_file")):
+            if written is not None and container_of(written) is not None:
+                raise FatalError(f"{written} is an audio file, and stays; nothing was done")
         self._counts: Counter[State] = Counter()
         self._failures: list[tuple[str, str]] = []
         self._interrupted = False
         self._messages: Console = Console(stderr=True)
         self._done = 0
         self.total: int | None = None
+        self.roots: list[Path] = []
+        self._report: Report
 
-    def find(self, options: argparse.Namespace) -> Iterator[Path]:
+    def find(
+        self, options: argparse.Namespace, row: Callable[[Path, str], dict[str, Any]]
+    ) -> Iterator[Path]:
         """Find the tracks that the command line names; what cannot be is a failure.
 
         They are found as they are asked for, so that neither the first track nor the memory
@@ -657,33 +709,31 @@ class _Run:
         paths = list(options.paths)
         for source in options.files_from:
             paths += read_list(Path(source), _read(source))
-        options.named = paths
+        self.roots = paths
         find = partial(find_tracks, paths, ignore=options.ignore)
         if self._messages.is_terminal:
             threading.Thread(target=self._count, args=(find,), daemon=True).start()
-        return find(on_error=self._fail)
+        return find(on_error=lambda path, why: self._add(State.FAILED, row(path, why)))
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
 
-    def _fail(self, path: Path, reason: str) -> None:
-        self._counts[State.FAILED] += 1
-        self._failures.append((str(path), reason))
+    def _add(self, state: State, row: dict[str, Any]) -> None:
+        self._counts[state] += 1
+        if state is State.FAILED:
+            self._failures.append((row["path"], row["reason"].removeprefix("failed: ")))
+        self._report.add(row)
 
     @contextlib.contextmanager
     def reporting(self) -> Iterator[Callable[[State, dict[str, Any]], None]]:
         """Show progress, and take rows; end quietly on Ctrl-C."""
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
-            report = stack.enter_context(self._report())
+            self._report = stack.enter_context(self._opened_report())
 
             def add(state: State, row: dict[str, Any]) -> None:
-                self._counts[state] += 1
+                self._add(state, row)
                 self._done += 1
-                if state is State.FAILED:
-                    reason = row["reason"].removeprefix("failed: ")
-                    self._failures.append((row["path"], reason))
-                report.add(row)
                 advance()
 
             try:
@@ -709,7 +759,7 @@ class _Run:
             yield lambda: bar.update(task, advance=1, total=self.total)
 
     @contextlib.contextmanager
-    def _report(self) -> Iterator[Report]:
+    def _opened_report(self) -> Iterator[Report]:
         if self._output is not None:
             try:
                 stream = self._output.open(
@@ -735,7 +785,8 @@ class _Run:
         if self._interrupted:
             left = "some" if self.total is None else self.total - self._done
             say(f"interrupted: every file is whole, {left} tracks are left\n")
-        say(f"{total} tracks: {counts}\n" if total else "no audio files found\n")
+        none = not total and not self._interrupted
+        say("no audio files found\n" if none else f"{total} tracks: {counts}\n")
         if self._failures:
             say("failed:\n")
         for path, reason in self._failures:
@@ -799,8 +850,7 @@ def _model(options: argparse.Namespace) -> int:
     bundle = _bundle(options)
     print(f"bundle: {printable(str(bundle.path))}\nid: {bundle.bundle_id}")
     shown = {key: value for key, value in bundle.info.items() if key != "filterbank"}
-    for name in ("thresholds",):
-        shown[name] = dict(zip(GENRES, shown[name], strict=True))
+    shown["thresholds"] = dict(zip(GENRES, shown["thresholds"], strict=True))
     _print_nested(shown, "")
     if options.verify:
         from genretagger.classifier import Classifier  # noqa: PLC0415

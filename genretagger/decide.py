@@ -87,14 +87,13 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     for genre in passing:
         if len(taken) == policy.max_genres:
             break
-        if all(go_together(genre, other) for other in taken):
+        clash = next((other for other in taken if not go_together(genre, other)), None)
+        if clash is None:
             taken.append(genre)
         else:
-            refused.append(genre)
+            refused.append(f"{genre} {probability[genre]:.2f} left out: no fusion with {clash}")
     reason = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in taken)
-    if refused:  # the two strongest tell enough
-        left_out = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in refused[:2])
-        reason += f" | {left_out} left out: no fusion with {taken[0]}"
+    reason = " | ".join((reason, *refused[:2]))  # the two strongest tell enough
     return Decision(tuple(taken), _with_notes(reason, prediction.notes))
 
 

@@ -208,7 +208,9 @@ def rewrite(
     return True
 
 
-def undo(entries: Sequence[Entry], journal: Journal) -> Iterator[TagChange]:
+def undo(
+    entries: Sequence[Entry], journal: Journal, *, preserve_mtime: bool = False
+) -> Iterator[TagChange]:
     """Take back the changes of a journal, the last one first.
 
     Parameters
@@ -217,6 +219,8 @@ def undo(entries: Sequence[Entry], journal: Journal) -> Iterator[TagChange]:
         As `journal.read` gives them.
     journal : Journal
         Where this run is written down, so that it can be taken back, too.
+    preserve_mtime : bool
+        Leave the files' modification times as they are.
 
     Yields
     ------
@@ -229,7 +233,7 @@ def undo(entries: Sequence[Entry], journal: Journal) -> Iterator[TagChange]:
         line = TagChange(back.path, State.CHANGE, old=back.old, new=back.new, reason="undone")
         try:
             with uninterrupted():
-                if not _take_back(back, journal):
+                if not _take_back(back, journal, preserve_mtime=preserve_mtime):
                     reason = "it is as it was before"
                     line = replace(line, state=State.KEEP, old=back.new, reason=reason)
         except TrackError as error:
@@ -237,7 +241,7 @@ def undo(entries: Sequence[Entry], journal: Journal) -> Iterator[TagChange]:
         yield line
 
 
-def _take_back(back: Entry, journal: Journal) -> bool:
+def _take_back(back: Entry, journal: Journal, *, preserve_mtime: bool) -> bool:
     """Undo one change; tell whether there was anything to undo."""
     before, after = back.sha256
     tags.check_writable(back.path)
@@ -253,7 +257,7 @@ def _take_back(back: Entry, journal: Journal) -> bool:
             files.patch(back.path, copy, back.delta)
         if now != before or files.sha256(copy) != after:
             raise TrackError("changed since; it stays as it is")
-        _exchange(back, copy, identity, journal, preserve_mtime=False)
+        _exchange(back, copy, identity, journal, preserve_mtime=preserve_mtime)
     return True
 
 
@@ -482,11 +486,10 @@ def _listen(
         yield from _hear_tracks(tracks, with_bundle, jobs)
         return
     bundle_id = with_bundle.bundle_id
-    keys = _asked(lambda track: _heard_key(track, bundle_id, cache), tracks, cache)
-    known = _asked(lambda key: None if key is None else cache.heard(key), keys, cache)
-    new = [track for track, answer in zip(tracks, known, strict=True) if answer is None]
+    known = _asked(lambda track: _recall(track, bundle_id, cache), tracks, cache)
+    new = [track for track, (_, answer) in zip(tracks, known, strict=True) if answer is None]
     heard = _hear_tracks(new, with_bundle, jobs)
-    for track, key, answer in zip(tracks, keys, known, strict=True):
+    for track, (key, answer) in zip(tracks, known, strict=True):
         if answer is not None:
             yield answer
             continue
@@ -497,15 +500,22 @@ def _listen(
         yield fresh
 
 
-def _heard_key(track: Track, bundle_id: str, cache: Cache) -> HeardKey | None:
-    """Say by what is remembered how a track sounds; None if it cannot be."""
+def _recall(
+    track: Track, bundle_id: str, cache: Cache
+) -> tuple[HeardKey | None, Prediction | TrackError | None]:
+    """Recall how a track sounds, and by what to remember it; None if it cannot be."""
+    identity, has_cuesheet = track.identity, _has_cuesheet(track)
+    if identity is None:
+        return None, None
+    answer = cache.heard_in(track.path, identity, bundle_id, has_cuesheet=has_cuesheet)
+    if answer is not None:
+        return None, answer
     try:
         audio_id = _audio_id(track, cache)
     except TrackError:
-        return None  # the decoder may make something of it
-    if track.identity is None or audio_id is None:
-        return None
-    return HeardKey(audio_id, track.identity, bundle_id, _has_cuesheet(track))
+        return None, None  # the decoder may make something of it
+    key = audio_id and HeardKey(audio_id, identity, bundle_id, has_cuesheet)
+    return (key, cache.heard(key)) if key else (None, None)
 
 
 def _audio_id(track: Track, cache: Cache) -> str | None:

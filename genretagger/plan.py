@@ -119,7 +119,7 @@ def plan(
     if not genres:
         return _because(line, State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
-    wanted = _merge(_tokens(old, policy.separator), in_order(genres), policy)
+    wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
     blocks = tuple(_block_change(block, wanted, policy) for block in _targets(tags))
     if not any(change.new for change in blocks):
         return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
@@ -135,6 +135,13 @@ def _because(line: TagChange, state: State, why: str) -> TagChange:
     return replace(line, state=state, reason=" | ".join(filter(None, (line.reason, why))))
 
 
+def _spelled_out(tags: TrackTags) -> tuple[str, ...]:
+    """List the file's genres; ID3v1, which has one and its own spelling, only if alone."""
+    held = [block for block in tags.blocks if block.values]
+    full = [block for block in held if block.kind != "ID3v1"] or held
+    return existing_genres(replace(tags, blocks=tuple(full)))
+
+
 def _targets(tags: TrackTags) -> list[GenreBlock]:
     held = [block for block in tags.blocks if block.values]
     return held or list(tags.blocks[:1]) or [GenreBlock(tags.native)]
@@ -148,10 +155,14 @@ def _block_change(block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy)
         elif kind == "ID3v2.2":  # nothing writes it any more
             kind = "ID3v2.3"
     new = stored_values(kind, wanted, style=policy.style, separator=policy.separator)
+    if kind == "ID3v1" and block.values and policy.existing == "append":
+        new = block.values  # it holds one genre, and the file's own comes first
     return BlockChange(kind, block.values, new)
 
 
 def _merge(had: tuple[str, ...], genres: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
+    """Put our genres in place of those in the file, behind or before them; each once."""
+
     def named(of: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(policy.names.get(genre, genre) for genre in of)
 

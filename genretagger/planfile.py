@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from genretagger.containers import BLOCKS
 from genretagger.errors import FatalError
 from genretagger.journal import state_folder
+from genretagger.plan import shown
 from genretagger.records import BlockChange, Identity, State, TagChange
 from genretagger.report import Row, plan_row
 
@@ -64,6 +65,7 @@ class PlanFile:
     def add(self, change: TagChange) -> None:
         """Write one line."""
         row = plan_row(change)
+        del row["old"], row["new"]  # the blocks say it, and nobody shall edit the wrong one
         row["path"] = str(change.path.parent.resolve() / change.path.name)
         row["identity"] = asdict(change.identity) if change.identity else None
         self._append(row)
@@ -153,10 +155,8 @@ def _change(line: str, where: str) -> TagChange:
         return TagChange(
             path=Path(row["path"]),
             state=state,
-            old=_texts(row["old"]),
-            new=max(
-                (block.new for block in blocks), key=lambda new: sum(map(len, new)), default=()
-            ),
+            old=tuple(dict.fromkeys(value for block in blocks for value in block.old)),
+            new=shown(blocks),
             blocks=blocks,
             reason=str(row["reason"]),
             identity=identity,

@@ -165,6 +165,7 @@ class TerminalTable:
 
 def _genres_cell(row: Row) -> str:
     if "state" not in row:
-        return "; ".join(row["genres"]) or "(undecided)"
+        none = "(failed)" if row["reason"].startswith("failed: ") else "(undecided)"
+        return "; ".join(row["genres"]) or none
     old, new = (printable("; ".join(row[key])) or "(none)" for key in ("old", "new"))
     return f"{old} -> {new}" if row["state"] == "change" else old

@@ -46,7 +46,7 @@ from mutagen.ogg import OggPage
 from mutagen.wavpack import WavPackInfo
 
 from genretagger.containers import BLOCKS, Container, container_of
-from genretagger.errors import TrackError
+from genretagger.errors import DamagedError, TrackError
 from genretagger.records import BlockChange, GenreBlock, TrackTags
 
 _PADDING = 1024
@@ -101,6 +101,8 @@ def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None)
     with _one_error(path, f"cannot be read as {container.name}"):
         if not stat.S_ISREG(path.stat().st_mode):
             raise TrackError("not a regular file; leave it out")
+        if not path.stat().st_size:
+            raise DamagedError("the file is empty")
         with path.open("rb") as file:
             layout = _LAYOUTS[container.name](file)
             blocks = layout.blocks()

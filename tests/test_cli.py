@@ -309,6 +309,10 @@ def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsy
         (["tag", "x", "--jobs", "0"], "0 is not at least 1"),
         (["tag", "x", "--separator", ""], "at least one printable character"),
         (["tag", "x", "--field", "a=b"], "ASCII, without ="),
+        (["tag", "x", "--field", "Album Artist"], "means something else already"),
+        (["tag", "x", "--field", "genre"], "means something else already"),
+        (["tag", "x", "--jobs", "many"], "many is not a whole number"),
+        (["tag", "x", "--threshold", "high"], "high is not a number"),
         (["tag", "x", "--existing", "burn"], "invalid choice"),
         (["tag", "x", "--only", "Blues"], "Blues is not one of Ambient"),
         (["tag", "x", "--only", "Rock", "--exclude", "rock"], "leave no genre"),
@@ -331,6 +335,26 @@ def test_the_report_is_not_written_over_an_audio_file(audio_file, capsys):
     assert code == 3
     assert "is an audio file" in err
     assert snapshot(path.parent) == before
+
+
+def test_the_plan_is_not_written_over_an_audio_file(audio_file, capsys):
+    path = audio_file("FLAC", seconds=2.0)
+    before = snapshot(path.parent)
+    code, _, err = run(capsys, "tag", "--dry-run", "--plan", path, path)
+    assert code == 3
+    assert "is an audio file, and stays" in err
+    assert snapshot(path.parent) == before
+
+
+@pytest.mark.parametrize("command", [("tag", "--dry-run"), ("predict",)])
+def test_what_is_missing_stands_in_the_report_too(audio_file, capsys, command):
+    path = audio_file("FLAC", seconds=2.0)
+    missing = path.with_name("gone.flac")
+    code, rows, err = run(capsys, *command, "--format", "json", missing, path)
+    assert code == 1
+    assert sorted(row["path"] for row in rows) == sorted([str(missing), str(path)])
+    assert "2 tracks" in err
+    assert f"{missing}: cannot be read: No such file" in err
 
 
 def test_a_flag_may_stand_before_or_after_the_path(audio_file, capsys):
@@ -381,7 +405,9 @@ def test_ctrl_c_leaves_every_file_whole_and_says_what_was_done(tmp_path):
     while not report.exists() or report.read_text().count("\n") < 3:
         assert process.poll() is None
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
+    for _ in range(3):  # as impatient people do
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
+        time.sleep(0.05)
     _, err = process.communicate(timeout=60)
     rows = [json.loads(line) for line in report.read_text().splitlines()]
     assert process.returncode == 130

@@ -104,3 +104,11 @@ def test_only_allowed_genres_are_decided():
     prediction = heard(Rock=0.9, Pop=0.6)
     assert genres(prediction, allowed=frozenset(GENRES) - {"Rock"}) == ("Pop",)
     assert genres(prediction, allowed=frozenset({"Jazz"}), always=True) == ("Jazz",)
+
+
+def test_the_reason_names_the_genre_that_clashes():
+    # Electronic would go with Pop, but not with Rock
+    prediction = heard(Pop=0.62, Rock=0.60, Electronic=0.55)
+    decision = decide(prediction, DecisionPolicy(HALF, max_genres=3))
+    assert decision.genres == ("Pop", "Rock")
+    assert decision.reason.endswith("| Electronic 0.55 left out: no fusion with Rock")

@@ -213,3 +213,17 @@ def test_a_condition_on_genre_or_comment_protects():
     ska = (("genre", re.compile("^ska$", re.IGNORECASE)),)
     assert change(tags, existing="replace", protect_if=ska).state is State.KEEP
     assert change(tagged("Skate"), existing="replace", protect_if=ska).state is State.CHANGE
+
+
+@pytest.mark.parametrize("existing", ["append", "prepend"])
+def test_id3v1s_own_spelling_is_not_taken_for_another_genre(existing):
+    blocks = (GenreBlock("ID3v2.4", ("Reggae",)), GenreBlock("ID3v1", ("Reggae",)))
+    decision = Decision(("Hip Hop",), "Hip Hop 0.7")
+    first = change(TrackTags(blocks, "ID3v2.4"), decision, existing=existing)
+    new = {block.kind: block.new for block in first.blocks}
+    assert sorted(new["ID3v2.4"][0].split("; ")) == ["Hip Hop", "Reggae"]
+    # ID3v1 holds one: the file's own for append, ours for prepend
+    assert new.get("ID3v1", ("Reggae",)) == (("Reggae",) if existing == "append" else ("Hip-Hop",))
+    after = tuple(GenreBlock(b.kind, new.get(b.kind, b.values)) for b in blocks)
+    again = change(TrackTags(after, "ID3v2.4"), decision, existing=existing)
+    assert again.state is State.KEEP

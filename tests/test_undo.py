@@ -327,13 +327,17 @@ def test_the_commands_tag_undo_and_history(audio_file, capsys):
     assert cli.main(tag) == 0
     assert "to take it back: genretagger undo" in capsys.readouterr().err
     assert cli.main(["history"]) == 0
-    assert f"1 files  tag {path}" in capsys.readouterr().out
+    assert f"1 files  {' '.join(tag)}" in capsys.readouterr().out
     assert cli.main(["undo", "--format", "json"]) == 0
     out, err = capsys.readouterr()
     row = json.loads(out)
     assert (row["path"], row["new"]) == (str(path), ["Blues"])
     assert "1 undone" in err
+    assert "to do it again: genretagger undo" in err
     assert path.read_bytes() == before
+    assert cli.main(["undo"]) == 0
+    assert "1 done again" in capsys.readouterr().err
+    assert path.read_bytes() != before
     shutil.rmtree(Path(journal.folder()))
 
 
