@@ -36,13 +36,14 @@ _IN_A_FOLDER = 400
 _WATCHED = """
 import sys
 from genretagger.cli import main
-folder, opened = sys.argv[1], []
+folder, n_opened = sys.argv[1], 0
 def watch(event, arguments):
+    global n_opened
     if event == "open" and str(arguments[0]).startswith(folder):
-        opened.append(arguments[0])
+        n_opened += 1
 sys.addaudithook(watch)
 code = main(sys.argv[2:])
-print(f"watched: {len(opened)} opened", file=sys.stderr)
+print(f"watched: {n_opened} opened", file=sys.stderr)
 sys.exit(code)
 """
 
@@ -50,8 +51,9 @@ _WALK = """
 import sys, time
 from pathlib import Path
 from genretagger.scan import find_tracks
-def memory():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+def memory():  # the peak: what is freed at the end counts, too
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 before, start = memory(), time.perf_counter()
 tracks = find_tracks([Path(sys.argv[1])], on_error=print)
 next(tracks)
