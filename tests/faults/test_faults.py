@@ -83,6 +83,7 @@ def test_a_full_disk_stops_a_run_without_a_loss(reference, server, tmp_path, of)
         pytest.skip(str(error))
 
 
+@pytest.mark.long  # what is met depends on the moment, so that a run of it says little
 @pytest.mark.parametrize("what", ["remove", "chmod", "unmount", "readonly"])
 def test_what_is_taken_away_during_a_run_costs_those_files_and_no_more(
     reference, server, tmp_path, what
