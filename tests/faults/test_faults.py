@@ -6,6 +6,8 @@ The quick variants fault some calls; ``python -m pytest -m long tests/faults`` a
 
 import errno
 import os
+import re
+from pathlib import Path
 
 import campaigns
 import harness
@@ -309,3 +311,12 @@ def test_a_full_disk_under_the_lock_stops_the_run_with_a_message(audio_file, mon
     assert cli.main(["tag", "--jobs", "1", str(path)]) == 3
     assert "cannot be used: No space left on device; nothing was done" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_the_page_on_reliability_names_tests_that_there_are():
+    root = Path(__file__).resolve().parents[2]
+    page = (root / "docs/reliability.md").read_text(encoding="utf-8")
+    there = "\n".join(p.read_text(encoding="utf-8") for p in (root / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 20
+    assert not {name for name in named if f"def {name}(" not in there}
