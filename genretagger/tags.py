@@ -1179,6 +1179,34 @@ class _Asf(_Layout):
             self.audio.save(self.file)
 
 
+def _musepack(file: BinaryIO) -> object:
+    """Read a Musepack stream's properties, but only if its packets lead from one to the next.
+
+    mutagen's reader goes round in circles for ever where a packet is smaller than its header.
+    """
+    start = file.tell()
+    if file.read(4) == b"MPCK":
+        for _ in range(_MOST_PACKETS):
+            if file.read(2) in {b"AP", b"SE", b""}:
+                break
+            size, n, byte = 0, 2, 0x80
+            while byte & 0x80:
+                byte = file.read(1)[0]
+                size, n = size << 7 | byte & 0x7F, n + 1
+                if n > 12:  # 64 bits, seven in a byte
+                    raise ValueError("a packet's size is no number")
+            if size < n:
+                raise ValueError("a packet is smaller than its own header")
+            file.seek(size - n, os.SEEK_CUR)
+        else:
+            raise ValueError("no audio among its first packets")
+    file.seek(start)
+    return MusepackInfo(file)
+
+
+_MOST_PACKETS = 100
+"""Before the audio of a Musepack stream; encoders write four or five."""
+
 _LAYOUTS: dict[str, Callable[[BinaryIO], _Layout]] = {
     "MP3": partial(_Stream, info=lambda file: MPEGInfo(file, file.tell())),
     "FLAC": _Flac,
@@ -1189,7 +1217,7 @@ _LAYOUTS: dict[str, Callable[[BinaryIO], _Layout]] = {
     "M4A (AAC, ALAC)": _Mp4,
     "WMA": _Asf,
     "Monkey's Audio": partial(_Stream, info=MonkeysAudioInfo),
-    "Musepack": partial(_Stream, info=MusepackInfo),
+    "Musepack": partial(_Stream, info=_musepack),
     "WavPack": partial(_Stream, info=WavPackInfo),
     "DSF": _Dsf,
 }

@@ -7,13 +7,15 @@ them 100,000.
 import faulthandler
 import os
 import sys
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genretagger import scan
+from genretagger import scan, tags
 from genretagger.decide import DecisionPolicy, decide
+from genretagger.errors import TrackError
 from genretagger.genres import GENRES
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import GenreBlock, Prediction, State, TrackTags
@@ -80,6 +82,20 @@ def test_an_entry_of_a_playlist_with_a_nul_is_reported():
     (path,) = scan.read_list(scan.Path("list.m3u"), b"file:///a%00b.mp3\n")
     assert not list(scan.find_tracks([path], on_error=lambda *about: reported.append(about)))
     assert reported == [(path, "cannot be read: no file has a NUL in its name")]
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [b"XX\x00" * 9, b"XX\x03" * 999, b"XX" + b"\x80" * 10**6],
+    ids=["back", "many", "long"],
+)
+def test_musepack_packets_that_lead_nowhere_are_refused_at_once(tmp_path, packets):
+    path = tmp_path / "circle.mpc"
+    path.write_bytes(b"MPCK" + packets)
+    began = time.monotonic()
+    with pytest.raises(TrackError, match="as Musepack"):
+        tags.read(path)
+    assert time.monotonic() - began < 1.0
 
 
 # ---- What has no input and no output: properties ----------------------------------------------
