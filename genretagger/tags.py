@@ -425,7 +425,9 @@ def _walk_frames(body: bytes, size_of: Callable[[bytes], int]) -> list[bytes]:
     """Cut the frames of an ID3v2.3 or 2.4 tag apart, up to the padding."""
     frames = []
     at = 0
-    while at < len(body) and body[at]:
+    # padding begins with four NULs, as mutagen has it: with fewer, it is a frame whose name is
+    # damaged, and what stands behind it must not be taken for padding
+    while body[at : at + 4].strip(b"\0"):
         end = at + 10 + size_of(body[at + 4 : at + 8])
         if not _FRAME_ID.match(body, at) or end > len(body):
             raise ValueError("the frames of the ID3v2 tag do not add up")

@@ -140,7 +140,8 @@ def writing_tags(folder: Path) -> Target:
             return "refused"
         if line.state is not State.CHANGE:
             return "kept"
-        heard = _decoded(path) if chance.random() < 0.02 else None
+        # ffmpeg takes what follows the frames of a damaged APE file for audio, tags and all
+        heard = _decoded(path) if chance.random() < 0.02 and path.suffix != ".ape" else None
         written = MemoryJournal()
         done = pipeline.apply(line, written, field=field)
         if done.state is State.FAILED:

@@ -18,7 +18,7 @@ from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.genres import GENRES
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import GenreBlock, Prediction, State, TrackTags
+from genretagger.records import BlockChange, GenreBlock, Prediction, State, TrackTags
 from genretagger.report import printable
 
 if sys.platform == "win32":
@@ -82,6 +82,16 @@ def test_an_entry_of_a_playlist_with_a_nul_is_reported():
     (path,) = scan.read_list(scan.Path("list.m3u"), b"file:///a%00b.mp3\n")
     assert not list(scan.find_tracks([path], on_error=lambda *about: reported.append(about)))
     assert reported == [(path, "cannot be read: no file has a NUL in its name")]
+
+
+def test_what_stands_behind_a_frame_with_a_damaged_name_is_not_taken_for_padding(audio_file):
+    path = audio_file("MP3", title="Titel", genre=("Blues",))
+    data = path.read_bytes()
+    for damaged in (data.replace(b"TIT2", b"\0IT2", 1), data.replace(b"TIT2", b"\0\0\0002", 1)):
+        path.write_bytes(damaged)
+        with pytest.raises(TrackError, match="do not add up"):
+            tags.write(path, [BlockChange("ID3v2.4", ("Blues",), ("Rock",))])
+        assert path.read_bytes() == damaged
 
 
 @pytest.mark.parametrize(
