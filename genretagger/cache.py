@@ -307,7 +307,7 @@ class Cache:
             raise FatalError(f"the cache {self.path} cannot be used")
         try:
             yield self._db
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise FatalError(
                 f"the cache {self.path}: {error}; try again later, or delete it"
             ) from error
@@ -373,6 +373,8 @@ class Cache:
             yield
         except (sqlite3.Error, OSError, _NonsenseError) as error:
             self._recover(error)
+        except UnicodeDecodeError:  # sqlite3 fails so over what it would have said of damage
+            self._recover(_NonsenseError("is damaged: its tables are not ours"))
 
     def _recover(self, error: Exception) -> None:
         """Do without the cache where it fails, and begin a new one where it is damaged."""

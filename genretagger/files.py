@@ -311,7 +311,8 @@ def finish(path: Path, delta: Delta, after: str) -> bool:
     """
     real = path.resolve(strict=True)
     copy = copy_of(real)
-    if not copy.is_file() and len(delta.old) == len(delta.new):
+    is_within = delta.start + len(delta.old) <= real.stat().st_size
+    if not copy.is_file() and len(delta.old) == len(delta.new) and is_within:
         shutil.copyfile(real, copy)  # all that is missing is in the delta
         _write(copy, delta.start, delta.new)
     if not copy.is_file() or sha256(copy) != after:

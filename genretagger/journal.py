@@ -293,7 +293,12 @@ def _create() -> Path:
 
 def _entry(line: dict[str, Any]) -> Entry:
     path, start = Path(os.fsdecode(_unpack(line["path"]))), line["start"]
-    if not isinstance(start, int) or start < 0 or "\0" in str(path) or not path.is_absolute():
+    if (
+        not isinstance(start, int)
+        or not 0 <= start < 1 << 63
+        or "\0" in str(path)
+        or not path.is_absolute()
+    ):
         raise ValueError("a line makes no sense")
     if container_of(path) is None:
         raise ValueError("it names a file that is no audio")

@@ -5,6 +5,7 @@ The quick variants fault some calls; ``python -m pytest -m long tests/faults`` a
 """
 
 import errno
+import json
 import os
 import re
 from pathlib import Path
@@ -208,6 +209,19 @@ def test_a_page_that_a_power_failure_tore_is_finished_from_the_journal_alone(aud
     assert path.read_bytes() != new
     list(pipeline.recover())
     assert path.read_bytes() == new
+
+
+@pytest.mark.parametrize("start", [1 << 40, 1 << 62, 10**30])
+def test_a_damaged_journal_neither_stops_the_next_run_nor_fills_the_disk(linked, start):
+    path, _, new = linked
+    path.write_bytes(now := new[:-1] + b"x")
+    (record,) = journal.history()
+    head, line = record.read_text().splitlines()[:2]
+    odd = {"start": start, "old_bytes": "eA==", "new_bytes": "eQ=="}
+    record.write_text(f"{head}\n{json.dumps(json.loads(line) | odd)}\n")
+    list(pipeline.recover())
+    assert path.read_bytes() == now
+    assert not list(path.parent.glob(".genretagger-*"))
 
 
 def test_a_disk_that_is_away_keeps_the_unfinished_change_for_later(linked):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genretagger import scan, tags
+from genretagger import cache, scan, tags
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.genres import GENRES
@@ -82,6 +82,17 @@ def test_an_entry_of_a_playlist_with_a_nul_is_reported():
     (path,) = scan.read_list(scan.Path("list.m3u"), b"file:///a%00b.mp3\n")
     assert not list(scan.find_tracks([path], on_error=lambda *about: reported.append(about)))
     assert reported == [(path, "cannot be read: no file has a NUL in its name")]
+
+
+def test_a_cache_whose_damage_sqlite_cannot_put_in_words_is_set_aside(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    cache.Cache(path, warn=print).close()
+    path.write_bytes(
+        path.read_bytes().replace(b"PRIMARY KEY (heard_id", b"PRIMARY KEY (\xfeeard_id")
+    )
+    warnings = []
+    cache.Cache(path, warn=warnings.append).close()
+    assert "is damaged: its tables are not ours" in warnings[0]
 
 
 def test_what_stands_behind_a_frame_with_a_damaged_name_is_not_taken_for_padding(audio_file):
