@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import mmap
 import os
 import random
@@ -128,6 +129,7 @@ def _work(
 
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C libraries say of damaged files
+        faulthandler.disable()  # a crash is counted, and not told at length
         signal.signal(signal.SIGALRM, alarm)
         target = make(folder)
         with os.fdopen(os.dup(output), "w", buffering=1, errors="backslashreplace") as report:
