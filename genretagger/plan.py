@@ -120,7 +120,7 @@ def plan(
         return _because(line, State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
     wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
-    blocks = tuple(_block_change(block, wanted, policy) for block in _targets(tags))
+    blocks = tuple(_block_change(block, wanted, policy, genres) for block in _targets(tags))
     if not any(change.new for change in blocks):
         return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
     blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy.separator))
@@ -147,7 +147,9 @@ def _targets(tags: TrackTags) -> list[GenreBlock]:
     return held or list(tags.blocks[:1]) or [GenreBlock(tags.native)]
 
 
-def _block_change(block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy) -> BlockChange:
+def _block_change(
+    block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy, genres: tuple[str, ...]
+) -> BlockChange:
     kind = block.kind
     if kind.startswith("ID3v2"):
         if policy.id3 != "keep":
@@ -155,8 +157,12 @@ def _block_change(block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy)
         elif kind == "ID3v2.2":  # nothing writes it any more
             kind = "ID3v2.3"
     new = stored_values(kind, wanted, style=policy.style, separator=policy.separator)
-    if kind == "ID3v1" and block.values and policy.existing == "append":
-        new = block.values  # it holds one genre, and the file's own comes first
+    if kind == "ID3v1" and block.values:
+        # it holds one genre: the file's own comes first, or is one of ours already, whose
+        # other one would take its place in this run, and lose it in the next
+        is_ours = canonical(block.values[0]) in genres
+        if policy.existing == "append" or (policy.existing == "prepend" and is_ours):
+            new = block.values
     return BlockChange(kind, block.values, new)
 
 

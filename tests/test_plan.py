@@ -227,3 +227,12 @@ def test_id3v1s_own_spelling_is_not_taken_for_another_genre(existing):
     after = tuple(GenreBlock(b.kind, new.get(b.kind, b.values)) for b in blocks)
     again = change(TrackTags(after, "ID3v2.4"), decision, existing=existing)
     assert again.state is State.KEEP
+
+
+def test_prepending_to_an_id3v1_tag_alone_does_not_swing_between_two_genres():
+    line = change(
+        tagged("R&B", kind="ID3v1"), Decision(("RNB", "Rock"), "both"), existing="prepend"
+    )
+    assert (line.state, line.blocks) == (State.KEEP, ())
+    line = change(tagged("Blues", kind="ID3v1"), POP_ROCK, existing="prepend")
+    assert line.blocks == (BlockChange("ID3v1", ("Blues",), ("Pop",)),)

@@ -8,6 +8,7 @@ import faulthandler
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -153,9 +154,7 @@ def test_a_decision_keeps_to_its_policy(heard, most, always, threshold):
         unique_by=lambda block: block[0],
     ),
 )
-def test_what_a_plan_has_made_is_never_changed_again_without_append(heard, policy, blocks):
-    from pathlib import Path
-
+def test_what_a_plan_has_made_is_never_changed_again(heard, policy, blocks):
     prediction = Prediction(heard)
     decision = decide(prediction, DecisionPolicy((0.5,) * len(GENRES), 2, always=True))
     had = TrackTags(tuple(GenreBlock(*block) for block in blocks), "ID3v2.4")
