@@ -199,6 +199,8 @@ class GenreCnnPlugin(BeetsPlugin):
         command = " ".join([RUN, *args])
         writes = settings.write and not settings.pretend
         with _only_writer(command) if writes else contextlib.nullcontext():
+            if writes:
+                _recover()
             self._run_alone(lib, args, settings, genretagger.Journal(command))
 
     def _run_alone(
@@ -241,6 +243,7 @@ class GenreCnnPlugin(BeetsPlugin):
             return
         journal = genretagger.Journal(f"{UNDO} {path.name}")
         with _only_writer(f"{UNDO} {path}"):
+            _recover()
             at = {item.filepath.resolve(): item for item in lib.items()}
             failures = []
             for entry in reversed(entries):
@@ -569,6 +572,13 @@ def _last_journal() -> Path:
 
 def _only_writer(command: str) -> contextlib.AbstractContextManager[None]:
     return genretagger.only_writer(genretagger.state_folder(), command)
+
+
+def _recover() -> None:
+    """Finish what a killed run left half done, before anything else is written."""
+    with genretagger.uninterrupted():
+        for message in genretagger.recover():
+            ui.print_(message)
 
 
 def _is_beets_to_write(session: ImportSession, task: ImportTask) -> bool:
