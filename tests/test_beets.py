@@ -816,6 +816,15 @@ class TestWriting(Helper):
             assert "changed" in self.beet("genrecnn", "--nowrite")
         assert (self.again(item).genres, genres_in(item.filepath)) == (["Rock"], [])
 
+    def test_a_half_written_file_is_finished_before_anything_else_is_written(self, monkeypatch):
+        self.track("One", heard(Rock=0.9))
+        monkeypatch.setattr(
+            genretagger, "recover", lambda: iter(["x.mp3: finished"]), raising=False
+        )
+        assert "finished" not in self.beet("genrecnn", "--pretend")
+        out = self.beet("genrecnn")
+        assert out.index("x.mp3: finished") < out.index("One: (none) -> Rock")
+
     def test_what_was_broken_off_waits_for_a_run_that_may_write(self, monkeypatch):
         item = self.track("One", heard(Rock=0.4, Pop=0.9), genre=("Blues",))
         content = item.filepath.read_bytes()
