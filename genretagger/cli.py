@@ -70,7 +70,9 @@ def _once_interrupted() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # an interrupted process is about to end, and is not to be disturbed at that either
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
