@@ -25,6 +25,7 @@ from genretagger.report import Csv, JsonLines, PlainTable, Report, TerminalTable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from genretagger import pipeline
     from genretagger.bundle import Bundle
     from genretagger.cache import Cache
     from genretagger.decide import DecisionPolicy
@@ -511,7 +512,7 @@ def _tag(options: argparse.Namespace) -> int:
     with (
         _opened_cache(options) as cache,
         run.reporting() as add,
-        _plan_file(options, bundle, run.roots) as save,
+        _plan_file(options, settings, run.roots) as save,
     ):
         for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
             save(change)
@@ -540,7 +541,7 @@ def _offer_undo(journal: Journal, to: str = "take it back") -> None:
 
 @contextlib.contextmanager
 def _plan_file(
-    options: argparse.Namespace, bundle: Bundle, roots: Sequence[Path]
+    options: argparse.Namespace, settings: pipeline.Options, roots: Sequence[Path]
 ) -> Iterator[Callable[[TagChange], None]]:
     from genretagger.planfile import PlanFile  # noqa: PLC0415
 
@@ -552,7 +553,13 @@ def _plan_file(
     except OSError as error:
         raise FatalError(f"--plan {options.plan_file}: {error.strerror}") from error
     with stream:
-        plan = PlanFile(stream, roots=roots, field=options.field, bundle_id=bundle.bundle_id)
+        plan = PlanFile(
+            stream,
+            roots=roots,
+            field=options.field,
+            bundle_id=settings.bundle.bundle_id,
+            thresholds=settings.decision.thresholds,
+        )
         yield plan.add
 
 
@@ -561,15 +568,15 @@ def _apply(options: argparse.Namespace) -> int:
     from genretagger.journal import Journal  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
-    field, changes = planfile.read(options.plan, options.within)
+    plan = planfile.read(options.plan, options.within)
     run = _Run(options)
-    run.total = len(changes)
+    run.total = len(plan.changes)
     journal = Journal(options.words)
     with run.reporting() as add:
-        for change in changes:
+        for change in plan.changes:
             with pipeline.uninterrupted():
                 done = pipeline.apply(
-                    change, journal, field=field, preserve_mtime=options.preserve_mtime
+                    change, journal, field=plan.field, preserve_mtime=options.preserve_mtime
                 )
                 add(done.state, plan_row(done))
     code = run.summary({State.CHANGE: "changed", State.FAILED: "failed"})
