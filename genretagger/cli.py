@@ -132,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_apply(commands)
     _add_undo(commands)
     _add_predict(commands)
+    _add_show(commands)
 
     genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
     genres.set_defaults(run=_genres)
@@ -247,6 +248,22 @@ def _add_predict(commands: Any) -> None:
     _add_decision(predict)
     _add_run(predict)
     predict.set_defaults(run=_predict, error=predict.error)
+
+
+def _add_show(commands: Any) -> None:
+    show = commands.add_parser(
+        "show",
+        help="show what is heard in one track, from beginning to end, and what moved it",
+        description="Hear one track all the way through and show its genres over time, and what "
+        "moved the leading one. No file is opened for writing but those that are asked for.",
+    )
+    show.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
+    _add_bundle(show)
+    _add_decision(show)
+    group = show.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
+    group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
+    show.set_defaults(run=_show, error=show.error)
 
 
 def _add_apply(commands: Any) -> None:
@@ -653,6 +670,47 @@ def _predict(options: argparse.Namespace) -> int:
     )
 
 
+def _show(options: argparse.Namespace) -> int:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.decide import decide  # noqa: PLC0415
+    from genretagger.errors import TrackError  # noqa: PLC0415
+    from genretagger.report import show  # noqa: PLC0415
+
+    for written in filter(None, (options.html, options.png)):
+        _spare_audio(written)
+    bundle = _bundle(options)
+    policy = _decision(options, bundle)
+    try:
+        hearing = pipeline.hear_closely(options.track, bundle)
+    except TrackError as error:
+        _warn(f"{options.track}: {error}")
+        return SOME_FAILED
+    decision = decide(hearing.prediction, policy)
+    title, thresholds = options.track.name, policy.thresholds
+    if options.html:
+        page = show.page(title, hearing, decision, thresholds, bundle)
+        _write("--html", options.html, page.encode("utf-8"))
+    if options.png:
+        _write("--png", options.png, show.picture(title, hearing, thresholds, bundle))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(**_ENCODING)
+    for line in show.lines(title, hearing, decision, thresholds):
+        print(line)
+    return OK
+
+
+def _write(option: str, path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise FatalError(f"{option} {path}: {error.strerror}") from error
+
+
+def _spare_audio(written: Path) -> None:
+    if container_of(written) is not None:
+        raise FatalError(f"{written} is an audio file, and stays; nothing was done")
+
+
 @contextlib.contextmanager
 def _opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
     from genretagger import cache  # noqa: PLC0415
@@ -701,8 +759,8 @@ class _Run:
         self._format: str = options.format
         self._output: Path | None = options.output
         for written in (options.output, vars(options).get("plan_file")):
-            if written is not None and container_of(written) is not None:
-                raise FatalError(f"{written} is an audio file, and stays; nothing was done")
+            if written is not None:
+                _spare_audio(written)
         self._counts: Counter[State] = Counter()
         self._failures: list[tuple[str, str]] = []
         self._interrupted = False

@@ -8,6 +8,7 @@ not what would happen if two parts were hidden at once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +54,7 @@ def occlude(log_mel: Floats, log_odds: Callable[[Floats], Floats]) -> tuple[Floa
     quiet = np.broadcast_to(log_mel.mean(axis=1, keepdims=True), log_mel.shape)
 
     def without(low: int, high: int, begin: int, end: int) -> Floats:
-        masked = log_mel.copy()
+        masked: Floats = log_mel.copy()
         masked[low:high, begin:end] = quiet[low:high, begin:end]
         return masked
 
@@ -61,8 +62,8 @@ def occlude(log_mel: Floats, log_odds: Callable[[Floats], Floats]) -> tuple[Floa
         return np.asarray(whole - log_odds(np.stack(masked)), dtype=np.float32)
 
     whole = log_odds(log_mel[np.newaxis])[0]
-    rows = list(zip(mels[:-1], mels[1:], strict=True))
-    columns = list(zip(frames[:-1], frames[1:], strict=True))
+    rows = list(pairwise(mels))
+    columns = list(pairwise(frames))
     return (
         np.stack([fall([without(*row, *column) for column in columns]) for row in rows]),
         fall([without(*row, 0, n_frames) for row in rows]),

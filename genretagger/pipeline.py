@@ -412,12 +412,13 @@ def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
         genre = GENRES[leading]
         slope, _ = with_bundle.calibration[leading]
 
-        def log_odds(masked: NDArray[np.float32]) -> NDArray[np.float32]:
+        def odds_of(masked: NDArray[np.float32]) -> NDArray[np.float32]:
             # the calibration's intercept is the same on both sides of a difference
-            return np.float32(slope) * logit(classifier.predict(masked)[:, leading])
+            log_odds = slope * logit(classifier.predict(masked)[:, leading])
+            return np.asarray(log_odds, dtype=np.float32)
 
         closeups = [
-            Closeup(segment.start_s, spectrogram, *occlude(spectrogram, log_odds))
+            Closeup(segment.start_s, spectrogram, *occlude(spectrogram, odds_of))
             for segment, spectrogram in zip(excerpts.segments, log_mels, strict=True)
         ]
     starts_s, timeline = [], []

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genretagger.records import Hearing
 
 Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 SIZE_IN = (10.0, 7.4)
 """Width and height in inches."""
@@ -127,7 +128,14 @@ def png(
     stream = io.BytesIO()
     with _ALONE:
         figure = Figure(figsize=SIZE_IN, dpi=dpi, facecolor=_COLOURS[theme]["back"])
-        _draw(figure, hearing, title, thresholds, bands_hz, theme)
+        _draw(
+            figure,
+            hearing,
+            title=title,
+            thresholds=thresholds,
+            bands_hz=bands_hz,
+            theme=theme,
+        )
         figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
 
@@ -135,6 +143,7 @@ def png(
 def _draw(
     figure: Figure,
     hearing: Hearing,
+    *,
     title: str,
     thresholds: Sequence[float],
     bands_hz: NDArray[np.float32],
@@ -218,8 +227,10 @@ def _draw_closeups(
         extent = (closeup.start_s, end_s, 0.0, float(len(closeup.log_mel)))
         narrow = width - 0.016
 
-        def show(at: Sequence[float], image: Any, extent: Any = extent, **how: Any) -> Axes:
-            axes = figure.add_axes(tuple(at))
+        def show(
+            at: tuple[float, float, float, float], image: Any, extent: Any = extent, **how: Any
+        ) -> Axes:
+            axes = figure.add_axes(at)
             _plain(axes, colours)
             axes.imshow(image, origin="lower", aspect="auto", extent=extent, **how)
             return axes
@@ -240,7 +251,7 @@ def _draw_closeups(
             say(left - 0.012, 0.255, "all bands", ha="right", fontsize=7.5, color=colours["muted"])
         moved.tick_params(labelbottom=True)
         moved.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
-        moved.xaxis.get_major_locator().set_params(nbins=4, integer=True)
+        moved.locator_params(axis="x", nbins=4, integer=True)
     what = hearing.genre
     lines = (
         "Above: the excerpts as the network gets them (log-mel). Below: what moved its "
