@@ -318,6 +318,38 @@ def _in_one_stretch(starts: Sequence[float], window_s: float) -> int:
     return n
 
 
+def where_heard(
+    path: Path, *, segment_s: float, has_cuesheet: bool = False
+) -> tuple[float, list[float]]:
+    """Say where `decode` listens.
+
+    Parameters
+    ----------
+    path, segment_s, has_cuesheet
+        As in `decode`.
+
+    Returns
+    -------
+    duration_s : float
+        Length of the track in seconds.
+    starts_s : list of float
+        Where the excerpts begin, those that turn out to be silent, too.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be read.
+    """
+    _check_readable(path)
+    with _open(path) as reader:
+        many = _may_hold_many(reader.duration_s, has_cuesheet=has_cuesheet)
+        return reader.duration_s, excerpt_starts(reader.duration_s, segment_s, many=many)
+
+
+def _may_hold_many(duration_s: float, *, has_cuesheet: bool) -> bool:
+    return duration_s > LONG_S or (has_cuesheet and duration_s > _LONG_EVERY_S)
+
+
 def decode_stretch(path: Path, *, sr: int, start_s: float, length_s: float) -> Samples:
     """Decode one stretch of a track to mono, to be listened to.
 
@@ -383,7 +415,7 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
         duration_s = reader.duration_s
         if duration_s < MIN_DURATION_S:
             raise DamagedError(f"too short: {duration_s:.1f} s of audio, 1 s is needed")
-        many = duration_s > LONG_S or (has_cuesheet and duration_s > _LONG_EVERY_S)
+        many = _may_hold_many(duration_s, has_cuesheet=has_cuesheet)
         starts = excerpt_starts(duration_s, segment_s, many=many)
         wanted_s = min(segment_s, duration_s)
         for start_s in starts:

@@ -576,6 +576,7 @@ def _plan_file(
             field=options.field,
             bundle_id=settings.bundle.bundle_id,
             thresholds=settings.decision.thresholds,
+            policy=settings.tags,
         )
         yield plan.add
 

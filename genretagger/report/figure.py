@@ -38,6 +38,7 @@ _COLOURS = {
     "dark": {"back": "#14181d", "text": "#e8ecf1", "muted": "#9aa6b4", "line": "#38414c"},
 }
 _PASSES, _BELOW = {"light": "#1f6fb2", "dark": "#5aa9e6"}, {"light": "#b9cde0", "dark": "#33495d"}
+_Box = tuple[float, float, float, float]  # left, bottom, width, height
 _ALONE = threading.Lock()  # matplotlib's caches of fonts are not made for several threads
 
 
