@@ -21,7 +21,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
-from genretagger import audio, bundle, files, tags
+from genretagger import audio, bundle, files, lock, tags
 from genretagger import journal as journals
 from genretagger.aggregate import aggregate, logit
 from genretagger.bundle import Bundle
@@ -276,6 +276,29 @@ def _take_back(back: Entry, journal: Journal, *, preserve_mtime: bool) -> bool:
             raise TrackError("changed since; it stays as it is")
         _exchange(back, copy, identity, journal, preserve_mtime=preserve_mtime)
     return True
+
+
+@contextlib.contextmanager
+def writing(command: str, say: Callable[[str], object]) -> Iterator[None]:
+    """Keep other writing runs away, and put in order first what a killed one left.
+
+    Parameters
+    ----------
+    command : str
+        What this run is, for the message that another one shows.
+    say : callable
+        Told what was found, in words, one line for each file.
+
+    Raises
+    ------
+    FatalError
+        If another run is writing, or something cannot be put in order.
+    """
+    with lock.only_writer(journals.state_folder(), command):
+        with uninterrupted():
+            for message in recover():
+                say(message)
+        yield
 
 
 def recover() -> Iterator[str]:

@@ -80,23 +80,17 @@ class Plan:
     @property
     def changes(self) -> list[TagChange]:
         """What is to be done. A line that is refused has the state FAILED."""
+        is_reviewed = self.is_reviewed
         return [
             _refused(self.line(n)) if n in self.refused else self.line(n)
-            for n in range(len(self.lines))
-            if self.is_to_be_done(n)
+            for n, (line, verdict) in enumerate(zip(self.lines, self.verdicts, strict=True))
+            if (is_waiting(verdict) if is_reviewed else line.state is State.CHANGE)
         ]
 
     def line(self, n: int) -> TagChange:
         """Return a line with what was decided on it carried in."""
         verdict = self.verdicts[n]
         return self.lines[n] if verdict is None else verdict.carried_into(self.lines[n])
-
-    def is_to_be_done(self, n: int) -> bool:
-        """Tell whether a line waits to be written."""
-        verdict = self.verdicts[n]
-        if verdict is None:
-            return self.lines[n].state is State.CHANGE and not self.is_reviewed
-        return verdict.answer == "accepted" and not verdict.written
 
 
 @dataclass(frozen=True)
@@ -127,6 +121,11 @@ class Verdict:
             new = shown(self.blocks)
             line = replace(line, state=State.CHANGE, blocks=self.blocks, new=new)
         return replace(line, identity=self.identity or line.identity)
+
+
+def is_waiting(verdict: Verdict | None) -> bool:
+    """Tell whether a line is accepted and not written yet."""
+    return verdict is not None and verdict.answer == "accepted" and not verdict.written
 
 
 class PlanFile:
