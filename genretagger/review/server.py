@@ -119,7 +119,6 @@ def application(session: Session, title: str) -> Starlette:
             style=asset("review.css"),
             connect="'self'",
             media="'self'",
-            images="'self'",
         )
         return HTMLResponse(made.render(extra=extra))
 
