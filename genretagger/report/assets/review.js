@@ -237,7 +237,6 @@
       ...heard.starts_s.map((start_s, n) => {
         const made = button(clock(start_s), n < 9 ? String(n + 1) : "", () => play(n));
         made.setAttribute("aria-pressed", String(n === excerpt));
-        made.setAttribute("aria-label", `Excerpt ${n + 1}, at ${clock(start_s)}`);
         return made;
       }),
     );
