@@ -274,7 +274,7 @@
     });
     api.table = table;
     table.on("tableBuilt", () => {
-      prepare(table);
+      prepare(table, byId("tracks"), "Tracks", rows.length);
       look();
       const holder = byId("tracks").querySelector(".tabulator-tableholder");
       holder.scrollTop = (before / rowBefore) * table.options.rowHeight;
@@ -283,11 +283,12 @@
         fire("ready");
       }
     });
-    table.on("dataFiltered", later(look, 0));
+    const lookSoon = later(look, 0); // Tabulator tells before it has done it
+    table.on("dataFiltered", lookSoon);
     table.on("dataSorted", (sorters) => {
       order = sorters.length ? [sorters[0].field, sorters[0].dir] : order[0] === "id" ? order : ["id", "asc"];
       byId("order").value = order.join(" ");
-      look();
+      lookSoon();
     });
     table.on("rowClick", (_, row) => {
       select(row.getData().id);
@@ -296,11 +297,10 @@
   };
 
   // what Tabulator leaves to do for keyboard and screen reader
-  const prepare = (table) => {
-    const grid = byId("tracks");
+  const prepare = (table, grid, label, nRows) => {
     grid.tabIndex = 0;
-    grid.setAttribute("aria-label", "Tracks");
-    grid.setAttribute("aria-rowcount", String(rows.length));
+    grid.setAttribute("aria-label", label);
+    grid.setAttribute("aria-rowcount", String(nRows));
     grid.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
     grid.querySelector(".tabulator-table").setAttribute("role", "none");
     for (const column of table.getColumns()) {
@@ -576,7 +576,7 @@
       applyFilters();
     });
     folderTable.on("tableBuilt", () => {
-      byId("by-folder").setAttribute("aria-label", "Folders");
+      prepare(folderTable, byId("by-folder"), "Folders", found.length);
     });
   };
   const view = (which) => {
@@ -706,7 +706,7 @@
         else {
           layout = layoutFor(width);
           api.table.setColumns(columnsFor(layout));
-          prepare(api.table);
+          prepare(api.table, byId("tracks"), "Tracks", rows.length);
         }
       }, 60),
     ).observe(byId("tracks"));
