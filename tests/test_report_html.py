@@ -378,7 +378,7 @@ def test_it_is_readable_without_javascript(report, tmp_path):
 def test_axe_finds_nothing_serious(opened, which, width):
     browsers.size(opened, width, 800)
     browsers.scheme(opened, which)
-    wait(opened, "return document.querySelector('.tabulator-row .bars')")
+    wait(opened, "return document.querySelector('.tabulator-row :is(.bars, .stacked)')")
     opened.execute_script("genretagger.select(0); document.querySelector('#row-0').click()")
     assert browsers.axe(opened) == []
     press(opened, "?")
@@ -393,7 +393,7 @@ def test_no_width_makes_the_page_overflow(opened):
     for width in (1920, 1024, 600, 360):
         browsers.size(opened, width, 800)
         opened.execute_async_script("setTimeout(arguments[0], 300)")
-        wait(opened, "return document.querySelector('.tabulator-row .bars')")
+        wait(opened, "return document.querySelector('.tabulator-row :is(.bars, .stacked)')")
         script = (
             "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         )

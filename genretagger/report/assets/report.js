@@ -26,7 +26,7 @@
   document.documentElement.classList.add("scripted");
 
   const ABBREVIATED = data.genres.map((g) => (g === "Hip Hop" ? "HH" : g === "RNB" ? "RB" : g.slice(0, 2)));
-  const ROW_PX = { wide: 46, narrow: 112 }; // as --row-wide and --row-narrow in report.css
+  const ROW_PX = { wide: 46, narrow: 98 }; // as --row-wide and --row-narrow in report.css
   const NARROW_PX = 720;
   const REASON_PX = 1080; // narrower lists leave the reason to the detail panel
   const PAGE = 10; // rows
@@ -80,6 +80,8 @@
   // what cells show
 
   const pill = (state) => element("span", `pill pill-${state}`, words[state]);
+
+  const track = (row) => element("div", "track", bdi(row.name), bdi(row.folder, "folder"));
 
   const genresOf = (row) => {
     const old = row.old.length ? bdi(joined(row.old), "old") : element("span", "none", "none");
@@ -148,9 +150,10 @@
     name: {
       title: "Track",
       field: "name",
-      minWidth: 170,
-      widthGrow: 4,
-      formatter: cell((row) => element("div", "track", bdi(row.name), bdi(row.folder, "folder"))),
+      minWidth: 190,
+      widthGrow: 6,
+      formatter: cell(track),
+      tooltip: (_, of) => bdi(of.getData().name), // text alone: a string would be taken as HTML
       sorter: compare((row) => row.name),
     },
     now: {
@@ -194,9 +197,9 @@
         element(
           "div",
           "stacked",
-          element("div", "track", bdi(row.name), bdi(row.folder, "folder")),
+          track(row),
           element("div", "line", pill(row.state), genresOf(row)),
-          bars(row),
+          element("div", "reason", row.p ? strongest(row) : row.reason),
         ),
       ),
     },
@@ -511,6 +514,7 @@
       const tagged = ranked.filter(([genre]) => genre !== data.none);
       const n = ranked.reduce((sum, [, some]) => sum + some, 0);
       const nTagged = tagged.reduce((sum, [, some]) => sum + some, 0);
+      ranked.sort((a, b) => (a[0] === data.none) - (b[0] === data.none));
       return { folder, ranked, n, differ: tagged.length ? nTagged - tagged[0][1] : 0, main: tagged[0]?.[0] ?? "" };
     });
   };
@@ -556,8 +560,8 @@
             return open;
           }),
         },
-        { title: "Tracks", field: "n", width: 90, visible: !isNarrow, ...number },
-        { title: isNarrow ? "Differ" : "Tracks that differ", field: "differ", width: isNarrow ? 80 : 150, ...number },
+        { title: "Tracks", field: "n", width: 100, visible: !isNarrow, ...number },
+        { title: isNarrow ? "Differ" : "Tracks that differ", field: "differ", width: isNarrow ? 90 : 180, ...number },
         {
           title: "Genres",
           field: "ranked",
