@@ -250,6 +250,8 @@ def test_the_filters_show_what_they_say(opened):
     fill(opened, "least", "")
     fill(opened, "folder", "album 3")
     assert {row["folder"][-7:] for row in shown(opened)} == {"Album 3"}
+    fill(opened, "folder", "music/Artist 001/Album 1")  # whole: this one, and not "Album 10"
+    assert {row["folder"] for row in shown(opened)} == {"music/Artist 001/Album 1"}
     opened.execute_script("document.querySelector('.tile-failed').click()")
     wait(opened, "return genretagger.filtered().every(row => row.state === 'failed')")
     opened.execute_script("document.getElementById('reset').click()")

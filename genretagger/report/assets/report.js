@@ -455,10 +455,16 @@
   // filters
 
   const wanted = { states: new Set(), words: [], genre: "", folder: "", least: null, most: null };
+  // a folder by its whole name is that one and those below it; part of a name is any that has it
+  const folders = new Set(data.folders);
+  const isIn = (folder, name) =>
+    folders.has(name)
+      ? folder === name || folder.startsWith(`${name}/`)
+      : folder.toLowerCase().includes(name.toLowerCase());
   function matches(row) {
     if (wanted.states.size && !wanted.states.has(row.state)) return false;
     if (wanted.genre && !row.counted.includes(wanted.genre)) return false;
-    if (wanted.folder && !row.folder.toLowerCase().includes(wanted.folder)) return false;
+    if (wanted.folder && !isIn(row.folder, wanted.folder)) return false;
     if (wanted.least !== null && !(row.confidence >= wanted.least && row.p)) return false;
     if (wanted.most !== null && !(row.confidence <= wanted.most && row.p)) return false;
     if (wanted.words.length) {
@@ -473,7 +479,7 @@
     const number = (id) => (byId(id).value === "" ? null : Number(byId(id).value));
     wanted.words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
     wanted.genre = byId("genre").value;
-    wanted.folder = byId("folder").value.toLowerCase();
+    wanted.folder = byId("folder").value;
     wanted.least = number("least");
     wanted.most = number("most");
     wanted.states = new Set(
