@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from genretagger.cache import Cache
     from genretagger.decide import DecisionPolicy
     from genretagger.journal import Journal
+    from genretagger.report.html import Page
 
 OK, SOME_FAILED, USAGE, FATAL, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. argparse itself exits with USAGE; INTERRUPTED is 128 + SIGINT, as shells have it."""
@@ -172,7 +173,7 @@ def _add_tag(commands: Any) -> None:
     )
     _add_policy(group)
     _add_preserve_mtime(group)
-    _add_run(tag)
+    _add_page(_add_run(tag))
     tag.set_defaults(run=_tag, error=tag.error, writes=True)
 
 
@@ -312,7 +313,9 @@ def _add_apply(commands: Any) -> None:
         "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
     )
     _add_preserve_mtime(apply)
-    _add_format(apply.add_argument_group("report"))
+    report = apply.add_argument_group("report")
+    _add_format(report)
+    _add_page(report)
     apply.set_defaults(run=_apply, writes=True)
 
 
@@ -414,10 +417,11 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group)
+    return group
 
 
 def _add_work(group: argparse._ActionsContainer) -> None:
@@ -446,6 +450,15 @@ def _add_format(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
+    )
+
+
+def _add_page(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page for the browser: all tracks, what was heard, and why",
     )
 
 
@@ -539,6 +552,16 @@ def _tag(options: argparse.Namespace) -> int:
     run = _Run(options)
     paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
     settings = _settings(options, analyse_all=options.dry_run)
+    words = _WORDS | ({State.CHANGE: "to change"} if options.dry_run else {})
+    _open_page(
+        run,
+        options,
+        title="What would be written" if options.dry_run else "What was written",
+        model=settings.bundle.bundle_id,
+        thresholds=settings.decision.thresholds,
+        words=words,
+        names=options.map,
+    )
     journal = Journal(options.words)
     write = partial(
         pipeline.apply,
@@ -558,7 +581,7 @@ def _tag(options: argparse.Namespace) -> int:
             with pipeline.uninterrupted() if writes else contextlib.nullcontext():
                 done = write(change, cache=cache) if writes else change
                 add(done.state, plan_row(done))
-    code = run.summary(_WORDS | ({State.CHANGE: "to change"} if options.dry_run else {}))
+    code = run.summary(words)
     _offer_undo(journal)
     return code
 
@@ -662,6 +685,13 @@ _WORDS = {
 }
 
 
+def _open_page(run: _Run, options: argparse.Namespace, **head: Any) -> None:
+    if options.report is not None:
+        from genretagger.report.html import Page  # noqa: PLC0415
+
+        run.page = Page(command=f"genretagger {options.words}", **head)
+
+
 def _offer_undo(journal: Journal, to: str = "take it back") -> None:
     if journal.path is not None:
         sys.stderr.write(f"to {to}: genretagger undo\n")
@@ -700,6 +730,9 @@ def _apply(options: argparse.Namespace) -> int:
     plan = planfile.read(options.plan, options.within)
     run = _Run(options)
     run.total = len(plan.changes)
+    words = {State.CHANGE: "changed", State.FAILED: "failed"}
+    title, model = "What was written", plan.bundle_id
+    _open_page(run, options, title=title, model=model, thresholds=plan.thresholds, words=words)
     journal = Journal(options.words)
     with run.reporting() as add:
         for change in plan.changes:
@@ -708,7 +741,7 @@ def _apply(options: argparse.Namespace) -> int:
                     change, journal, field=plan.field, preserve_mtime=options.preserve_mtime
                 )
                 add(done.state, plan_row(done))
-    code = run.summary({State.CHANGE: "changed", State.FAILED: "failed"})
+    code = run.summary(words)
     _offer_undo(journal)
     return code
 
@@ -870,7 +903,8 @@ class _Run:
 
         self._format: str = options.format
         self._output: Path | None = options.output
-        for written in (options.output, vars(options).get("plan_file")):
+        self._page_path: Path | None = vars(options).get("report")
+        for written in (options.output, vars(options).get("plan_file"), self._page_path):
             if written is not None:
                 _spare_audio(written)
         self._counts: Counter[State] = Counter()
@@ -881,6 +915,7 @@ class _Run:
         self.total: int | None = None
         self.roots: list[Path] = []
         self._report: Report | None = None
+        self.page: Page | None = None
 
     def find(
         self, options: argparse.Namespace, row: Callable[[Path, str], dict[str, Any]]
@@ -912,6 +947,8 @@ class _Run:
             self._failures.append((row["path"], row["reason"].removeprefix("failed: ")))
         if self._report is not None:
             self._report.add(row)
+        if self.page is not None:
+            self.page.add(row)
 
     @contextlib.contextmanager
     def reporting(self, *, shown: bool = True) -> Iterator[Callable[[State, dict[str, Any]], None]]:
@@ -920,6 +957,7 @@ class _Run:
             advance = stack.enter_context(self._progress())
             if shown:
                 self._report = stack.enter_context(self._opened_report())
+            stack.enter_context(self._written_page())
 
             def add(state: State, row: dict[str, Any]) -> None:
                 self._add(state, row)
@@ -947,6 +985,22 @@ class _Run:
         with progress.Progress(*columns, left, console=self._messages) as bar:
             task = bar.add_task("", total=self.total)
             yield lambda: bar.update(task, advance=1, total=self.total)
+
+    @contextlib.contextmanager
+    def _written_page(self) -> Iterator[None]:
+        """Write the page at the end, also of a run that is stopped, of what was done until then."""
+        page, path = self.page, self._page_path
+        if page is None or path is None:
+            yield
+            return
+        try:
+            path.open("a").close()  # where it cannot be written is told before the work is done
+        except OSError as error:
+            raise FatalError(f"--report {path}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            page.write(path)
 
     @contextlib.contextmanager
     def _opened_report(self) -> Iterator[Report]:

@@ -26,7 +26,7 @@
   document.documentElement.classList.add("scripted");
 
   const ABBREVIATED = data.genres.map((g) => (g === "Hip Hop" ? "HH" : g === "RNB" ? "RB" : g.slice(0, 2)));
-  const ROW_PX = { wide: 46, narrow: 112 }; // as --row-wide and --row-narrow in report.css
+  const ROW_PX = { wide: 46, narrow: 98 }; // as --row-wide and --row-narrow in report.css
   const NARROW_PX = 720;
   const REASON_PX = 1080; // narrower lists leave the reason to the detail panel
   const PAGE = 10; // rows
@@ -80,6 +80,8 @@
   // what cells show
 
   const pill = (state) => element("span", `pill pill-${state}`, words[state]);
+
+  const track = (row) => element("div", "track", bdi(row.name), bdi(row.folder, "folder"));
 
   const genresOf = (row) => {
     const old = row.old.length ? bdi(joined(row.old), "old") : element("span", "none", "none");
@@ -148,9 +150,10 @@
     name: {
       title: "Track",
       field: "name",
-      minWidth: 170,
-      widthGrow: 4,
-      formatter: cell((row) => element("div", "track", bdi(row.name), bdi(row.folder, "folder"))),
+      minWidth: 190,
+      widthGrow: 6,
+      formatter: cell(track),
+      tooltip: (_, of) => bdi(of.getData().name), // text alone: a string would be taken as HTML
       sorter: compare((row) => row.name),
     },
     now: {
@@ -194,9 +197,9 @@
         element(
           "div",
           "stacked",
-          element("div", "track", bdi(row.name), bdi(row.folder, "folder")),
+          track(row),
           element("div", "line", pill(row.state), genresOf(row)),
-          bars(row),
+          element("div", "reason", row.p ? strongest(row) : row.reason),
         ),
       ),
     },
@@ -274,7 +277,7 @@
     });
     api.table = table;
     table.on("tableBuilt", () => {
-      prepare(table);
+      prepare(table, byId("tracks"), "Tracks", rows.length);
       look();
       const holder = byId("tracks").querySelector(".tabulator-tableholder");
       holder.scrollTop = (before / rowBefore) * table.options.rowHeight;
@@ -283,11 +286,12 @@
         fire("ready");
       }
     });
-    table.on("dataFiltered", later(look, 0));
+    const lookSoon = later(look, 0); // Tabulator tells before it has done it
+    table.on("dataFiltered", lookSoon);
     table.on("dataSorted", (sorters) => {
       order = sorters.length ? [sorters[0].field, sorters[0].dir] : order[0] === "id" ? order : ["id", "asc"];
       byId("order").value = order.join(" ");
-      look();
+      lookSoon();
     });
     table.on("rowClick", (_, row) => {
       select(row.getData().id);
@@ -296,11 +300,10 @@
   };
 
   // what Tabulator leaves to do for keyboard and screen reader
-  const prepare = (table) => {
-    const grid = byId("tracks");
+  const prepare = (table, grid, label, nRows) => {
     grid.tabIndex = 0;
-    grid.setAttribute("aria-label", "Tracks");
-    grid.setAttribute("aria-rowcount", String(rows.length));
+    grid.setAttribute("aria-label", label);
+    grid.setAttribute("aria-rowcount", String(nRows));
     grid.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
     grid.querySelector(".tabulator-table").setAttribute("role", "none");
     for (const column of table.getColumns()) {
@@ -452,10 +455,16 @@
   // filters
 
   const wanted = { states: new Set(), words: [], genre: "", folder: "", least: null, most: null };
+  // a folder by its whole name is that one and those below it; part of a name is any that has it
+  const folders = new Set(data.folders);
+  const isIn = (folder, name) =>
+    folders.has(name)
+      ? folder === name || folder.startsWith(`${name}/`)
+      : folder.toLowerCase().includes(name.toLowerCase());
   function matches(row) {
     if (wanted.states.size && !wanted.states.has(row.state)) return false;
     if (wanted.genre && !row.counted.includes(wanted.genre)) return false;
-    if (wanted.folder && !row.folder.toLowerCase().includes(wanted.folder)) return false;
+    if (wanted.folder && !isIn(row.folder, wanted.folder)) return false;
     if (wanted.least !== null && !(row.confidence >= wanted.least && row.p)) return false;
     if (wanted.most !== null && !(row.confidence <= wanted.most && row.p)) return false;
     if (wanted.words.length) {
@@ -470,7 +479,7 @@
     const number = (id) => (byId(id).value === "" ? null : Number(byId(id).value));
     wanted.words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
     wanted.genre = byId("genre").value;
-    wanted.folder = byId("folder").value.toLowerCase();
+    wanted.folder = byId("folder").value;
     wanted.least = number("least");
     wanted.most = number("most");
     wanted.states = new Set(
@@ -511,6 +520,7 @@
       const tagged = ranked.filter(([genre]) => genre !== data.none);
       const n = ranked.reduce((sum, [, some]) => sum + some, 0);
       const nTagged = tagged.reduce((sum, [, some]) => sum + some, 0);
+      ranked.sort((a, b) => (a[0] === data.none) - (b[0] === data.none));
       return { folder, ranked, n, differ: tagged.length ? nTagged - tagged[0][1] : 0, main: tagged[0]?.[0] ?? "" };
     });
   };
@@ -556,8 +566,8 @@
             return open;
           }),
         },
-        { title: "Tracks", field: "n", width: 90, visible: !isNarrow, ...number },
-        { title: isNarrow ? "Differ" : "Tracks that differ", field: "differ", width: isNarrow ? 80 : 150, ...number },
+        { title: "Tracks", field: "n", width: 100, visible: !isNarrow, ...number },
+        { title: isNarrow ? "Differ" : "Tracks that differ", field: "differ", width: isNarrow ? 90 : 180, ...number },
         {
           title: "Genres",
           field: "ranked",
@@ -576,7 +586,7 @@
       applyFilters();
     });
     folderTable.on("tableBuilt", () => {
-      byId("by-folder").setAttribute("aria-label", "Folders");
+      prepare(folderTable, byId("by-folder"), "Folders", found.length);
     });
   };
   const view = (which) => {
@@ -706,7 +716,7 @@
         else {
           layout = layoutFor(width);
           api.table.setColumns(columnsFor(layout));
-          prepare(api.table);
+          prepare(api.table, byId("tracks"), "Tracks", rows.length);
         }
       }, 60),
     ).observe(byId("tracks"));
