@@ -129,17 +129,24 @@ def _section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         raise FatalError(f"{where}: {error}") from error
 
 
-def load(path: Path) -> Config:
-    """Read a configuration.
+def read_sections(
+    path: Path, kinds: Mapping[str, type[Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the tables of a configuration file, each into its dataclass.
 
     Parameters
     ----------
     path : pathlib.Path
-        A TOML file with the tables of ``configs/default.toml``.
+        TOML.
+    kinds : mapping of str to type
+        A dataclass for each table.
 
     Returns
     -------
-    Config
+    sections : dict
+        From a table's name to its dataclass.
+    rest : dict
+        What stands outside of these tables.
 
     Raises
     ------
@@ -153,6 +160,30 @@ def load(path: Path) -> Config:
         raise FatalError(f"config {path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise FatalError(f"config {path}: {error}") from error
+    sections = {
+        name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
+        for name, kind in kinds.items()
+    }
+    return sections, table
+
+
+def load(path: Path) -> Config:
+    """Read a run's configuration.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A TOML file with the tables of ``configs/default.toml``.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    FatalError
+        As `read_sections`.
+    """
     kinds = {
         "features": FeatureConfig,
         "split": SplitConfig,
@@ -160,10 +191,7 @@ def load(path: Path) -> Config:
         "train": TrainConfig,
         "evaluate": EvaluateConfig,
     }
-    sections = {
-        name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
-        for name, kind in kinds.items()
-    }
+    sections, table = read_sections(path, kinds)
     config = _section(Config, table | sections, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
 
