@@ -16,7 +16,7 @@ import numpy as np
 
 from genretagger.errors import GenreTaggerError
 from training import config as configuration
-from training import manifest, shards, split, train
+from training import grid, manifest, shards, split, study, train, variants
 from training.config import Config
 from training.manifest import Clip
 
@@ -73,8 +73,75 @@ def _manifest(args: argparse.Namespace) -> None:
     _say(f"split {split.sha256(folds)[:12]}: {np.bincount(which).tolist()} clips in each fold")
 
 
+def _grid(args: argparse.Namespace, run: _Run) -> tuple[study.StudyConfig, list[Clip], Path]:
+    config = study.load(args.grid)
+    clips = run.clips()
+    chosen = study.eligible(clips, config)
+    _say(
+        f"{len(chosen)} of {len(clips)} clips are {config.features.least_s} s long or longer; "
+        f"sr = {config.features.sr}"
+    )
+    return config, chosen, run.folder / "variants"
+
+
+def _variants(args: argparse.Namespace, run: _Run) -> None:
+    config, clips, store = _grid(args, run)
+    chosen = grid.select(args.variant)
+    copied = [True] * len(clips) if args.copy_all else study.training_part(clips, config)
+    began, first = time.monotonic(), None
+    for done, n_rejected in variants.build(
+        store,
+        clips,
+        args.data,
+        chosen,
+        config.features,
+        copied=copied,
+        n_jobs=args.jobs,
+        cluster=args.cluster,
+    ):
+        first = done if first is None else first
+        left = (len(clips) - done) * (time.monotonic() - began) / max(1, done - first or done)
+        _say(f"{done}/{len(clips)} tracks, {n_rejected} rejected, {left / 60:.0f} min left")
+    if args.png:
+        for variant in chosen:
+            examples = variants.read(store, clips, variant, config.features)
+            for done in variants.export_png(args.png / variant.id, examples, clips):
+                _say(f"{variant.id}: {done}/{len(examples)} pictures")
+
+
+def _study(args: argparse.Namespace) -> None:
+    run = _Run(args)
+    from training import findings
+
+    config, clips, store = _grid(args, run)
+    folder = args.out or run.folder / "study"
+    for found in study.run(
+        folder,
+        store,
+        clips,
+        grid.select(args.variant or ["all"]),
+        protocols=args.protocol or ["artists", "shuffled"],
+        config=config,
+        n_jobs=args.jobs,
+        n_threads=args.threads,
+    ):
+        _say(
+            f"{found['protocol']}: {found['variant']}  accuracy "
+            f"{found['passes'][-1]['accuracy']:.3f}  {found['seconds']:.0f} s"
+        )
+    results = findings.read(folder, clips, config.evaluate)
+    interval = config.evaluate.interval
+    text = f"{findings.table(results)}\n\n{findings.leakage(results, interval)}"
+    (folder / "study.md").write_text(text + "\n", encoding="utf-8")
+    findings.plot(results, folder / "study.svg", interval)
+    _say(text)
+
+
 def _shards(args: argparse.Namespace) -> None:
     run = _Run(args)
+    if args.variant:
+        _variants(args, run)
+        return
     clips = run.clips()
     for done in shards.build(
         run.shards,
@@ -223,6 +290,15 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument(
         "--musicnn", type=Path, metavar="WHEEL", help="a teacher: musicnn-0.1.0-py3-none-any.whl"
     )
+    stage.add_argument(
+        "--variant", action="append", metavar="ID", help="of the 24, or 'all'; repeatable"
+    )
+    _add_grid(stage)
+    stage.add_argument(
+        "--copy-all", action="store_true", help="augment every track, not the training part alone"
+    )
+    stage.add_argument("--cluster", metavar="ADDRESS", help="work on this Dask cluster instead")
+    stage.add_argument("--png", type=Path, metavar="FOLDER", help="write 8-bit pictures, too")
     stage = add("train", _train, "shards -> models/; a killed training goes on")
     stage.add_argument(
         "--model", action="append", metavar="NAME", help="a fold's number or 'final'; repeatable"
@@ -231,7 +307,24 @@ def _parser() -> argparse.ArgumentParser:
     stage = add("export", _export, "the final model -> bundle/", data)
     stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: bundle/ in the run")
     stage.add_argument("--compare", type=int, default=100, help="clips for LiteRT against Keras")
+    stage = add("study", _study, "shards of variants -> study/: the grid of the report")
+    stage.add_argument("--variant", action="append", metavar="ID", help="default: all 24")
+    _add_grid(stage)
+    stage.add_argument(
+        "--protocol",
+        action="append",
+        choices=study.PROTOCOLS,
+        help="repeatable; default: artists and shuffled",
+    )
+    stage.add_argument("--threads", type=int, default=1, help="of each of the --jobs trainings")
+    stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: study/ in the run")
     return parser
+
+
+def _add_grid(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--grid", type=Path, default=study.DEFAULT, metavar="TOML", help="of the variants"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -114,7 +114,8 @@ def report(
     Parameters
     ----------
     shape : tuple of int
-        Rows, frames, channels of an example. Fewer rows than the pools need are pooled over time alone.
+        Rows, frames, channels of an example. Fewer rows than the pools need are pooled
+        over time alone.
     pooling : {"flatten", "global"}
         "flatten" is the report's, for this number of frames alone. "global" averages over
         what is left of rows and frames, for any length.

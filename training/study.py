@@ -24,7 +24,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -35,12 +34,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genretagger.aggregate import aggregate
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import config as configuration
-from training import metrics, networks, split, variants
-from training.grid import N_COPIES, REPORTED, VARIANTS, GridConfig, Variant, parse
+from training import networks, split, variants
+from training.grid import N_COPIES, GridConfig, Variant, parse
 from training.manifest import Clip, reference
 
 if TYPE_CHECKING:
@@ -48,7 +46,6 @@ if TYPE_CHECKING:
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float32]
-    Numbers = NDArray[np.float64]
 
 DEFAULT = Path(__file__).with_name("configs") / "study.toml"
 
@@ -124,6 +121,23 @@ def load(path: Path) -> StudyConfig:
     return StudyConfig(**sections)
 
 
+def eligible(clips: Sequence[Clip], config: StudyConfig) -> list[Clip]:
+    """Choose the clips that are long enough: nothing is padded or repeated."""
+    found = [clip for clip in clips if clip.duration_s >= config.features.least_s]
+    if not found:
+        raise FatalError(
+            f"no track of the manifest is {config.features.least_s:.1f} s long: see "
+            "least_s in the grid's TOML"
+        )
+    return found
+
+
+def training_part(clips: Sequence[Clip], config: StudyConfig) -> list[bool]:
+    """Tell which clips are for training by artist: those that get copies."""
+    fold = split.fold_of(clips, split.assign(clips, config.split.n_folds))
+    return (~np.isin(fold, [*config.split.test, *config.split.validation])).tolist()
+
+
 # ---- Parts -----------------------------------------------------------------------------------
 
 
@@ -151,6 +165,12 @@ def divide(
     shares = shares / wanted.n_folds
     rng = np.random.default_rng(config.train.seed)
     heard = np.unique(examples.track)
+    n_copies = N_COPIES if examples.variant.augmented else 1
+    if protocol != "artists" and len(examples) < n_copies * len(heard) * examples.variant.n_parts:
+        raise FatalError(
+            f"{protocol} needs copies of every track: run `shards` again with --copy-all "
+            "and another --run"
+        )
     if protocol == "shuffled":
         order = rng.permutation(len(examples))
         first, second = np.round(shares * len(order)).astype(int)
@@ -214,7 +234,7 @@ def _peak_mb() -> float | None:
     return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
-def category_hits(labels: Bools, estimated: Numbers) -> Bools:
+def category_hits(labels: Bools, estimated: Floats) -> Bools:
     """Tell of each example what Keras' ``accuracy`` counts on several sigmoids.
 
     Categorical accuracy: the highest output against the highest label, ties to the first.
@@ -227,6 +247,7 @@ def fit(
     folder: Path,
     store: Path,
     clips: Sequence[Clip],
+    *,
     name: str,
     protocol: str,
     config: StudyConfig,
@@ -284,9 +305,7 @@ def fit(
         found = [model.predict_on_batch(x) for x, _ in examples.batches(targets, indices, 64)]
         return np.concatenate(found)
 
-    dataset = variants.stream(
-        batches, examples.shape, len(GENRES), -(-n_pass // train.batch_size)
-    )
+    dataset = variants.stream(batches, examples.shape, len(GENRES), -(-n_pass // train.batch_size))
     log = []
     for _ in range(train.passes):
         started = time.monotonic()
@@ -334,9 +353,9 @@ def run(
     store: Path,
     clips: Sequence[Clip],
     chosen: Sequence[Variant],
+    *,
     protocols: Sequence[str],
     config: StudyConfig,
-    *,
     n_jobs: int,
     n_threads: int,
 ) -> Iterator[dict[str, Any]]:
@@ -377,9 +396,18 @@ def run(
             return found
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as process:
-            arguments = (path.parent, store, clips, variant.id, protocol, config, n_threads)
+            training = process.submit(
+                fit,
+                path.parent,
+                store,
+                clips,
+                name=variant.id,
+                protocol=protocol,
+                config=config,
+                n_threads=n_threads,
+            )
             try:
-                return process.submit(fit, *arguments).result()
+                return training.result()
             except BrokenProcessPool as error:
                 raise FatalError(
                     f"the training of {variant.id} ({protocol}) was killed: start `study` again; "

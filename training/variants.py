@@ -23,6 +23,7 @@ is read, not mapped: a map's pages count as the process's memory.
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -39,8 +40,9 @@ import numpy as np
 from genretagger import audio
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
 from genretagger.features import to_db
+from genretagger.genres import GENRES
 from training.grid import N_COPIES, TRACK_S, GridConfig, Variant, parse
-from training.manifest import Clip
+from training.manifest import Clip, reference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 _SEGMENT_S = TRACK_S / 3
 _BLOCK = 4  # tracks in flight for each worker: at 44.1 kHz all six files of one take 20 MB
+_PICTURES = 64  # in memory at a time
 _MARGIN_BYTES = 500_000_000  # left free on the disk for everybody else
 
 # ---- Features --------------------------------------------------------------------------------
@@ -72,7 +75,7 @@ def decode(path: Path, config: GridConfig) -> Floats:
     found = audio.decode(path, sr=config.sr, segment_s=_SEGMENT_S)
     if found.duration_s < config.least_s:
         raise TrackError(
-            f"{found.duration_s:.1f} s long, and {config.least_s:.0f} s are needed: get the "
+            f"{found.duration_s:.1f} s long, and {config.least_s:.1f} s are needed: get the "
             "whole track, or leave it out"
         )
     if found.duration_s > audio.LONG_S:
@@ -471,9 +474,7 @@ def stream(
     return found.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
 
 
-def read(
-    folder: Path, clips: Sequence[Clip], variant: Variant, config: GridConfig
-) -> Examples:
+def read(folder: Path, clips: Sequence[Clip], variant: Variant, config: GridConfig) -> Examples:
     """Open one variant of a store.
 
     Raises
@@ -507,3 +508,50 @@ def read(
     if any(meta[key] != expected[key] for key in ("format", "clips", "config")):
         raise FatalError(f"{folder} was made from other data: run the stage `shards` again")
     return Examples(layout.path(folder, file), variant, file.shape_in(config), counts)
+
+
+# ---- Pictures --------------------------------------------------------------------------------
+
+
+def export_png(folder: Path, examples: Examples, clips: Sequence[Clip]) -> Iterator[int]:
+    """Write examples as 8-bit pictures, as the founding report stored them.
+
+    One PNG for each example, low rows at the bottom, grey or, with derivatives, RGB; and the
+    report's table ``images_AUG_DELTAS_MFCC_PARTS.csv`` with ``Filename`` and a column for each
+    genre, as its ``ImageDataGenerator.flow_from_dataframe`` reads it. A channel's lowest value
+    is 0 and its highest 255: ``range.json`` has both, and the largest error, half a step.
+
+    Yields
+    ------
+    int
+        Pictures done so far.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise FatalError("--png needs Pillow: pip install 'genretagger[training]'") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = np.arange(len(examples))
+    blocks = np.array_split(everything, -(-len(everything) // _PICTURES))
+    low, high = np.full(examples.shape[2], np.inf), np.full(examples.shape[2], -np.inf)
+    for block in blocks:
+        x = examples.read(block).astype(np.float32)
+        low = np.minimum(low, x.min(axis=(0, 1, 2)))
+        high = np.maximum(high, x.max(axis=(0, 1, 2)))
+    step = np.maximum(high - low, 1e-6) / 255
+    about = {"low": low.tolist(), "high": high.tolist(), "largest_error": (step / 2).tolist()}
+    (folder / "range.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    variant = examples.variant
+    flags = (variant.augmented, variant.deltas, variant.mfcc)
+    name = f"images_{'_'.join(str(int(f)) for f in flags)}_{variant.n_parts}.csv"
+    labels = reference(clips).astype(int)
+    with (folder / name).open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["Filename", *(genre.replace(" ", "") for genre in GENRES)])
+        for block in blocks:
+            pixels = np.round((examples.read(block) - low) / step).astype(np.uint8)[:, ::-1]
+            for i, picture in zip(block, pixels, strict=True):
+                picture_name = f"{i:06d}.png"
+                Image.fromarray(picture.squeeze()).save(folder / picture_name)
+                table.writerow([picture_name, *labels[examples.track[i]]])
+            yield int(block[-1]) + 1
