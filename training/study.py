@@ -1,9 +1,8 @@
 """Stage 8, study: train the grid by several protocols; one table beside the report's column.
 
-Every training is a process of its own, so that its peak memory is its own, and leaves two
-files: ``results/PROTOCOL/VARIANT.json`` and, with the probabilities of the validation and the
-test part, ``.npz``. What is there is not trained again: a killed study loses the trainings
-that were under way.
+Every training leaves two files: ``PROTOCOL/VARIANT.json`` and, with the probabilities of the
+validation and the test part, ``.npz``. What is there is not trained again: a killed study loses
+the trainings that were under way.
 
 Protocols
 ---------
@@ -21,12 +20,13 @@ Under "tracks" and "artists" copies are for training alone.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -227,6 +227,19 @@ def _loss(positive_weights: Floats) -> Callable[[Any, Any], Any]:
     return loss
 
 
+def _use_threads(n: int) -> None:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(n)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _forget_peak() -> None:
+    """Let the peak start at what is resident now (Linux, proc_pid_clear_refs(5))."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def _peak_mb() -> float | None:
     status = Path("/proc/self/status")
     if not status.exists():  # no Linux
@@ -251,7 +264,6 @@ def fit(
     name: str,
     protocol: str,
     config: StudyConfig,
-    n_threads: int,
 ) -> dict[str, Any]:
     """Train one variant by one protocol and write its two files.
 
@@ -266,19 +278,17 @@ def fit(
         The variant's id.
     protocol : str
     config : StudyConfig
-    n_threads : int
 
     Returns
     -------
     dict
         What the JSON holds.
     """
-    began = time.monotonic()
     import keras
-    import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(n_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.backend.clear_session()
+    _forget_peak()
+    began = time.monotonic()
     train, variant = config.train, parse(name)
     keras.utils.set_random_seed(train.seed)
     rng = np.random.default_rng(train.seed)
@@ -309,7 +319,7 @@ def fit(
     log = []
     for _ in range(train.passes):
         started = time.monotonic()
-        loss = float(model.fit(dataset, verbose=0).history["loss"][0])
+        loss = float(model.fit(dataset, shuffle=False, verbose=0).history["loss"][0])
         seconds = time.monotonic() - started
         test = estimate(parts.test)
         known = labels[examples.track[parts.test]]
@@ -386,40 +396,42 @@ def run(
         If a result is there that comes from other data or settings, or a training dies.
     """
 
-    def one(job: tuple[str, Variant]) -> dict[str, Any]:
-        protocol, variant = job
+    def there(protocol: str, variant: Variant) -> dict[str, Any] | None:
         path = folder / protocol / f"{variant.id}.json"
-        if path.exists():
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if found["config"] != _fingerprint(config, clips):
-                raise FatalError(f"{path} comes from other data or settings: remove {folder}")
-            return found
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as process:
-            training = process.submit(
+        if not path.exists():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found["config"] != _fingerprint(config, clips):
+            raise FatalError(f"{path} comes from other data or settings: remove {folder}")
+        return found
+
+    jobs = [(protocol, variant) for protocol in protocols for variant in chosen]
+    known = {job: there(*job) for job in jobs}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        n_jobs, mp_context=spawn, initializer=_use_threads, initargs=(n_threads,)
+    ) as processes:
+        futures = {
+            (protocol, variant): processes.submit(
                 fit,
-                path.parent,
+                folder / protocol,
                 store,
                 clips,
                 name=variant.id,
                 protocol=protocol,
                 config=config,
-                n_threads=n_threads,
             )
-            try:
-                return training.result()
-            except BrokenProcessPool as error:
-                raise FatalError(
-                    f"the training of {variant.id} ({protocol}) was killed: start `study` again; "
-                    "if memory was short, with --jobs 1"
-                ) from error
-
-    jobs = [(protocol, variant) for protocol in protocols for variant in chosen]
-    with ThreadPoolExecutor(n_jobs) as threads:
-        pending = [threads.submit(one, job) for job in jobs]
+            for (protocol, variant), found in known.items()
+            if found is None
+        }
         try:
-            for future in pending:
-                yield future.result()
+            for job in jobs:
+                yield known[job] or futures[job].result()
+        except BrokenProcessPool as error:
+            raise FatalError(
+                "a training was killed: start `study` again, it goes on with the next one; if "
+                "memory was short, with --jobs 1"
+            ) from error
         finally:
-            for future in pending:
+            for future in futures.values():
                 future.cancel()
