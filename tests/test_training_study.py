@@ -123,7 +123,8 @@ def begun(tmp_path_factory):
         study.DEFAULT.read_text(encoding="utf-8")
         .replace("sr = 16000", "sr = 8000")
         .replace("least_s = 29.5", "least_s = 30.0")
-        .replace("passes = 4", "passes = 2")
+        .replace("passes = 6", "passes = 20")
+        .replace("measure_every = 2", "measure_every = 10")
         .replace("n_resamples = 1000", "n_resamples = 50"),
         encoding="utf-8",
     )
@@ -195,14 +196,14 @@ def test_one_tiny_variant_goes_through_the_whole_stage(begun, capfd):
     assert line in (results / "study.md").read_text(encoding="utf-8")
     assert (results / "study.svg").stat().st_size > 5000
     found = json.loads((results / "artists/mfcc-10s-augmented.json").read_text())
-    assert len(found["passes"]) == 2
-    assert found["passes"][-1]["accuracy"] > 0.6  # three timbres, a third by chance
+    assert [line["passes"] for line in found["log"]] == [10, 20]
+    assert found["log"][-1]["accuracy"] > 0.6  # three timbres, a third by chance
     # what is there is not trained again, and results of other settings are refused
     before = (results / "artists/mfcc-10s-augmented.json").stat().st_mtime_ns
     assert command("study", begun, *chosen) == 0
     assert (results / "artists/mfcc-10s-augmented.json").stat().st_mtime_ns == before
     text = (begun / "tiny.toml").read_text(encoding="utf-8")
-    (begun / "tiny.toml").write_text(text.replace("passes = 2", "passes = 3"), encoding="utf-8")
+    (begun / "tiny.toml").write_text(text.replace("passes = 20", "passes = 21"), encoding="utf-8")
     assert command("study", begun, *chosen) == 1
     assert "comes from other data or settings: remove" in capfd.readouterr().err
     (begun / "tiny.toml").write_text(text, encoding="utf-8")

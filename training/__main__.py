@@ -127,13 +127,17 @@ def _study(args: argparse.Namespace) -> None:
     ):
         _say(
             f"{found['protocol']}: {found['variant']}  accuracy "
-            f"{found['passes'][-1]['accuracy']:.3f}  {found['seconds']:.0f} s"
+            f"{found['log'][-1]['accuracy']:.3f}  {found['seconds']:.0f} s"
         )
     results = findings.read(folder, clips, config.evaluate)
-    interval = config.evaluate.interval
-    text = f"{findings.table(results)}\n\n{findings.leakage(results, interval)}"
+    text = findings.describe(results, clips, config)
     (folder / "study.md").write_text(text + "\n", encoding="utf-8")
-    findings.plot(results, folder / "study.svg", interval)
+    plot = (
+        folder / "study.svg" if args.write is None else args.write.with_name(f"{folder.name}.svg")
+    )
+    findings.plot(results, plot, config.evaluate.interval)
+    if args.write is not None:
+        findings.publish(args.write, text, folder.name)
     _say(text)
 
 
@@ -318,6 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     stage.add_argument("--threads", type=int, default=1, help="of each of the --jobs trainings")
     stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: study/ in the run")
+    stage.add_argument("--write", type=Path, metavar="PAGE", help="put the tables in this page")
     return parser
 
 

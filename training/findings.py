@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genretagger.aggregate import aggregate
+from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import metrics
 from training.grid import REPORTED, VARIANTS, Variant
 from training.manifest import Clip, reference
-from training.study import PROTOCOLS, EvaluateConfig, category_hits
+from training.study import PROTOCOLS, EvaluateConfig, StudyConfig, category_hits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float32]
     Numbers = NDArray[np.float64]
-
-MARK = "study"
-"""The table goes between ``<!-- study:begin -->`` and ``<!-- study:end -->`` of a page."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,8 @@ class Result:
         The same at the best pass, which is what the report gives.
     resampled : numpy.ndarray, shape (n_resamples,)
         `accuracy` over resamples of the artists; the same draws for every result.
+    tracks : list of int
+        Rows of the manifest in the test part.
     ours : dict of str to (float, float, float)
         ``top1``, ``map``, ``f1`` of tracks: value, low, high. Empty for "shuffled".
     """
@@ -53,6 +53,7 @@ class Result:
     accuracy: float
     best_accuracy: float
     resampled: Numbers
+    tracks: list[int]
     ours: dict[str, tuple[float, float, float]]
 
 
@@ -190,8 +191,9 @@ def read(
                 results[protocol, variant] = Result(
                     about,
                     float(hits.mean()),
-                    max(line["accuracy"] for line in about["passes"]),
+                    max(line["accuracy"] for line in about["log"]),
                     resample(hits, which[found["test_track"]][labelled], drawn),
+                    np.unique(found["test_track"]).tolist(),
                     {} if protocol == "shuffled" else _ours(found, labels, groups, config),
                 )
     return results
@@ -317,18 +319,44 @@ def plot(results: dict[tuple[str, Variant], Result], path: Path, interval: float
     pyplot.close(figure)
 
 
-def genres_line(clips: Sequence[Clip], rows: Sequence[int], least_positives: int) -> str:
-    """Tell how many positives each genre has in some rows, thin ones marked with a star."""
-    counts = reference([clips[i] for i in rows]).sum(axis=0)
+def genres_line(clips: Sequence[Clip], least_positives: int) -> str:
+    """Tell how many tracks each genre has, thin ones marked with a star."""
+    counts = reference(clips).sum(axis=0)
     return ", ".join(
         f"{genre} {n}{'*' if n < least_positives else ''}"
         for genre, n in zip(GENRES, counts, strict=True)
     )
 
 
-def publish(page: Path, text: str, mark: str = MARK) -> None:
-    """Put Markdown between the marks of a page."""
+def describe(
+    results: dict[tuple[str, Variant], Result], clips: Sequence[Clip], config: StudyConfig
+) -> str:
+    """Write all that was found, in Markdown: the data, the grid, what copies gain."""
+    lines = [
+        f"{len(clips)} tracks of {len({clip.artist_id for clip in clips})} artists, "
+        f"sr = {config.features.sr}, {config.train.passes} passes, batches of "
+        f"{config.train.batch_size}."
+    ]
+    apart = next((r for (protocol, _), r in results.items() if protocol == "artists"), None)
+    if apart is not None:
+        test = [clips[i] for i in apart.tracks]
+        counts = genres_line(test, config.evaluate.least_positives)
+        lines.append(f"Test part, artists apart: {len(test)} tracks: {counts}.")
+    lines += [table(results), leakage(results, config.evaluate.interval)]
+    return "\n\n".join(lines)
+
+
+def publish(page: Path, text: str, mark: str) -> None:
+    """Put Markdown between ``<!-- MARK:begin -->`` and ``<!-- MARK:end -->`` of a page.
+
+    Raises
+    ------
+    FatalError
+        If the page does not have them.
+    """
     begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, also_found, after = rest.partition(end)
+    if not (found and also_found):
+        raise FatalError(f"{page} lacks the lines {begin} and {end}: add them, or another page")
     page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

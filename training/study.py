@@ -69,6 +69,7 @@ class TrainConfig:
 
     seed: int
     passes: int
+    measure_every: int
     batch_size: int
     learning_rate: float
     pooling: str
@@ -296,7 +297,7 @@ def fit(
     parts = divide(examples, clips, config, protocol)
     labels = reference(clips)
     targets = labels.astype(np.float32)
-    n_pass = len(parts.train) // (N_COPIES if variant.augmented else 1)
+    n_pass = len(parts.train) // (variant.n_parts * (N_COPIES if variant.augmented else 1))
 
     sample = examples.read(rng.choice(parts.train, min(_N_ADAPT, len(parts.train)), replace=False))
     sample = sample.astype(np.float32)
@@ -316,15 +317,17 @@ def fit(
         return np.concatenate(found)
 
     dataset = variants.stream(batches, examples.shape, len(GENRES), -(-n_pass // train.batch_size))
-    log = []
-    for _ in range(train.passes):
+    log: list[dict[str, float]] = []
+    train_seconds = 0.0
+    for done in range(1, train.passes + 1):
         started = time.monotonic()
         loss = float(model.fit(dataset, shuffle=False, verbose=0).history["loss"][0])
-        seconds = time.monotonic() - started
-        test = estimate(parts.test)
-        known = labels[examples.track[parts.test]]
-        hits = category_hits(known, test)[known.any(axis=1)]
-        log.append({"loss": loss, "accuracy": float(hits.mean()), "seconds": seconds})
+        train_seconds += time.monotonic() - started
+        if done % train.measure_every == 0 or done == train.passes:
+            test = estimate(parts.test)
+            known = labels[examples.track[parts.test]]
+            hits = category_hits(known, test)[known.any(axis=1)]
+            log.append({"passes": done, "loss": loss, "accuracy": float(hits.mean())})
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         folder / f"{name}.npz",
@@ -338,11 +341,11 @@ def fit(
         "variant": name,
         "protocol": protocol,
         "config": _fingerprint(config, clips),
-        "passes": log,
+        "log": log,
         "n_train": len(parts.train),
         "n_test": len(parts.test),
         "n_weights": model.count_params(),
-        "train_seconds": sum(line["seconds"] for line in log),
+        "train_seconds": train_seconds,
         "seconds": time.monotonic() - began,
         "peak_mb": _peak_mb(),
     }
