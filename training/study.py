@@ -410,6 +410,10 @@ def run(
 
     jobs = [(protocol, variant) for protocol in protocols for variant in chosen]
     known = {job: there(*job) for job in jobs}
+    for (protocol, variant), found in known.items():
+        if found is None:  # what is missing is told now, not after an hour
+            examples = variants.read(store, clips, variant, config.features)
+            divide(examples, clips, config, protocol)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         n_jobs, mp_context=spawn, initializer=_use_threads, initargs=(n_threads,)
