@@ -143,6 +143,21 @@ def test_a_corrupt_file_and_a_short_one_cost_their_rows_and_are_named(store, dat
     assert rows[1]["reason"].startswith("20.0 s long, and 29.5 s are needed: get the whole track")
 
 
+def crash_on_the_second(path, *arguments, real=variants._extract):
+    if path.name == "t1.flac":
+        os.abort()
+    return real(path, *arguments)
+
+
+def test_a_decoder_that_crashes_costs_one_row(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(variants, "_extract", crash_on_the_second)
+    folder, clips = data
+    assert build(tmp_path, (folder, clips[:3]), ["mfcc-30s"], n_jobs=2) == [(3, 1)]
+    assert variants._rows(tmp_path)[1] == {
+        "rejected": "the decoder crashed on it: get another copy, or leave it out"
+    }
+
+
 def test_copies_are_made_for_the_training_part_alone(tmp_path, data):
     path, clips = data
     copied = [True, False, True, False, False, False]

@@ -36,6 +36,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import joblib
 import numpy as np
+from joblib.externals.loky.process_executor import (
+    BrokenProcessPool,
+    ProcessPoolExecutor,
+    TerminatedWorkerError,
+)
 
 from genretagger import audio
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
@@ -164,6 +169,18 @@ def _extract(
         return f"{type(error).__name__}: {error}; leave it out, or encode it again"
 
 
+def _extract_alone(tasks: Sequence[Any]) -> Iterator[list[bytes] | str]:
+    """Do one track at a time, so that a crash of the decoder costs just that one."""
+    executor = None
+    for extract_one, args, _ in tasks:
+        executor = executor or ProcessPoolExecutor(max_workers=1)
+        try:
+            yield executor.submit(extract_one, *args).result()
+        except BrokenProcessPool:
+            executor = None
+            yield "the decoder crashed on it: get another copy, or leave it out"
+
+
 # ---- Writing ---------------------------------------------------------------------------------
 
 
@@ -214,8 +231,7 @@ def _meta(clips: Sequence[Clip], layout: _Layout, copied: Sequence[bool]) -> dic
 @contextlib.contextmanager
 def _parallel(n_jobs: int, cluster: str | None) -> Iterator[Any]:
     if cluster is None:
-        with joblib.Parallel(n_jobs=n_jobs) as parallel:
-            yield parallel
+        yield joblib.Parallel(n_jobs=n_jobs)  # not entered: its workers are replaced if they die
         return
     try:
         from dask.distributed import Client
@@ -299,12 +315,16 @@ def build(
             step = _BLOCK * joblib.effective_n_jobs(parallel.n_jobs)
             for start in range(len(rows), len(clips), step):
                 block = range(start, min(start + step, len(clips)))
-                found = parallel(
+                tasks = [
                     joblib.delayed(_extract)(
                         data / clips[i].path, clips[i].track_id, n_copies[i], layout.files, config
                     )
                     for i in block
-                )
+                ]
+                try:
+                    found = parallel(tasks)
+                except TerminatedWorkerError:
+                    found = list(_extract_alone(tasks))
                 n_rejected += _append(journal, files, [n_copies[i] for i in block], found)
                 yield block.stop, n_rejected
     _write_rejects(folder, clips)
