@@ -73,6 +73,25 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class HeadConfig:
+    """How heads on a published network are fitted; see `training.transfer`."""
+
+    seed: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    n_heads: int
+    hidden: int
+    input_dropout: float
+    dropout: float
+    mixup_alpha: float
+    group_power: float
+    set_power: float
+    least_confidence: int
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """How it is measured; see `training.evaluate`."""
 
@@ -100,8 +119,11 @@ class Config:
     card : str
         The model card's template, relative to the configuration file.
     features : genretagger.features.FeatureConfig
-    split, network, train, evaluate
+    split, evaluate
         One for each stage.
+    network : NetworkConfig or None
+        None if the network is a published one, with heads of our own.
+    train : TrainConfig or HeadConfig
     """
 
     name: str
@@ -109,8 +131,8 @@ class Config:
     card: str
     features: FeatureConfig
     split: SplitConfig
-    network: NetworkConfig
-    train: TrainConfig
+    network: NetworkConfig | None
+    train: TrainConfig | HeadConfig
     evaluate: EvaluateConfig
 
 
@@ -135,7 +157,8 @@ def load(path: Path) -> Config:
     Parameters
     ----------
     path : pathlib.Path
-        A TOML file with the tables of ``configs/default.toml``.
+        A TOML file with the tables of ``configs/default.toml``, or with ``head`` instead
+        of ``network`` and ``train``, as in ``configs/accurate.toml``.
 
     Returns
     -------
@@ -153,22 +176,27 @@ def load(path: Path) -> Config:
         raise FatalError(f"config {path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise FatalError(f"config {path}: {error}") from error
-    kinds = {
+    kinds: dict[str, Any] = {
         "features": FeatureConfig,
         "split": SplitConfig,
-        "network": NetworkConfig,
-        "train": TrainConfig,
         "evaluate": EvaluateConfig,
     }
+    if "head" in table:
+        kinds["head"] = HeadConfig
+    else:
+        kinds |= {"network": NetworkConfig, "train": TrainConfig}
     sections = {
         name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
         for name, kind in kinds.items()
     }
+    if "head" in sections:
+        sections |= {"network": None, "train": sections.pop("head")}
     config = _section(Config, table | sections, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
 
 
 def fingerprint(config: Config) -> str:
     """Hash all that a trained model depends on, in hex; how it is measured is no part."""
-    parts = [asdict(part) for part in (config.features, config.split, config.network, config.train)]
+    used = (config.features, config.split, config.network, config.train)
+    parts = [asdict(part) for part in used if part is not None]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
