@@ -9,14 +9,15 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genretagger.errors import GenreTaggerError
+from genretagger.errors import FatalError, GenreTaggerError
 from training import config as configuration
-from training import grid, manifest, shards, split, study, train, variants
+from training import download, grid, manifest, playlists, shards, split, study, train, variants
 from training.config import Config
 from training.manifest import Clip
 
@@ -169,13 +170,30 @@ def _train(args: argparse.Namespace) -> None:
     clips, cached = run.clips(), run.open_shards()
     which = split.fold_of(clips, run.folds(clips))
     sure = np.array([clip.confidence >= run.config.train.least_confidence for clip in clips])
-    for name in args.model or run.models():
-        left_out = np.zeros(len(clips), bool) if name == train.FINAL else which == int(name)
-        rows = np.flatnonzero(sure & ~left_out)
-        train.fit(
+    fit: Any = train.fit
+    learned_from: Any = cached
+    if run.config.network is None:
+        if args.musicnn is None:
+            raise FatalError(f"{args.config}: to train heads on MusiCNN, give --musicnn WHEEL")
+        from training import transfer
+
+        fit = transfer.fit
+        learned_from = transfer.embed(
+            run.folder / "embeddings",
             run.config,
             clips,
             cached,
+            transfer.load_body(args.musicnn),
+            made_from=cached.fingerprint,
+            say=_say,
+        )
+    for name in args.model or run.models():
+        left_out = np.zeros(len(clips), bool) if name == train.FINAL else which == int(name)
+        rows = np.flatnonzero(sure & ~left_out)
+        fit(
+            run.config,
+            clips,
+            learned_from,
             rows=rows.tolist(),
             name=name,
             folder=run.model(name),
@@ -219,7 +237,10 @@ def _training_summary(run: _Run) -> dict[str, Any]:
     log = run.model(train.FINAL) / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     summary: dict[str, Any] = asdict(run.config.train)
-    summary["network"] = asdict(run.config.network)
+    if run.config.network is None:
+        summary["network"] = "MSD_musicnn (Pons and Serra; Million Song Dataset; ISC) with heads"
+    else:
+        summary["network"] = asdict(run.config.network)
     summary["minutes"] = round(sum(line["seconds"] for line in lines) / 60, 1)
     teachers = (
         "YAMNet (Google; AudioSet; Apache-2.0)",
@@ -288,6 +309,10 @@ def _parser() -> argparse.ArgumentParser:
         stage.set_defaults(do=do)
         return stage
 
+    for module in (playlists, download):
+        stage = stages.add_parser(module.NAME, help=module.HELP)
+        module.add_arguments(stage)
+        stage.set_defaults(do=partial(module.run, say=_say))
     add("manifest", _manifest, "labels.tsv -> manifest.jsonl", data)
     stage = add("shards", _shards, "clips -> shards/", data)
     stage.add_argument("--yamnet", type=Path, metavar="TFLITE", help="a teacher: yamnet.tflite")
@@ -306,6 +331,9 @@ def _parser() -> argparse.ArgumentParser:
     stage = add("train", _train, "shards -> models/; a killed training goes on")
     stage.add_argument(
         "--model", action="append", metavar="NAME", help="a fold's number or 'final'; repeatable"
+    )
+    stage.add_argument(
+        "--musicnn", type=Path, metavar="WHEEL", help="for a configuration of heads on MusiCNN"
     )
     add("evaluate", _evaluate, "models of the folds -> metrics.json", data)
     stage = add("export", _export, "the final model -> bundle/", data)

@@ -20,7 +20,7 @@ from genretagger.classifier import Classifier
 from genretagger.errors import FatalError
 from genretagger.features import log_mel
 from genretagger.genres import GENRES
-from training import calibrate, metrics, networks, shards
+from training import calibrate, metrics, networks, shards, transfer
 from training.config import Config, EvaluateConfig
 from training.manifest import Clip, reference
 
@@ -43,8 +43,12 @@ def load_network(config: Config, weights: Path, heads: tuple[int, int]) -> tuple
     Returns
     -------
     training, inference : keras.Model
-        As `networks.build` returns them.
+        As `networks.build` returns them, or `transfer.build`: heads and inference.
     """
+    if config.network is None:
+        _, ours, inference = transfer.build(config)
+        inference.load_weights(weights)
+        return ours, inference
     training, inference = networks.build(config.network, config.features, *heads)
     training.load_weights(weights)
     return training, inference

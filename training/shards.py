@@ -68,6 +68,8 @@ class Shards:
         As `frames`, for `sounds`.
     tags : numpy.ndarray, shape (n_clips, 250), float32, or None
         MusiCNN's values; None if the shards were made without it.
+    fingerprint : str
+        Hash of all that they were made from.
     """
 
     mel: NDArray[np.float16]
@@ -75,6 +77,7 @@ class Shards:
     sounds: NDArray[np.float16] | None
     windows: NDArray[np.int64]
     tags: Floats | None
+    fingerprint: str = ""
 
 
 def filterbank(config: FeatureConfig) -> Floats:
@@ -272,4 +275,4 @@ def read(folder: Path, config: FeatureConfig, *, manifest_sha256: str) -> Shards
         sounds = np.memmap(folder / "sounds.raw", dtype=np.float16, mode="r", shape=shape)
     if teachers["musicnn"] is not None:
         tags = np.load(folder / "tags.npy")
-    return Shards(mel, frames, sounds, windows, tags)
+    return Shards(mel, frames, sounds, windows, tags, index["fingerprint"])

@@ -116,10 +116,11 @@ def load(path: Path) -> StudyConfig:
         "train": TrainConfig,
         "evaluate": EvaluateConfig,
     }
-    sections, rest = configuration.read_sections(path, kinds)
-    if rest:
-        raise FatalError(f"config {path}: unknown setting {', '.join(sorted(rest))}")
-    return StudyConfig(**sections)
+    table = configuration.read_toml(path, "config")
+    found = configuration.sections(path, table, kinds)
+    if table:
+        raise FatalError(f"config {path}: unknown setting {', '.join(sorted(table))}")
+    return StudyConfig(**found)
 
 
 def eligible(clips: Sequence[Clip], config: StudyConfig) -> list[Clip]:
