@@ -19,6 +19,7 @@ else:
     import tomli as tomllib
 
 DEFAULT = Path(__file__).with_name("configs") / "default.toml"
+COLLECT = DEFAULT.with_name("collect.toml")
 
 T = TypeVar("T")
 
@@ -114,6 +115,51 @@ class Config:
     evaluate: EvaluateConfig
 
 
+@dataclass(frozen=True)
+class DeezerConfig:
+    """How Deezer's API is asked; see `training.deezer`."""
+
+    requests: int
+    window_s: float
+    page_size: int
+    timeout_s: float
+    attempts: int
+    first_wait_s: float
+    longest_wait_s: float
+
+
+@dataclass(frozen=True)
+class PlaylistsConfig:
+    """Which tracks of the playlists are taken; see `training.playlists`."""
+
+    reject_live: bool
+    shortest_s: float
+    longest_s: float
+    few_tracks: int
+    uneven: float
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """How audio is fetched and checked; see `training.download`."""
+
+    preview_s: float
+    tolerance_s: float
+    quality: int
+    batch: int
+    silence_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """How music is collected: apart from `Config`, because many experiments share it."""
+
+    deezer: DeezerConfig
+    playlists: PlaylistsConfig
+    download: DownloadConfig
+
+
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
@@ -147,12 +193,6 @@ def load(path: Path) -> Config:
         If the file cannot be read, or a setting is missing or unknown: a typing error
         must not silently train something else.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FatalError(f"config {path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise FatalError(f"config {path}: {error}") from error
     kinds = {
         "features": FeatureConfig,
         "split": SplitConfig,
@@ -160,12 +200,39 @@ def load(path: Path) -> Config:
         "train": TrainConfig,
         "evaluate": EvaluateConfig,
     }
-    sections = {
-        name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
-        for name, kind in kinds.items()
-    }
-    config = _section(Config, table | sections, f"config {path}")
+    config = _load(path, Config, kinds)
     return replace(config, card=str(path.with_name(config.card)))
+
+
+def load_collect(path: Path) -> CollectConfig:
+    """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
+    kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
+    return _load(path, CollectConfig, kinds)
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be read or is not TOML; the message says `what` it is.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{what} {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FatalError(f"{what} {path}: {error}") from error
+
+
+def _load(path: Path, kind: type[T], kinds: Mapping[str, type[Any]]) -> T:
+    table = read_toml(path, "config")
+    sections = {
+        name: _section(part, table.pop(name, {}), f"config {path} [{name}]")
+        for name, part in kinds.items()
+    }
+    return _section(kind, table | sections, f"config {path}")
 
 
 def fingerprint(config: Config) -> str:
