@@ -129,7 +129,10 @@ def test_spellings_of_one_recording_meet(one, other):
         (("A", "Song"), ("A", "Song (Other Remix)")),
         (("A", "Song"), ("B", "Song")),
         (("A", "Song, Pt. 1"), ("A", "Song, Pt. 2")),
-        (("きゃりーぱみゅぱみゅ", "つけまつける"), ("きゃりーぱみゅぱみゅ", "ファッションモンスター")),
+        (
+            ("きゃりーぱみゅぱみゅ", "つけまつける"),
+            ("きゃりーぱみゅぱみゅ", "ファッションモンスター"),
+        ),
         (("Sigur Rós", "( )"), ("Sigur Rós", "!!!")),
     ],
 )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from genretagger.errors import GenreTaggerError
 from training import config as configuration
-from training import manifest, shards, split, train
+from training import download, manifest, playlists, shards, split, train
 from training.config import Config
 from training.manifest import Clip
 
@@ -217,6 +218,10 @@ def _parser() -> argparse.ArgumentParser:
         stage.set_defaults(do=do)
         return stage
 
+    for module in (playlists, download):
+        stage = stages.add_parser(module.NAME, help=module.HELP)
+        module.add_arguments(stage)
+        stage.set_defaults(do=partial(module.run, say=_say))
     add("manifest", _manifest, "labels.tsv -> manifest.jsonl", data)
     stage = add("shards", _shards, "clips -> shards/", data)
     stage.add_argument("--yamnet", type=Path, metavar="TFLITE", help="a teacher: yamnet.tflite")

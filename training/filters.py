@@ -23,7 +23,9 @@ _SOUND_ALIKE = (
     r"\bin the style of\b|\b(?:originally|as) (?:performed|recorded|made famous) by\b"
     r"|\bmade (?:famous|popular) by\b"
 )
-_PERFORMERS = r"(?:bands?|players|artists|singers|kings|masters|all[- ]?stars|team|crew|nation|hits)"
+_PERFORMERS = (
+    r"(?:bands?|players|artists|singers|kings|masters|all[- ]?stars|team|crew|nation|hits)"
+)
 
 
 class Rule(NamedTuple):
@@ -68,8 +70,12 @@ RULES: tuple[Rule, ...] = (
             r"\bsped[- ]?up\b|\bspeed(?:ed)?[- ]up\b|\bslowed\b|\bnight ?core\b|\bdaycore\b"
             r"|\b8d\b|\bbass boosted\b|\bchopped (?:and|&|n'?) screwed\b"
         ),
-        _re(r"\bnightcore\b|\bsped[- ]?up (?:songs?|sounds?|nightcore|music)\b|\b8d (?:audio|tunes)\b"),
-        _re(r"\bnightcore\b|\bsped[- ]?up\b|\bslowed (?:down )?(?:and|&|\+|versions?|songs)|\b8d audio\b"),
+        _re(
+            r"\bnightcore\b|\bsped[- ]?up (?:songs?|sounds?|nightcore|music)\b|\b8d (?:audio|tunes)\b"
+        ),
+        _re(
+            r"\bnightcore\b|\bsped[- ]?up\b|\bslowed (?:down )?(?:and|&|\+|versions?|songs)|\b8d audio\b"
+        ),
     ),
     Rule(
         "tribute",
@@ -191,7 +197,9 @@ def rejection(
     """
     said = qualifiers(title, version)
     # an album named after its artist says no more than the name does
-    elsewhere = re.sub(re.escape(artist), " ", album, flags=re.IGNORECASE).strip() if artist else album
+    elsewhere = (
+        re.sub(re.escape(artist), " ", album, flags=re.IGNORECASE).strip() if artist else album
+    )
     for rule in RULES:
         if (rule.name == LIVE and not live) or (rule.spares_classical and classical):
             continue

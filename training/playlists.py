@@ -153,7 +153,7 @@ def read_list(path: Path) -> Wanted:
 
 def _genres(value: object) -> tuple[str, ...]:
     if not isinstance(value, str):
-        raise ValueError(f'has no genre: write {_FORM}')
+        raise ValueError(f"has no genre: write {_FORM}")  # noqa: TRY004
     names = [name.strip() for name in value.split(";")]
     genres = [canonical(name) for name in names]
     for name, genre in zip(names, genres, strict=True):
@@ -357,9 +357,7 @@ def _look_up(
             file.flush()
             progress.at(done, f"{done} of {len(asked)} missing ISRCs looked up")
     for candidate in lacking:
-        candidate.track = replace(
-            candidate.track, isrc=known.get(candidate.track.track_id, "")
-        )
+        candidate.track = replace(candidate.track, isrc=known.get(candidate.track.track_id, ""))
 
 
 def _recordings(candidates: list[_Candidate]) -> list[list[_Candidate]]:
@@ -572,4 +570,3 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     for warning in report["warnings"]:
         say(f"warning: {warning}")
     say(f"{len(tracks)} tracks in {args.music / TRACKS}, {len(rejected)} rejected")
-
