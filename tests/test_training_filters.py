@@ -53,6 +53,8 @@ def judged(title, version="", artist="Someone", album="Something", *, classical=
         (("altered", "title"), {"title": "Creep (Sped-Up Version)"}),
         (("altered", "title"), {"title": "Creep (slowed + reverb)"}),
         (("altered", "title"), {"title": "Creep [Nightcore]"}),
+        (("altered", "title"), {"title": "Nightcore - Creep"}),
+        (("karaoke", "title"), {"title": "Karaoke: Creep"}),
         (("altered", "title"), {"title": "Creep (8D Audio)"}),
         (("altered", "artist"), {"title": "Creep", "artist": "sped up nightcore"}),
         (("altered", "album"), {"title": "Creep", "album": "Nightcore Hits"}),
@@ -90,6 +92,9 @@ def test_what_is_no_example_is_rejected_with_its_rule_and_field(expected, fields
         {"title": "Speed of Sound", "artist": "Coldplay"},
         {"title": "Undercover Martyn", "album": "Undercover"},
         {"title": "Bed", "album": "Under Cover"},
+        {"title": "Fallout", "album": "Duck and Cover"},
+        {"title": "Live - Remastered", "artist": "Someone"},
+        {"title": "Lullaby", "artist": "The Cure", "album": "Disintegration"},
     ],
     ids=lambda fields: " / ".join(fields.values()),
 )

@@ -107,9 +107,25 @@ class Source:
         with appending(self.folder / _OUTCOMES) as file:
             file.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
 
-    def take(self, arrived: Path, track: Track, expected_s: float) -> Outcome:
-        """Check a file and put it in its place: among the audio, or aside."""
+    def take(
+        self, arrived: Path, track: Track, expected_s: float, *, cut_off: bool = False
+    ) -> Outcome | None:
+        """Check a file and put it in its place: among the audio, or aside.
+
+        Parameters
+        ----------
+        arrived : pathlib.Path
+        track : Track
+        expected_s : float
+            In seconds.
+        cut_off : bool
+            Whoever wrote it was ended, so that a file with a fault says nothing of the
+            track: it is removed, and None returned.
+        """
         status, duration_s, reason = check(arrived, expected_s, self.settings.tolerance_s)
+        if cut_off and status != FOUND:
+            arrived.unlink()
+            return None
         place = self.folder / (_AUDIO if status == FOUND else _ASIDE)
         target = place / f"{track.track_id}{arrived.suffix.lower()}"
         arrived.replace(target)
@@ -196,7 +212,8 @@ def fetch_previews(
             arrived = source.folder / f".{track.track_id}.mp3"
             arrived.write_bytes(content)
             expected_s = min(source.settings.preview_s, track.duration_s)
-            found += source.take(arrived, track, expected_s).status == FOUND
+            outcome = source.take(arrived, track, expected_s)
+            found += outcome is not None and outcome.status == FOUND
         progress.at(done, f"{done} of {len(pending)} previews, {found} found")
 
 
@@ -236,7 +253,7 @@ def rip_tracks(
     settings = source.settings
     incoming = source.folder / _INCOMING
     streamrip.executable(environment)
-    _sort(source, incoming, source.tracks, say)  # what a killed run has left
+    _sort(source, incoming, source.tracks, say, cut_off=True)  # what a killed run has left
     pending = source.pending(retry=retry)
     progress = Progress(len(pending), say)
     found = 0
@@ -252,7 +269,7 @@ def rip_tracks(
         )
         with appending(source.folder / "streamrip.log") as log:
             log.write(ended.output.rstrip() + f"\n{ended.hung}\n")
-        arrived = _sort(source, incoming, batch, say)
+        arrived = _sort(source, incoming, batch, say, cut_off=bool(ended.hung))
         if not arrived and (why := _why_nothing(ended, len(batch))):
             raise FatalError(f"{why}; its output is in {source.folder / 'streamrip.log'}")
         for track in batch:
@@ -280,7 +297,12 @@ def _why_nothing(ended: streamrip.Ended, n_tracks: int) -> str:
 
 
 def _sort(
-    source: Source, incoming: Path, tracks: Iterable[Track], say: Callable[[str], None]
+    source: Source,
+    incoming: Path,
+    tracks: Iterable[Track],
+    say: Callable[[str], None],
+    *,
+    cut_off: bool,
 ) -> dict[str, Outcome]:
     """Tell from the tags which track each arrived file is, and take it."""
     by_isrc = {track.isrc: track for track in tracks if track.isrc}
@@ -304,8 +326,8 @@ def _sort(
             aside = source.folder / _ASIDE / path.name
             path.replace(aside)
             say(f"{aside}: nobody asked for it; it stays there")
-        else:
-            arrived[track.track_id] = source.take(path, track, track.duration_s)
+        elif outcome := source.take(path, track, track.duration_s, cut_off=cut_off):
+            arrived[track.track_id] = outcome
     shutil.rmtree(incoming, ignore_errors=True)
     return arrived
 

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 _PIECES = re.compile(r"[(\[]([^()\[\]]*)[)\]]|\s[-–—]\s+([^()\[\]]+)")
 
+_PREFIX = re.compile(r"\W*(karaoke|nightcore|sped[- ]?up|slowed|8d(?: audio)?)\s*[-–—:|]", re.I)
+"""Words that stand before a title when they do not belong to it."""
+
 _INSTRUMENTS = (
     r"(?:solo )?(?:piano|violin|cello|harp|guitar|ukulele|sax(?:ophone)?|flute|marimba|strings?"
     r"|string quartet|orchestra(?:l)?|music box|lullaby|8[- ]?bit)"
@@ -71,10 +74,12 @@ RULES: tuple[Rule, ...] = (
             r"|\b8d\b|\bbass boosted\b|\bchopped (?:and|&|n'?) screwed\b"
         ),
         _re(
-            r"\bnightcore\b|\bsped[- ]?up (?:songs?|sounds?|nightcore|music)\b|\b8d (?:audio|tunes)\b"
+            r"\bnightcore\b|\bsped[- ]?up (?:songs?|sounds?|nightcore|music)\b"
+            r"|\b8d (?:audio|tunes)\b"
         ),
         _re(
-            r"\bnightcore\b|\bsped[- ]?up\b|\bslowed (?:down )?(?:and|&|\+|versions?|songs)|\b8d audio\b"
+            r"\bnightcore\b|\bsped[- ]?up\b|\bslowed (?:down )?(?:and|&|\+|versions?|songs)"
+            r"|\b8d audio\b"
         ),
     ),
     Rule(
@@ -111,8 +116,8 @@ RULES: tuple[Rule, ...] = (
         ),
         _re(rf"\bcovers? {_PERFORMERS}\b|\b(?:acoustic|rock|metal|pop) covers?\b"),
         _re(
-            rf"{_SOUND_ALIKE}|\bcovers?(?: vol| volume| ep\b|,|:| \d|\s*$| sessions?\b| versions?\b"
-            r"| album\b| songs\b| hits\b)(?<!under cover)(?<!take cover)"
+            rf"{_SOUND_ALIKE}|\bcovers(?: vol| volume| ep\b|,|:| \d|\s*$)"
+            r"|\bcovers? (?:sessions?|versions?|album|songs|hits)\b"
         ),
     ),
     Rule(
@@ -127,14 +132,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         LIVE,
         _re(
-            r"^(?:recorded )?live$|\blive (?:at|from|in|on|@) \S|\bunplugged\b"
+            r"^(?:recorded )?live$|\blive (?:at|from|in|on|@) \S+|\bunplugged\b"
             r"|\blive (?:version|sessions?|performance|recording|acoustic|edit|mix|take|bonus)\b"
             r"|\blive,? (?:\w+ )?(?:19|20)\d\d\b|\b(?:acoustic|version|recorded) live$|\ben vivo\b"
             r"|\bao vivo\b|^live (?:[/,;-]|remaster)"
         ),
         None,
         _re(
-            r"^live!?$|[(\[]live\b[^)\]]*[)\]]|\s[-–—:]\s+live!?$|\blive (?:at|from|in|on) \S"
+            r"^live!?$|[(\[]live\b[^)\]]*[)\]]|\s[-–—:]\s+live!?$|\blive (?:at|from|in|on) \S+"
             r"|\bunplugged\b|\bin concert\b|\ben vivo\b|\bao vivo\b"
         ),
     ),
@@ -164,6 +169,8 @@ def qualifiers(title: str, version: str) -> list[str]:
     ['Acoustic', 'Live at Home']
     """
     inside = [a or b for a, b in _PIECES.findall(title)]
+    before = _PREFIX.match(title)
+    inside += [before[1]] if before else []
     parts = [part.strip(" ()[]") for part in (*inside, version)]
     return list(dict.fromkeys(part for part in parts if part))
 

@@ -171,7 +171,9 @@ def write_config(path: Path, environment: Path, *, arl: str, folder: Path, quali
     if template is None:
         raise FatalError(f"{environment} holds no streamrip {VERSION}: install it again")
     settings: dict[str, dict[str, Any]] = {
-        "downloads": {"folder": str(folder)},
+        # a file is written only when it is whole, so that two at a time tell more than six
+        # whether anything moves
+        "downloads": {"folder": str(folder), "max_connections": 2},
         "deezer": {"arl": arl, "quality": quality, "use_deezloader": False},
         # it would skip what it once had, also where the file is gone; we judge by files
         "database": {"downloads_enabled": False, "failed_downloads_enabled": False},
