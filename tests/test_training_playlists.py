@@ -301,6 +301,7 @@ def test_a_passing_fault_costs_a_second_request_and_nothing_else(server, stage, 
         ("not json", "playlist 1: .*no JSON, 3 times.*take it off the list"),
         ("cut", "connection was cut or too slow, 3 times"),
         ("slow", "no connection to 127.0.0.1"),
+        (403, "playlist 1: .*HTTP 403"),  # a gate before Deezer: not its own "no data"
     ],
 )
 def test_a_lasting_fault_ends_with_its_reason_and_the_next_run_goes_on(

@@ -155,7 +155,11 @@ class Api:
             if attempt:
                 self._sleep(self._wait_s(attempt))
             self._pace()
-            body = self._body(f"{self._base}/{path}", params)
+            try:
+                body = self._body(f"{self._base}/{path}", params)
+            except RefusedError as error:
+                # Deezer's own no comes as JSON; this is some gate before it, and may open
+                raise BrokenError(f"{path}: {error}") from error
             try:
                 answer = json.loads(body) if body is not None else None
             except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +48,10 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def appending(path: Path) -> Iterator[TextIO]:
     """Open a journal to append lines, below a line that a killed run left half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
     with path.open("a", encoding="utf-8") as file:
-        if torn:
-            file.write("\n")
         yield file
