@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -171,11 +172,11 @@ class Api:
             if not isinstance(answer, dict):
                 problem = "the answer is no JSON object"
                 continue
-            error = answer.get("error")
-            if not error:
+            no = answer.get("error")
+            if not no:
                 return answer
-            code = error.get("code") if isinstance(error, dict) else None
-            said = error.get("message", error) if isinstance(error, dict) else error
+            code = no.get("code") if isinstance(no, dict) else None
+            said = no.get("message", no) if isinstance(no, dict) else no
             if code not in (_QUOTA, _BUSY):
                 raise RefusedError(f"{path}: Deezer says {said!r} (code {code})")
             problem = f"Deezer says {said!r} (code {code})"
@@ -249,7 +250,9 @@ class Api:
         raise BrokenError(f"the connection was cut {self._settings.attempts} times")
 
     def _wait_s(self, attempt: int) -> float:
-        return min(self._settings.longest_wait_s, self._settings.first_wait_s * 2 ** (attempt - 1))
+        return min(
+            self._settings.longest_wait_s, self._settings.first_wait_s * 2.0 ** (attempt - 1)
+        )
 
     def _pace(self) -> None:
         """Wait for our turn: evenly spaced requests can never exceed the quota."""
@@ -269,7 +272,7 @@ class Api:
             raise RefusedError(f"{url!r} is no address") from error
         except requests.RequestException as error:
             # urllib3 has tried as often as we would
-            host = requests.utils.urlparse(url).netloc
+            host = urlsplit(url).netloc
             raise FatalError(
                 f"no connection to {host} ({type(error).__name__}); check the network and run "
                 "this again, it goes on where it stopped"

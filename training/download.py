@@ -315,17 +315,17 @@ def _sort(
         try:
             names = tags.names(path)
         except TrackError:
-            names = {}
-        if not any(names.values()):
+            names = dict.fromkeys(("artist", "title", "isrc"), "")
+        if cut_off and not any(names.values()):
             path.unlink()  # rip writes tags last: this one was being fetched
             continue
         track = by_isrc.get("".join(c for c in names["isrc"].upper() if c.isalnum()))
-        for artist in (names["artist"], names["artist"].split(", ")[0]):
+        for artist in filter(None, (names["artist"], names["artist"].split(", ")[0])):
             track = track or by_name.get(filters.same_recording(artist, names["title"]))
         if track is None or track.track_id in arrived:
             aside = source.folder / _ASIDE / path.name
             path.replace(aside)
-            say(f"{aside}: nobody asked for it; it stays there")
+            say(f"{aside}: its tags name no track that was asked for; it stays there")
         elif outcome := source.take(path, track, track.duration_s, cut_off=cut_off):
             arrived[track.track_id] = outcome
     shutil.rmtree(incoming, ignore_errors=True)
