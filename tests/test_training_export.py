@@ -19,6 +19,9 @@ card = "card.md"
 [features]
 [split]
 n_folds = 2
+seed = 0
+n_validation = 0
+n_test = 0
 [network]
 stem = 4
 blocks = [[4, 2], [4, 2], [4, 1], [4, 2], [8, 2]]
@@ -74,7 +77,7 @@ def test_the_default_configuration_is_complete_and_names_its_card():
     ("old", "new", "message"),
     [
         ("epochs = 2", "epoch = 2", r"\[train\]: unknown setting epoch"),
-        ("n_folds = 2", "", r"\[split\]: .*missing.*n_folds"),
+        ("n_folds = 2\n", "", r"\[split\]: .*missing.*n_folds"),
         ("[split]", "[spilt]", "missing.*n_folds"),
         ('name = "tiny"', "name = tiny", "Invalid value|config"),
     ],
