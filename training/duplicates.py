@@ -36,6 +36,7 @@ MIN_OVERLAP_S = 6.0
 """Shorter overlaps are no evidence."""
 
 _MIN_SHARED = 3  # words at the same lag; what two recordings share by chance is 1, seldom 2
+_MOST_WORDS = 1 << 11  # of a fingerprint: twice what `LISTEN_S` gives
 _COMMON = 40  # a word in more tracks than this is a hum or silence, and tells nothing
 
 
@@ -138,7 +139,7 @@ def find(fingerprints: Sequence[Words], max_error: float = MAX_ERROR) -> list[Pa
     value = np.concatenate(list(fingerprints))
     track = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     place = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
-    order = np.lexsort((place, track, value))
+    order = np.argsort(value, kind="stable")
     value, track, place = value[order], track[order], place[order]
     # a sound that lasts repeats its word: the first of a track will do
     first = np.ones(len(value), dtype=bool)
@@ -157,15 +158,17 @@ def find(fingerprints: Sequence[Words], max_error: float = MAX_ERROR) -> list[Pa
             np.cumsum(sizes[mine] - step) - (sizes[mine] - step), sizes[mine] - step
         )
         i, j = at + inside, at + inside + step
-        found.append(np.stack([track[i], track[j], place[i] - place[j]], axis=1))
+        key = track[i].astype(np.int64) * len(lengths) + track[j]
+        found.append(key * (2 * _MOST_WORDS) + place[i] - place[j] + _MOST_WORDS)
     if not found:
         return []
-    # neighbouring lags are one: the two rows of words need not begin at the same moment
-    candidates, counts = np.unique(np.concatenate(found), axis=0, return_counts=True)
+    keys, counts = np.unique(np.concatenate(found), return_counts=True)
+    keys, counts = keys[counts >= _MIN_SHARED], counts[counts >= _MIN_SHARED]
+    both, lags = np.divmod(keys, 2 * _MOST_WORDS)
+    firsts, seconds = np.divmod(both, len(lengths))
     best: dict[tuple[int, int], Pair] = {}
-    for (a, b, lag), count in zip(candidates.tolist(), counts.tolist(), strict=True):
-        if count < _MIN_SHARED:
-            continue
+    shared = zip(firsts.tolist(), seconds.tolist(), (lags - _MOST_WORDS).tolist(), strict=True)
+    for a, b, lag in shared:
         error, n = _error_at(fingerprints[a], fingerprints[b], lag)
         if n * WORD_S < MIN_OVERLAP_S or error > max_error:
             continue
