@@ -346,7 +346,8 @@ def test_fpcalc_and_we_hear_the_same(tmp_path):
         pytest.skip("fpcalc is not installed")
     path = save(tmp_path / "a.wav", music(3, 20))
     # its exit code is 3 where libav says "end of file" at the end of a file
-    done = subprocess.run(["fpcalc", "-raw", "-json", str(path)], capture_output=True, text=True)
+    command = ["fpcalc", "-raw", "-json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     theirs = np.array(json.loads(done.stdout)["fingerprint"], np.uint32)
     ours = duplicates.words(duplicates.fingerprint(music(3, 20)))
     assert abs(len(ours) - len(theirs)) <= 1

@@ -280,6 +280,24 @@ def check(config: Config, folder: Path, shards_sha256: str) -> dict[str, Any]:
     return dict(meta)
 
 
+def _optimizer(train: TrainConfig, n_batches: int) -> Any:
+    import keras
+
+    n_steps = n_batches * train.epochs
+    n_warmup = min(n_steps - 1, round(train.warmup_epochs * n_batches))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        train.learning_rate / 20,
+        n_steps - n_warmup,
+        warmup_target=train.learning_rate,
+        warmup_steps=n_warmup,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=train.weight_decay, global_clipnorm=train.clip_norm
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
 def fit(
     config: Config,
     clips: Sequence[Clip],
@@ -340,18 +358,7 @@ def fit(
     }
     description.write_text(json.dumps(meta) + "\n", encoding="utf-8")
     model, _ = networks.build(config.network, config.features, batches.n_sounds, batches.n_tags)
-    n_steps = batches.n_batches * train.epochs
-    n_warmup = min(n_steps - 1, round(train.warmup_epochs * batches.n_batches))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        train.learning_rate / 20,
-        n_steps - n_warmup,
-        warmup_target=train.learning_rate,
-        warmup_steps=n_warmup,
-    )
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=train.weight_decay, global_clipnorm=train.clip_norm
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = _optimizer(train, batches.n_batches)
     optimizer.build(model.trainable_variables)
 
     @tf.function(reduce_retracing=True)
