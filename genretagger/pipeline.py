@@ -10,6 +10,7 @@ import itertools
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -589,7 +590,8 @@ def _hear_tracks(
 ) -> Iterator[Prediction | TrackError]:
     """Hear tracks in worker processes, which are all that a decoder can take along."""
     tasks = (
-        (track.path, _has_cuesheet(track), with_bundle.path, with_bundle.bundle_id)
+        # workers stay in the folder in which they were started
+        (track.path.absolute(), _has_cuesheet(track), with_bundle.path, with_bundle.bundle_id)
         for track in tracks
     )
     jobs = max(1, min(jobs, len(tracks)))
@@ -615,6 +617,9 @@ def _hear_tracks(
         is_done = True
     finally:
         if not is_done:  # Ctrl-C, or nobody wants the rest: do not wait for it
+            # loky stumbles if it is told to drop what it has not yet put before its workers
+            while any(not (future.running() or future.done()) for _, future in begun):
+                time.sleep(0.001)
             _workers(jobs).shutdown(kill_workers=True)
 
 

@@ -378,6 +378,21 @@ def test_what_was_heard_is_not_heard_again(music, capsys, heard):
     assert (third, len(heard)) == (first, 3)
 
 
+def test_what_apply_and_undo_write_is_not_read_again(music, capsys, heard, monkeypatch, tmp_path):
+    saved = tmp_path / "plan.jsonl"
+    run(capsys, "tag", "-n", "--always", "--plan", saved, music)
+    read = []
+    real = tags.read
+    monkeypatch.setattr(tags, "read", lambda path, **how: read.append(path) or real(path, **how))
+    for command in (("apply", saved), ("undo",)):
+        assert run(capsys, *command)[0] == 0
+        assert read
+        read.clear()
+        heard.clear()
+        assert run(capsys, "tag", "-n", "--always", music)[0] == 0
+        assert read == heard == []
+
+
 def test_without_the_cache_nothing_is_remembered(music, capsys):
     run(capsys, "predict", "--no-cache", music)
     assert not cache.default_path().exists()
