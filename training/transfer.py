@@ -61,11 +61,14 @@ class Heard:
         Index of the clip that each belongs to, ascending.
     trunk : keras.Model
         MusiCNN, as `body` builds it.
+    made_from : str
+        The fingerprint of the shards that it follows from.
     """
 
     embeddings: Floats
     owner: NDArray[np.int64]
     trunk: keras.Model
+    made_from: str = ""
 
 
 def body() -> keras.Model:
@@ -275,7 +278,7 @@ def embed(
         part_path.replace(path)
         found.append(means)
         say(f"heard {block.stop}/{len(clips)} clips, {time.monotonic() - began:.0f} s")
-    return Heard(np.concatenate(found), np.array(owner), trunk)
+    return Heard(np.concatenate(found), np.array(owner), trunk, made_from)
 
 
 def fit(
@@ -318,12 +321,18 @@ def fit(
     head = config.train
     assert isinstance(head, HeadConfig)
     if (folder / DESCRIPTION).exists():
-        check(config, folder)
+        check(config, folder, heard.made_from)
     if (folder / WEIGHTS).exists():
         say(f"{name}: trained before")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    meta = {"n_sounds": 0, "n_tags": 0, "n_clips": len(rows), "config": fingerprint(config)}
+    meta = {
+        "n_sounds": 0,
+        "n_tags": 0,
+        "n_clips": len(rows),
+        "config": fingerprint(config),
+        "shards": heard.made_from,
+    }
     (folder / DESCRIPTION).write_text(json.dumps(meta) + "\n", encoding="utf-8")
     keras.utils.set_random_seed(head.seed)
     inner, heads, inference = build(config)
