@@ -329,7 +329,11 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--bundle", type=Path, metavar="DIR", help="the model to use (default: the one shipped)"
+        "--bundle",
+        metavar="MODEL",
+        default="default",
+        help="the model to use: 'default', 'accurate' (hears better, takes several times as "
+        "long), or a folder (default: %(default)s)",
     )
 
 
@@ -704,7 +708,7 @@ def _warn(message: str) -> None:
 def _bundle(options: argparse.Namespace) -> Bundle:
     from genretagger import bundle  # noqa: PLC0415
 
-    return bundle.read(options.bundle or bundle.DEFAULT)
+    return bundle.read(bundle.locate(options.bundle))
 
 
 def _jobs(options: argparse.Namespace) -> int:
