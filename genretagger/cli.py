@@ -25,10 +25,12 @@ from genretagger.report import Csv, JsonLines, PlainTable, Report, TerminalTable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from genretagger import pipeline
     from genretagger.bundle import Bundle
     from genretagger.cache import Cache
     from genretagger.decide import DecisionPolicy
     from genretagger.journal import Journal
+    from genretagger.report.html import Page
 
 OK, SOME_FAILED, USAGE, FATAL, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. argparse itself exits with USAGE; INTERRUPTED is 128 + SIGINT, as shells have it."""
@@ -211,7 +213,7 @@ def _add_tag(commands: Any) -> None:
         "compilations are decided one by one (default: %(default)s)",
     )
     _add_preserve_mtime(group)
-    _add_run(tag)
+    _add_page(_add_run(tag))
     tag.set_defaults(run=_tag, error=tag.error, writes=True)
 
 
@@ -240,7 +242,9 @@ def _add_apply(commands: Any) -> None:
         "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
     )
     _add_preserve_mtime(apply)
-    _add_format(apply.add_argument_group("report"))
+    report = apply.add_argument_group("report")
+    _add_format(report)
+    _add_page(report)
     apply.set_defaults(run=_apply, writes=True)
 
 
@@ -346,7 +350,7 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run and report")
     group.add_argument(
         "-j", "--jobs", type=_count(), metavar="N", help="processes (default: one for each core)"
@@ -357,6 +361,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="read and hear every track anew, and remember nothing",
     )
     _add_format(group)
+    return group
 
 
 def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
@@ -374,6 +379,15 @@ def _add_format(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
+    )
+
+
+def _add_page(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page for the browser: all tracks, what was heard, and why",
     )
 
 
@@ -485,6 +499,16 @@ def _tag(options: argparse.Namespace) -> int:
         jobs=_jobs(options),
         analyse_all=options.dry_run,
     )
+    words = _WORDS | ({State.CHANGE: "to change"} if options.dry_run else {})
+    _open_page(
+        run,
+        options,
+        title="What would be written" if options.dry_run else "What was written",
+        model=bundle.bundle_id,
+        thresholds=settings.decision.thresholds,
+        words=words,
+        names=options.map,
+    )
     journal = Journal(options.words)
     write = partial(
         pipeline.apply,
@@ -495,7 +519,7 @@ def _tag(options: argparse.Namespace) -> int:
     with (
         _opened_cache(options) as cache,
         run.reporting() as add,
-        _plan_file(options, bundle, run.roots) as save,
+        _plan_file(options, settings, run.roots) as save,
     ):
         for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
             save(change)
@@ -504,7 +528,7 @@ def _tag(options: argparse.Namespace) -> int:
             with pipeline.uninterrupted() if writes else contextlib.nullcontext():
                 done = write(change, cache=cache) if writes else change
                 add(done.state, plan_row(done))
-    code = run.summary(_WORDS | ({State.CHANGE: "to change"} if options.dry_run else {}))
+    code = run.summary(words)
     _offer_undo(journal)
     return code
 
@@ -517,6 +541,13 @@ _WORDS = {
 }
 
 
+def _open_page(run: _Run, options: argparse.Namespace, **head: Any) -> None:
+    if options.report is not None:
+        from genretagger.report.html import Page  # noqa: PLC0415
+
+        run.page = Page(command=f"genretagger {options.words}", **head)
+
+
 def _offer_undo(journal: Journal, to: str = "take it back") -> None:
     if journal.path is not None:
         sys.stderr.write(f"to {to}: genretagger undo\n")
@@ -524,7 +555,7 @@ def _offer_undo(journal: Journal, to: str = "take it back") -> None:
 
 @contextlib.contextmanager
 def _plan_file(
-    options: argparse.Namespace, bundle: Bundle, roots: Sequence[Path]
+    options: argparse.Namespace, settings: pipeline.Options, roots: Sequence[Path]
 ) -> Iterator[Callable[[TagChange], None]]:
     from genretagger.planfile import PlanFile  # noqa: PLC0415
 
@@ -536,7 +567,13 @@ def _plan_file(
     except OSError as error:
         raise FatalError(f"--plan {options.plan_file}: {error.strerror}") from error
     with stream:
-        plan = PlanFile(stream, roots=roots, field=options.field, bundle_id=bundle.bundle_id)
+        plan = PlanFile(
+            stream,
+            roots=roots,
+            field=options.field,
+            bundle_id=settings.bundle.bundle_id,
+            thresholds=settings.decision.thresholds,
+        )
         yield plan.add
 
 
@@ -545,19 +582,22 @@ def _apply(options: argparse.Namespace) -> int:
     from genretagger.journal import Journal  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
-    field, changes = planfile.read(options.plan, options.within)
+    plan = planfile.read(options.plan, options.within)
     run = _Run(options)
-    run.total = len(changes)
+    run.total = len(plan.changes)
+    words = {State.CHANGE: "changed", State.FAILED: "failed"}
+    title, model = "What was written", plan.bundle_id
+    _open_page(run, options, title=title, model=model, thresholds=plan.thresholds, words=words)
     journal = Journal(options.words)
     keep_mtime = options.preserve_mtime
     with _opened_cache(options) as cache, run.reporting() as add:
-        for change in changes:
+        for change in plan.changes:
             with pipeline.uninterrupted():
                 done = pipeline.apply(
-                    change, journal, field=field, preserve_mtime=keep_mtime, cache=cache
+                    change, journal, field=plan.field, preserve_mtime=keep_mtime, cache=cache
                 )
                 add(done.state, plan_row(done))
-    code = run.summary({State.CHANGE: "changed", State.FAILED: "failed"})
+    code = run.summary(words)
     _offer_undo(journal)
     return code
 
@@ -679,7 +719,8 @@ class _Run:
 
         self._format: str = options.format
         self._output: Path | None = options.output
-        for written in (options.output, vars(options).get("plan_file")):
+        self._page_path: Path | None = vars(options).get("report")
+        for written in (options.output, vars(options).get("plan_file"), self._page_path):
             if written is not None and container_of(written) is not None:
                 raise FatalError(f"{written} is an audio file, and stays; nothing was done")
         self._counts: Counter[State] = Counter()
@@ -690,6 +731,7 @@ class _Run:
         self.total: int | None = None
         self.roots: list[Path] = []
         self._report: Report
+        self.page: Page | None = None
 
     def find(
         self, options: argparse.Namespace, row: Callable[[Path, str], dict[str, Any]]
@@ -720,6 +762,8 @@ class _Run:
         if state is State.FAILED:
             self._failures.append((row["path"], row["reason"].removeprefix("failed: ")))
         self._report.add(row)
+        if self.page is not None:
+            self.page.add(row)
 
     @contextlib.contextmanager
     def reporting(self) -> Iterator[Callable[[State, dict[str, Any]], None]]:
@@ -727,6 +771,7 @@ class _Run:
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
             self._report = stack.enter_context(self._opened_report())
+            stack.enter_context(self._written_page())
 
             def add(state: State, row: dict[str, Any]) -> None:
                 self._add(state, row)
@@ -754,6 +799,22 @@ class _Run:
         with progress.Progress(*columns, left, console=self._messages) as bar:
             task = bar.add_task("", total=self.total)
             yield lambda: bar.update(task, advance=1, total=self.total)
+
+    @contextlib.contextmanager
+    def _written_page(self) -> Iterator[None]:
+        """Write the page at the end, also of a run that is stopped, of what was done until then."""
+        page, path = self.page, self._page_path
+        if page is None or path is None:
+            yield
+            return
+        try:
+            path.open("a").close()  # where it cannot be written is told before the work is done
+        except OSError as error:
+            raise FatalError(f"--report {path}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            page.write(path)
 
     @contextlib.contextmanager
     def _opened_report(self) -> Iterator[Report]:

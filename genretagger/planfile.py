@@ -13,13 +13,14 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from genretagger.containers import BLOCKS
 from genretagger.errors import FatalError
+from genretagger.genres import GENRES
 from genretagger.journal import state_folder
 from genretagger.plan import shown
 from genretagger.records import BlockChange, Identity, State, TagChange
@@ -35,6 +36,28 @@ costs a look at the disk."""
 _MAX_LINE = 1 << 20  # characters; a line of ours has some thousand
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A plan as it was read.
+
+    Attributes
+    ----------
+    field : str or None
+        What the plan is for, if not for the genre.
+    bundle_id : str
+        The model that heard the tracks.
+    thresholds : tuple of float, length n_genres, or None
+        At which each genre passed; None in plans that do not say.
+    changes : list of TagChange
+        What is to be done. A line that is refused has the state FAILED.
+    """
+
+    field: str | None
+    bundle_id: str
+    thresholds: tuple[float, ...] | None
+    changes: list[TagChange]
+
+
 class PlanFile:
     """A plan being written.
 
@@ -45,10 +68,18 @@ class PlanFile:
         What the user named. `read` trusts a plan with these only if it was made here.
     field : str or None
     bundle_id : str
+    thresholds : tuple of float, length n_genres, optional
+        At which each genre passes, to be shown.
     """
 
     def __init__(
-        self, stream: TextIO, *, roots: Sequence[Path], field: str | None, bundle_id: str
+        self,
+        stream: TextIO,
+        *,
+        roots: Sequence[Path],
+        field: str | None,
+        bundle_id: str,
+        thresholds: tuple[float, ...] | None = None,
     ) -> None:
         self._stream = stream
         named = [str(root.resolve()) for root in roots]
@@ -56,6 +87,7 @@ class PlanFile:
             {
                 "genretagger_plan": FORMAT,
                 "bundle": bundle_id,
+                "thresholds": _by_genre(thresholds),
                 "field": field,
                 "roots": named,
                 "seal": _seal(named),
@@ -74,7 +106,7 @@ class PlanFile:
         self._stream.write(json.dumps(row) + "\n")
 
 
-def read(path: Path, within: Sequence[Path]) -> tuple[str | None, list[TagChange]]:
+def read(path: Path, within: Sequence[Path]) -> Plan:
     """Read a plan.
 
     Parameters
@@ -86,10 +118,7 @@ def read(path: Path, within: Sequence[Path]) -> tuple[str | None, list[TagChange
 
     Returns
     -------
-    field : str or None
-        What the plan is for, if not for the genre.
-    changes : list of TagChange
-        What is to be done. A line that is refused has the state FAILED.
+    Plan
 
     Raises
     ------
@@ -104,6 +133,7 @@ def read(path: Path, within: Sequence[Path]) -> tuple[str | None, list[TagChange
         field, named = head["field"], [str(root) for root in head["roots"]]
         if not (field is None or isinstance(field, str)):
             raise TypeError("the field is no text")
+        bundle_id, thresholds = str(head["bundle"]), _probabilities(head.get("thresholds"))
         is_ours = hmac.compare_digest(str(head["seal"]).encode(), _seal(named).encode())
     except OSError as error:
         raise FatalError(f"plan {path}: {error.strerror}") from error
@@ -113,11 +143,12 @@ def read(path: Path, within: Sequence[Path]) -> tuple[str | None, list[TagChange
     changes = [
         _change(line, f"plan {path}, line {n}") for n, line in enumerate(lines[1:], 2) if line
     ]
-    return field, [
+    to_do = [
         change if _is_within(change.path, tops) else _refused(change)
         for change in changes
         if change.state is State.CHANGE
     ]
+    return Plan(field, bundle_id, thresholds, to_do)
 
 
 def _is_within(path: Path, tops: Sequence[str]) -> bool:
@@ -158,11 +189,28 @@ def _change(line: str, where: str) -> TagChange:
             old=tuple(dict.fromkeys(value for block in blocks for value in block.old)),
             new=shown(blocks),
             blocks=blocks,
+            genres=_texts(row["genres"]),
+            probabilities=_probabilities(row["probabilities"]),
             reason=str(row["reason"]),
             identity=identity,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FatalError(f"{where}: {str(error)[:200]}; correct or delete the line") from error
+
+
+def _by_genre(values: tuple[float, ...] | None) -> dict[str, float] | None:
+    return None if values is None else dict(zip(GENRES, values, strict=True))
+
+
+def _probabilities(by_genre: Any) -> tuple[float, ...] | None:
+    if by_genre is None:
+        return None
+    if not isinstance(by_genre, Mapping) or set(by_genre) != set(GENRES):
+        raise TypeError("probabilities have the names of the genres")
+    values = tuple(by_genre[genre] for genre in GENRES)
+    if not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
+        raise ValueError("a probability is between 0 and 1")
+    return tuple(map(float, values))
 
 
 def _texts(values: Any) -> tuple[str, ...]:
