@@ -83,12 +83,12 @@ def _only_writer(options: argparse.Namespace) -> Iterator[None]:
     if "writes" not in options or vars(options).get("dry_run"):
         yield
         return
-    from genretagger import journal, lock, pipeline  # noqa: PLC0415
+    from genretagger import pipeline  # noqa: PLC0415
 
-    with lock.only_writer(journal.state_folder(), f"genretagger {options.words}"):
-        with pipeline.uninterrupted():
-            for message in pipeline.recover():
-                sys.stderr.write(f"{printable(message)}\n")
+    def say(message: str) -> None:
+        sys.stderr.write(f"{printable(message)}\n")
+
+    with pipeline.writing(f"genretagger {options.words}", say):
         yield
 
 
@@ -110,9 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_tag(commands)
+    _add_review(commands)
     _add_apply(commands)
     _add_undo(commands)
     _add_predict(commands)
+    _add_show(commands)
 
     genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
     genres.set_defaults(run=_genres)
@@ -149,6 +151,13 @@ def _add_tag(commands: Any) -> None:
         metavar="FILE",
         help="with --dry-run: save the plan, to be edited and done by 'genretagger apply'",
     )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    _add_page(_add_run(tag))
+    tag.set_defaults(run=_tag, error=tag.error, writes=True)
+
+
+def _add_policy(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--existing",
         choices=("skip", "replace", "append", "prepend"),
@@ -212,9 +221,6 @@ def _add_tag(commands: Any) -> None:
         help="one decision for each track, or for each album or folder; the tracks of "
         "compilations are decided one by one (default: %(default)s)",
     )
-    _add_preserve_mtime(group)
-    _add_page(_add_run(tag))
-    tag.set_defaults(run=_tag, error=tag.error, writes=True)
 
 
 def _add_predict(commands: Any) -> None:
@@ -228,6 +234,51 @@ def _add_predict(commands: Any) -> None:
     _add_decision(predict)
     _add_run(predict)
     predict.set_defaults(run=_predict, error=predict.error)
+
+
+def _add_show(commands: Any) -> None:
+    show = commands.add_parser(
+        "show",
+        help="show what is heard in one track, from beginning to end, and what moved it",
+        description="Hear one track all the way through and show its genres over time, and what "
+        "moved the leading one. No file is opened for writing but those that are asked for.",
+    )
+    show.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
+    _add_bundle(show)
+    _add_decision(show)
+    group = show.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
+    group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
+    show.set_defaults(run=_show, error=show.error)
+
+
+def _add_review(commands: Any) -> None:
+    review = commands.add_parser(
+        "review",
+        help="decide line by line in the browser, with ears and eyes, then write",
+        description="Make a plan, or go on with one, and show it in the browser: listen, accept, "
+        "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
+        "written into files before Apply. Needs: pip install 'genretagger[review]'",
+    )
+    _add_input(review)
+    _add_bundle(review)
+    _add_decision(review)
+    group = review.add_argument_group("what is planned")
+    group.add_argument(
+        "--plan",
+        dest="plan_file",
+        type=Path,
+        metavar="FILE",
+        help="save the plan here, to go on with it later: 'genretagger review FILE' (default: "
+        "a new file among genretagger's own)",
+    )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    _add_work(review.add_argument_group("run"))
+    review.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
+    review.set_defaults(run=_review, error=review.error, format="table", output=None)
 
 
 def _add_apply(commands: Any) -> None:
@@ -352,6 +403,12 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group)
+    return group
+
+
+def _add_work(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-j", "--jobs", type=_count(), metavar="N", help="processes (default: one for each core)"
     )
@@ -360,8 +417,6 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         action="store_true",
         help="read and hear every track anew, and remember nothing",
     )
-    _add_format(group)
-    return group
 
 
 def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
@@ -474,37 +529,19 @@ _TAKEN = {
 def _tag(options: argparse.Namespace) -> int:
     from genretagger import pipeline  # noqa: PLC0415 - numpy and the decoders take 0.3 s
     from genretagger.journal import Journal  # noqa: PLC0415
-    from genretagger.plan import TagPolicy  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
     if options.plan_file and not options.dry_run:
         options.error("--plan goes with --dry-run; without it, the plan is carried out")
     run = _Run(options)
     paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
-    bundle = _bundle(options)
-    settings = pipeline.Options(
-        bundle=bundle,
-        decision=_decision(options, bundle),
-        tags=TagPolicy(
-            existing=options.existing,
-            style=options.genre_style,
-            separator=options.separator,
-            id3=options.id3,
-            names=options.map,
-            protect=options.protect,
-            protect_if=tuple(options.protect_if),
-        ),
-        field=options.field,
-        by=options.by,
-        jobs=_jobs(options),
-        analyse_all=options.dry_run,
-    )
+    settings = _settings(options, analyse_all=options.dry_run)
     words = _WORDS | ({State.CHANGE: "to change"} if options.dry_run else {})
     _open_page(
         run,
         options,
         title="What would be written" if options.dry_run else "What was written",
-        model=bundle.bundle_id,
+        model=settings.bundle.bundle_id,
         thresholds=settings.decision.thresholds,
         words=words,
         names=options.map,
@@ -531,6 +568,97 @@ def _tag(options: argparse.Namespace) -> int:
     code = run.summary(words)
     _offer_undo(journal)
     return code
+
+
+def _settings(options: argparse.Namespace, *, analyse_all: bool) -> pipeline.Options:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.plan import TagPolicy  # noqa: PLC0415
+
+    bundle = _bundle(options)
+    return pipeline.Options(
+        bundle=bundle,
+        decision=_decision(options, bundle),
+        tags=TagPolicy(
+            existing=options.existing,
+            style=options.genre_style,
+            separator=options.separator,
+            id3=options.id3,
+            names=options.map,
+            protect=options.protect,
+            protect_if=tuple(options.protect_if),
+        ),
+        field=options.field,
+        by=options.by,
+        jobs=_jobs(options),
+        analyse_all=analyse_all,
+    )
+
+
+def _review(options: argparse.Namespace) -> int:
+    try:
+        from genretagger.review import server, session  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name in ("starlette", "uvicorn"):
+            raise FatalError("review needs: pip install 'genretagger[review]'") from error
+        raise
+
+    is_plan = (
+        len(options.paths) == 1
+        and not options.files_from
+        and options.paths[0].is_file()
+        and container_of(options.paths[0]) is None
+    )
+    code, title = OK, ", ".join(path.name or str(path) for path in options.paths)
+    if is_plan:
+        (options.plan_file,) = options.paths
+    else:
+        options.plan_file = options.plan_file or _new_plan()
+        code = _plan_for_review(options)
+        if code == INTERRUPTED:
+            return code
+    reviewed = session.Session(
+        options.plan_file, (), _bundle(options), preserve_mtime=options.preserve_mtime
+    )
+    with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
+        server.serve(
+            reviewed,
+            f"Review of {title[:80]}",
+            say=lambda address: sys.stderr.write(f"review: {address}\nCtrl-C ends it\n"),
+            browse=not options.no_browser,
+        )
+    sys.stderr.write(f"to go on: genretagger review {printable(str(options.plan_file))}\n")
+    return code
+
+
+def _new_plan() -> Path:
+    import time  # noqa: PLC0415
+
+    from genretagger.journal import state_folder  # noqa: PLC0415
+
+    folder = state_folder() / "plans"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FatalError(f"{folder}: {error.strerror}; name another place by --plan") from error
+    return folder / time.strftime("%Y-%m-%dT%H-%M-%S.jsonl")
+
+
+def _plan_for_review(options: argparse.Namespace) -> int:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.report import plan_row  # noqa: PLC0415
+
+    run = _Run(options)
+    paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
+    settings = _settings(options, analyse_all=True)
+    with (
+        _opened_cache(options) as cache,
+        run.reporting(shown=False) as add,
+        _plan_file(options, settings, run.roots) as save,
+    ):
+        for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
+            save(change)
+            add(change.state, plan_row(change))
+    return run.summary(_WORDS | {State.CHANGE: "to change"})
 
 
 _WORDS = {
@@ -573,6 +701,7 @@ def _plan_file(
             field=options.field,
             bundle_id=settings.bundle.bundle_id,
             thresholds=settings.decision.thresholds,
+            policy=settings.tags,
         )
         yield plan.add
 
@@ -672,6 +801,47 @@ def _predict(options: argparse.Namespace) -> int:
     )
 
 
+def _show(options: argparse.Namespace) -> int:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.decide import decide  # noqa: PLC0415
+    from genretagger.errors import TrackError  # noqa: PLC0415
+    from genretagger.report import show  # noqa: PLC0415
+
+    for written in filter(None, (options.html, options.png)):
+        _spare_audio(written)
+    bundle = _bundle(options)
+    policy = _decision(options, bundle)
+    try:
+        hearing = pipeline.hear_closely(options.track, bundle)
+    except TrackError as error:
+        _warn(f"{options.track}: {error}")
+        return SOME_FAILED
+    decision = decide(hearing.prediction, policy)
+    title, thresholds = options.track.name, policy.thresholds
+    if options.html:
+        page = show.page(title, hearing, decision, thresholds, bundle)
+        _write("--html", options.html, page.encode("utf-8"))
+    if options.png:
+        _write("--png", options.png, show.picture(title, hearing, thresholds, bundle))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(**_ENCODING)
+    for line in show.lines(title, hearing, decision, thresholds):
+        print(line)
+    return OK
+
+
+def _write(option: str, path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise FatalError(f"{option} {path}: {error.strerror}") from error
+
+
+def _spare_audio(written: Path) -> None:
+    if container_of(written) is not None:
+        raise FatalError(f"{written} is an audio file, and stays; nothing was done")
+
+
 @contextlib.contextmanager
 def _opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
     from genretagger import cache  # noqa: PLC0415
@@ -721,8 +891,8 @@ class _Run:
         self._output: Path | None = options.output
         self._page_path: Path | None = vars(options).get("report")
         for written in (options.output, vars(options).get("plan_file"), self._page_path):
-            if written is not None and container_of(written) is not None:
-                raise FatalError(f"{written} is an audio file, and stays; nothing was done")
+            if written is not None:
+                _spare_audio(written)
         self._counts: Counter[State] = Counter()
         self._failures: list[tuple[str, str]] = []
         self._interrupted = False
@@ -730,7 +900,7 @@ class _Run:
         self._done = 0
         self.total: int | None = None
         self.roots: list[Path] = []
-        self._report: Report
+        self._report: Report | None = None
         self.page: Page | None = None
 
     def find(
@@ -761,16 +931,18 @@ class _Run:
         self._counts[state] += 1
         if state is State.FAILED:
             self._failures.append((row["path"], row["reason"].removeprefix("failed: ")))
-        self._report.add(row)
+        if self._report is not None:
+            self._report.add(row)
         if self.page is not None:
             self.page.add(row)
 
     @contextlib.contextmanager
-    def reporting(self) -> Iterator[Callable[[State, dict[str, Any]], None]]:
-        """Show progress, and take rows; end quietly on Ctrl-C."""
+    def reporting(self, *, shown: bool = True) -> Iterator[Callable[[State, dict[str, Any]], None]]:
+        """Show progress, and take rows, which are shown or counted; end quietly on Ctrl-C."""
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
-            self._report = stack.enter_context(self._opened_report())
+            if shown:
+                self._report = stack.enter_context(self._opened_report())
             stack.enter_context(self._written_page())
 
             def add(state: State, row: dict[str, Any]) -> None:
