@@ -41,7 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "threshold": None,
     "max_genres": 2,
     "jobs": 0,
-    "bundle": None,
+    "bundle": "default",
 }
 """The configuration, as docs/beets.md explains it."""
 
@@ -174,7 +174,7 @@ class GenreCnnPlugin(BeetsPlugin):
         )
         add("--max-genres", type="int", metavar="N", help="at most so many for a track")
         add("-j", "--jobs", type="int", metavar="N", help="processes; 0: one for each core")
-        add("--bundle", metavar="DIR", help="the model to use (default: the one shipped)")
+        add("--bundle", metavar="MODEL", help="'default', 'accurate' (slower), or a folder")
         add(
             "--undo",
             action="store_true",
@@ -335,9 +335,12 @@ class GenreCnnPlugin(BeetsPlugin):
             raise confuse.ConfigValueError(f"genrecnn.max_genres: {max_genres} is less than 1")
         if jobs < 0:
             raise confuse.ConfigValueError(f"genrecnn.jobs: {jobs} is less than 0")
-        path = self.config["bundle"].get(confuse.Optional(confuse.Filename()))
+        named = self.config["bundle"].get(str)
+        path = genretagger.locate_bundle(named)
+        if path == Path(named):  # none that ships: a folder, seen from the configuration
+            path = Path(self.config["bundle"].get(confuse.Filename()))
         try:
-            bundle = genretagger.read_bundle(Path(path) if path else genretagger.DEFAULT_BUNDLE)
+            bundle = genretagger.read_bundle(path)
         except genretagger.FatalError as error:
             raise ui.UserError(str(error)) from error
         thresholds = bundle.thresholds

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genretagger.aggregate import aggregate as aggregate_probabilities
     from genretagger.bundle import DEFAULT as DEFAULT_BUNDLE
     from genretagger.bundle import Bundle
+    from genretagger.bundle import locate as locate_bundle
     from genretagger.bundle import read as read_bundle
     from genretagger.decide import DecisionPolicy
     from genretagger.decide import decide as decide_genres
@@ -50,6 +51,7 @@ __all__ = [
     "decide_genres",
     "in_order",
     "list_journals",
+    "locate_bundle",
     "only_writer",
     "predict_tracks",
     "read_bundle",
@@ -78,6 +80,7 @@ _RENAMED = {
     "aggregate_probabilities": ("aggregate", "aggregate"),
     "decide_genres": ("decide", "decide"),
     "list_journals": ("journal", "history"),
+    "locate_bundle": ("bundle", "locate"),
     "predict_tracks": ("pipeline", "predict"),
     "read_bundle": ("bundle", "read"),
     "read_journal": ("journal", "read"),

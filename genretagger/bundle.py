@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the bundle's layout; a reader of another version refuses it."""
 
-DEFAULT = Path(__file__).with_name("bundles") / "default"
-"""The bundle that ships with the package."""
+_SHIPPED = Path(__file__).with_name("bundles")
+
+DEFAULT = _SHIPPED / "default"
+"""The bundle that is used unless another is named."""
 
 _MOST_N_FFT = 1 << 16
 """Samples; 4 s at 16 kHz, where no frame is short any more. More would only fill the memory."""
@@ -80,6 +82,28 @@ class Bundle:
     def model_path(self) -> Path:
         """Where the network lies."""
         return self.path / "model.tflite"
+
+
+def locate(named: str | Path) -> Path:
+    """Find a bundle's folder.
+
+    Parameters
+    ----------
+    named : str or pathlib.Path
+        A bundle that ships with the package, such as ``accurate``, or any folder. A folder
+        of such a name in the working directory is ``./accurate``.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> locate("accurate").parent == DEFAULT.parent, locate("my/model").as_posix()
+    (True, 'my/model')
+    """
+    names = [path.name for path in _SHIPPED.iterdir() if path.is_dir()]
+    return _SHIPPED / named if str(named) in names else Path(named)
 
 
 def _sha256(path: Path) -> str:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         options.words = " ".join(sys.argv[1:] if arguments is None else arguments)
-        with _once_interrupted(), _only_writer(options), _quiet_libraries():
+        with _once_interrupted(), _only_writer(options):
             return run(options)
     except GenreTaggerError as error:
         print(f"genretagger: {printable(str(error))}", file=sys.stderr)
@@ -90,26 +90,6 @@ def _only_writer(options: argparse.Namespace) -> Iterator[None]:
 
     with pipeline.writing(f"genretagger {options.words}", say):
         yield
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep what C libraries remark (mpg123, LiteRT) off the terminal, also in workers."""
-    python, saved = sys.stderr, os.dup(2)
-    python.flush()
-    try:
-        with (
-            open(os.devnull, "wb") as nowhere,  # noqa: PTH123 - no path of ours
-            os.fdopen(os.dup(saved), "w", buffering=1, errors="backslashreplace") as stderr,
-        ):
-            os.dup2(nowhere.fileno(), 2)
-            if python is sys.__stderr__:
-                sys.stderr = stderr
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        sys.stderr = python
 
 
 class _Version(argparse.Action):
@@ -380,7 +360,11 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--bundle", type=Path, metavar="DIR", help="the model to use (default: the one shipped)"
+        "--bundle",
+        metavar="MODEL",
+        default="default",
+        help="the model to use: 'default', 'accurate' (hears better, takes several times as "
+        "long), or a folder (default: %(default)s)",
     )
 
 
@@ -734,11 +718,12 @@ def _apply(options: argparse.Namespace) -> int:
     title, model = "What was written", plan.bundle_id
     _open_page(run, options, title=title, model=model, thresholds=plan.thresholds, words=words)
     journal = Journal(options.words)
-    with run.reporting() as add:
+    keep_mtime = options.preserve_mtime
+    with _opened_cache(options) as cache, run.reporting() as add:
         for change in plan.changes:
             with pipeline.uninterrupted():
                 done = pipeline.apply(
-                    change, journal, field=plan.field, preserve_mtime=options.preserve_mtime
+                    change, journal, field=plan.field, preserve_mtime=keep_mtime, cache=cache
                 )
                 add(done.state, plan_row(done))
     code = run.summary(words)
@@ -764,8 +749,9 @@ def _undo(options: argparse.Namespace) -> int:
     back = journal.Journal(f"{'redo' if is_redo else 'undo'} of: {of}")
     run = _Run(options)
     run.total = len(entries)
-    with run.reporting() as add:
-        for change in pipeline.undo(entries, back, preserve_mtime=options.preserve_mtime):
+    keep_mtime = options.preserve_mtime
+    with _opened_cache(options) as cache, run.reporting() as add:
+        for change in pipeline.undo(entries, back, preserve_mtime=keep_mtime, cache=cache):
             add(change.state, plan_row(change))
     word = "done again" if is_redo else "undone"
     code = run.summary({State.CHANGE: word, State.KEEP: "were not changed", State.FAILED: "failed"})
@@ -860,7 +846,7 @@ def _spare_audio(written: Path) -> None:
 def _opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
     from genretagger import cache  # noqa: PLC0415
 
-    if options.no_cache:
+    if vars(options).get("no_cache"):
         yield None
         return
     with contextlib.closing(cache.Cache(cache.default_path(), warn=_warn)) as opened:
@@ -874,7 +860,7 @@ def _warn(message: str) -> None:
 def _bundle(options: argparse.Namespace) -> Bundle:
     from genretagger import bundle  # noqa: PLC0415
 
-    return bundle.read(options.bundle or bundle.DEFAULT)
+    return bundle.read(bundle.locate(options.bundle))
 
 
 def _jobs(options: argparse.Namespace) -> int:

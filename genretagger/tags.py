@@ -67,6 +67,14 @@ _COMMON = {
 }
 """Where the blocks keep what an album needs; no key means two things in two blocks."""
 
+_NAMES = {
+    "artist": _COMMON["artist"],
+    "title": ("TIT2", "TITLE", "©NAM", "INAM"),
+    "album": _COMMON["album"],
+    "isrc": ("TSRC", "ISRC", "----:COM.APPLE.ITUNES:ISRC", "WM/ISRC"),
+}
+"""Where the blocks keep what tells one recording from another."""
+
 _COMMENTS = ("COMM", "COMMENT", "©CMT", "DESCRIPTION", "ICMT")
 """Where comments stand; ASF and some Vorbis comments call them a description."""
 
@@ -130,6 +138,35 @@ def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None)
         has_cuesheet=layout.has_cuesheet or bool(common["cuesheet"]) or cue_sheet,
         comments=tuple(v for b in blocks for key in _COMMENTS for v in b.items.get(key, ())),
     )
+
+
+def names(path: Path) -> dict[str, str]:
+    """Read what tells one recording from another by its tags.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its suffix says which container it is.
+
+    Returns
+    -------
+    dict
+        ``artist``, ``title``, ``album`` and ``isrc`` (ISO 3901): the first value that a
+        block holds, the container's own block first, or empty.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be opened, or is not what its suffix says.
+    """
+    container = _container(path)
+    with _one_error(path, f"cannot be read as {container.name}"), path.open("rb") as file:
+        blocks = _LAYOUTS[container.name](file).blocks()
+    blocks.sort(key=lambda b: _family(b.kind) != _family(container.native))
+    return {
+        name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
+        for name, keys in _NAMES.items()
+    }
 
 
 def audio_id(path: Path) -> str:
@@ -412,7 +449,7 @@ def _parse_id3v2(raw: bytes) -> _Block:
         name = frame.FrameID
         if name == "TXXX":
             name = f"TXXX:{frame.desc.upper()}"
-        elif name not in {"TCON", "TALB", "TPE1", "TPE2", "TCMP", "COMM"}:
+        elif name not in {"TCON", "TALB", "TPE1", "TPE2", "TCMP", "COMM", "TIT2", "TSRC"}:
             continue
         # mutagen shows the frames of version 2.2 under their later names
         name = "TCO" if name == "TCON" and version == 2 else name
@@ -1071,14 +1108,22 @@ class _Ogg(_Layout):
             OggPage(self.file)
 
 
-class _Mp4(_Layout):
-    """MP4, saved by mutagen, which keeps atoms that it does not know."""
+class _ByMutagen(_Layout):
+    """A header that mutagen reads and writes."""
+
+    opened: Callable[[BinaryIO], Any]
 
     @cached_property
     def audio(self) -> Any:
         """What mutagen makes of it."""
         self.file.seek(0)
-        return MP4(self.file)
+        return type(self).opened(self.file)
+
+
+class _Mp4(_ByMutagen):
+    """MP4, saved by mutagen, which keeps atoms that it does not know."""
+
+    opened = MP4
 
     def sound(self) -> _Sound:
         """Take the largest ``mdat``, and of ``moov`` all but tags, dates and places in the file."""
@@ -1147,14 +1192,10 @@ class _Mp4(_Layout):
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
-class _Asf(_Layout):
+class _Asf(_ByMutagen):
     """WMA, whose header mutagen writes anew."""
 
-    @cached_property
-    def audio(self) -> Any:
-        """What mutagen makes of it."""
-        self.file.seek(0)
-        return ASF(self.file)
+    opened = ASF
 
     def sound(self) -> _Sound:
         """Take everything behind the header object, which holds tags and a date."""

@@ -7,18 +7,36 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genretagger.errors import GenreTaggerError
+from genretagger.errors import FatalError, GenreTaggerError
+from genretagger.genres import GENRES
 from training import config as configuration
-from training import manifest, shards, split, train
+from training import (
+    download,
+    grid,
+    manifest,
+    playlists,
+    rows,
+    shards,
+    split,
+    study,
+    train,
+    variants,
+)
 from training.config import Config
 from training.manifest import Clip
+from training.progress import Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DATA = "GENRETAGGER_DATA"
 """The environment variable that may name the data folder."""
@@ -35,7 +53,13 @@ class _Run:
         self.metrics = self.folder / "metrics.json"
 
     def clips(self) -> list[Clip]:
-        return manifest.read(self.manifest)
+        clips = manifest.read(self.manifest)
+        if [clip.split for clip in clips] != split.named(clips, self.config.split):
+            raise FatalError(
+                f"{self.manifest} is split otherwise than the configuration says: run the stage "
+                "`manifest` again"
+            )
+        return clips
 
     def manifest_sha256(self) -> str:
         return manifest.sha256(self.manifest)
@@ -46,17 +70,41 @@ class _Run:
         )
 
     def folds(self, clips: Sequence[Clip]) -> dict[str, int]:
-        return split.assign(clips, self.config.split.n_folds)
+        return split.assign(clips, self.config.split.n_folds, self.config.split.seed)
 
     def models(self) -> list[str]:
+        """Name the models: one for each fold and the final one, or the final one alone."""
+        if self.config.split.is_holdout:
+            return [train.FINAL]
         return [*(str(k) for k in range(self.config.split.n_folds)), train.FINAL]
+
+    def measured(self) -> list[str]:
+        """Name the models that are measured."""
+        return self.models() if self.config.split.is_holdout else self.models()[:-1]
+
+    def learns(self, name: str, clips: Sequence[Clip]) -> NDArray[np.bool_]:
+        """Tell which clips a model learns from."""
+        splits = np.array([clip.split for clip in clips])
+        mine = splits == split.TRAIN if self.config.split.is_holdout else splits != name
+        sure = [clip.confidence >= self.config.train.least_confidence for clip in clips]
+        return np.asarray(mine & np.array(sure))
 
     def model(self, name: str) -> Path:
         return self.folder / "models" / name
 
     def heads(self, name: str) -> tuple[int, int]:
-        meta = train.check(self.config, self.model(name))
+        meta = train.check(self.config, self.model(name), self.open_shards().sha256)
+        if not (self.model(name) / train.WEIGHTS).exists():
+            raise FatalError(f"{self.model(name)} is half trained: run the stage `train` again")
         return int(meta["n_sounds"]), int(meta["n_tags"])
+
+    def made_from(self) -> dict[str, str]:
+        """Hash what the metrics follow from, so that `export` refuses those of other models."""
+        return {
+            "manifest": self.manifest_sha256(),
+            "evaluate": configuration.sha256(self.config.evaluate),
+            **{name: rows.sha256(self.model(name) / train.WEIGHTS) for name in self.measured()},
+        }
 
 
 def _say(line: str) -> None:
@@ -65,17 +113,94 @@ def _say(line: str) -> None:
 
 def _manifest(args: argparse.Namespace) -> None:
     run = _Run(args)
-    clips = manifest.build(args.data / "labels.tsv")
+    clips = manifest.collect(args, run.folder, _say)
+    clips = manifest.with_splits(clips, split.named(clips, run.config.split))
     manifest.write(run.manifest, clips)
     folds = run.folds(clips)
-    which = split.fold_of(clips, folds)
     _say(f"{len(clips)} clips, {len(folds)} artist groups, manifest {run.manifest_sha256()[:12]}")
-    _say(f"split {split.sha256(folds)[:12]}: {np.bincount(which).tolist()} clips in each fold")
+    counts = dict(sorted(Counter(clip.split for clip in clips).items()))
+    _say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
+    for genre in GENRES:
+        mine = Counter(clip.split for clip in clips if genre in clip.genres)
+        groups = len({clip.artist_id for clip in clips if genre in clip.genres})
+        _say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
+
+
+def _grid(args: argparse.Namespace, run: _Run) -> tuple[study.StudyConfig, list[Clip], Path]:
+    config = study.load(args.grid)
+    clips = run.clips()
+    chosen = study.eligible(clips, config)
+    _say(
+        f"{len(chosen)} of {len(clips)} clips are {config.features.least_s} s long or longer; "
+        f"sr = {config.features.sr}"
+    )
+    return config, chosen, run.folder / "variants"
+
+
+def _variants(args: argparse.Namespace, run: _Run) -> None:
+    config, clips, store = _grid(args, run)
+    chosen = grid.select(args.variant)
+    copied = [True] * len(clips) if args.copy_all else study.training_part(clips, config)
+    began, first = time.monotonic(), None
+    for done, n_rejected in variants.build(
+        store,
+        clips,
+        args.data,
+        chosen,
+        config.features,
+        copied=copied,
+        n_jobs=args.jobs,
+        cluster=args.cluster,
+    ):
+        first = done if first is None else first
+        left = (len(clips) - done) * (time.monotonic() - began) / max(1, done - first or done)
+        _say(f"{done}/{len(clips)} tracks, {n_rejected} rejected, {left / 60:.0f} min left")
+    if args.png:
+        for variant in chosen:
+            examples = variants.read(store, clips, variant, config.features)
+            for done in variants.export_png(args.png / variant.id, examples, clips):
+                _say(f"{variant.id}: {done}/{len(examples)} pictures")
+
+
+def _study(args: argparse.Namespace) -> None:
+    run = _Run(args)
+    from training import findings
+
+    config, clips, store = _grid(args, run)
+    folder = args.out or run.folder / "study"
+    for found in study.run(
+        folder,
+        store,
+        clips,
+        grid.select(args.variant or ["all"]),
+        protocols=args.protocol or ["artists", "shuffled"],
+        config=config,
+        n_jobs=args.jobs,
+        n_threads=args.threads,
+    ):
+        _say(
+            f"{found['protocol']}: {found['variant']}  accuracy "
+            f"{found['log'][-1]['accuracy']:.3f}  {found['seconds']:.0f} s"
+        )
+    results = findings.read(folder, clips, config.evaluate)
+    text = findings.describe(results, clips, config)
+    (folder / "study.md").write_text(text + "\n", encoding="utf-8")
+    plot = (
+        folder / "study.svg" if args.write is None else args.write.with_name(f"{folder.name}.svg")
+    )
+    findings.plot(results, plot, config.evaluate.interval)
+    if args.write is not None:
+        findings.publish(args.write, text, folder.name)
+    _say(text)
 
 
 def _shards(args: argparse.Namespace) -> None:
     run = _Run(args)
+    if args.variant:
+        _variants(args, run)
+        return
     clips = run.clips()
+    progress = Progress(len(clips), _say)
     for done in shards.build(
         run.shards,
         clips,
@@ -86,7 +211,7 @@ def _shards(args: argparse.Namespace) -> None:
         musicnn_wheel=args.musicnn,
         n_jobs=args.jobs,
     ):
-        _say(f"{done}/{len(clips)} clips")
+        progress.at(done, f"{done}/{len(clips)} clips")
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -96,49 +221,96 @@ def _train(args: argparse.Namespace) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(args.jobs)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     clips, cached = run.clips(), run.open_shards()
-    which = split.fold_of(clips, run.folds(clips))
-    sure = np.array([clip.confidence >= run.config.train.least_confidence for clip in clips])
-    for name in args.model or run.models():
-        left_out = np.zeros(len(clips), bool) if name == train.FINAL else which == int(name)
-        rows = np.flatnonzero(sure & ~left_out)
-        train.fit(
+    fit: Any = train.fit
+    learned_from: Any = cached
+    if run.config.network is None:
+        if args.musicnn is None:
+            raise FatalError(f"{args.config}: to train heads on MusiCNN, give --musicnn WHEEL")
+        from training import transfer
+
+        fit = transfer.fit
+        learned_from = transfer.embed(
+            run.folder / "embeddings",
             run.config,
             clips,
             cached,
-            rows=rows.tolist(),
+            transfer.load_body(args.musicnn),
+            say=_say,
+        )
+    for name in args.model or run.models():
+        if name not in run.models():
+            raise FatalError(f"there is no model {name!r}, only {', '.join(run.models())}")
+        fit(
+            run.config,
+            clips,
+            learned_from,
+            rows=np.flatnonzero(run.learns(name, clips)).tolist(),
             name=name,
             folder=run.model(name),
             say=_say,
         )
 
 
-def _evaluate(args: argparse.Namespace) -> None:
-    run = _Run(args)
+def _predictions(run: _Run, name: str, clips: Sequence[Clip], args: argparse.Namespace) -> Any:
+    """Hear clips by one model, or read what it said before."""
     from training import evaluate
 
-    clips = run.clips()
-    sure = [clip.confidence >= run.config.evaluate.least_confidence for clip in clips]
-    which = split.fold_of(clips, run.folds(clips))[sure]
-    clips = [clip for clip, keep in zip(clips, sure, strict=True) if keep]
-    names = run.models()[:-1]
-    for name in names:
-        evaluate.write_fold_bundle(
-            run.config,
-            run.model(name) / train.WEIGHTS,
-            run.heads(name),
-            run.model(name) / "bundle",
-        )
-    _say(f"{len(names)} folds converted; hearing {len(clips)} clips")
-    bundles = [run.model(name) / "bundle" for name in names]
-    logits = evaluate.predict_out_of_fold(clips, which, bundles, args.data, args.jobs)
+    path = run.model(name) / "predictions.npz"
+    made_from = np.array([run.manifest_sha256(), rows.sha256(run.model(name) / train.WEIGHTS)])
+    ids = np.array([clip.track_id for clip in clips])
+    if path.exists():
+        with np.load(path) as before:
+            if np.array_equal(before["made_from"], made_from) and np.array_equal(
+                before["track_id"], ids
+            ):
+                return before["logits"]
+    bundle = run.model(name) / "bundle"
+    weights = run.model(name) / train.WEIGHTS
+    evaluate.write_fold_bundle(run.config, weights, run.heads(name), bundle)
+    logits = evaluate.hear(bundle, clips, args.data, args.jobs)
+    part = path.with_name("part.npz")
+    np.savez_compressed(part, logits=logits, track_id=ids, made_from=made_from)
+    part.replace(path)
+    return logits
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    run = _Run(args)
+    from training import curves, evaluate
+
+    for name in run.measured():
+        run.heads(name)  # all are there and of this configuration, before an hour is spent
+    holdout = run.config.split.is_holdout
+    clips = [
+        clip
+        for clip in run.clips()
+        if clip.confidence >= run.config.evaluate.least_confidence and clip.split != split.TRAIN
+    ]
+    splits = np.array([clip.split for clip in clips])
+    logits = np.full((len(clips), len(GENRES)), np.nan)
+    progress = Progress(len(clips), _say)
+    n_done = 0
+    for name in run.measured():
+        mine = np.flatnonzero(splits == name) if not holdout else np.arange(len(clips))
+        logits[mine] = _predictions(run, name, [clips[i] for i in mine], args)
+        n_done += len(mine)
+        progress.at(n_done, f"{n_done}/{len(clips)} clips heard")
     np.savez_compressed(
         run.folder / "predictions.npz",
         logits=logits,
-        folds=which,
+        split=splits,
         track_id=np.array([clip.track_id for clip in clips]),
     )
-    found = evaluate.evaluate(clips, which, logits, run.config.evaluate)
-    evaluate.write(run.metrics, found)
+    if holdout:
+        found, drawn = evaluate.evaluate_holdout(
+            clips, splits == split.TEST, logits, run.config.evaluate
+        )
+    else:
+        found, drawn = evaluate.evaluate(clips, splits.astype(int), logits, run.config.evaluate)
+    evaluate.write(run.metrics, found | {"made_from": run.made_from()})
+    evaluate.write(run.folder / "curves.json", drawn)
+    for path in curves.plot(drawn, run.folder / "plots"):
+        _say(f"drawn: {path}")
     for name, ranking in found["metrics"]["ranking"].items():
         figures = {key: ranking[key]["value"] for key in ("top1_in_labels", "macro_map", "lrap")}
         _say(f"{name}: {ranking['n_clips']} clips, {figures}")
@@ -148,7 +320,10 @@ def _training_summary(run: _Run) -> dict[str, Any]:
     log = run.model(train.FINAL) / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     summary: dict[str, Any] = asdict(run.config.train)
-    summary["network"] = asdict(run.config.network)
+    if run.config.network is None:
+        summary["network"] = "MSD_musicnn (Pons and Serra; Million Song Dataset; ISC) with heads"
+    else:
+        summary["network"] = asdict(run.config.network)
     summary["minutes"] = round(sum(line["seconds"] for line in lines) / 60, 1)
     teachers = (
         "YAMNet (Google; AudioSet; Apache-2.0)",
@@ -164,10 +339,17 @@ def _export(args: argparse.Namespace) -> None:
     from training import export
 
     clips = run.clips()
-    found = json.loads(run.metrics.read_text(encoding="utf-8"))
-    learned = [c for c in clips if c.confidence >= run.config.train.least_confidence]
+    try:
+        found = json.loads(run.metrics.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{run.metrics} is missing: run the stage `evaluate` first") from error
+    heads = [run.heads(name) for name in run.models()][-1]
+    if found.pop("made_from", None) != run.made_from():
+        raise FatalError(f"{run.metrics} is of other models: run the stage `evaluate` again")
+    learns = run.learns(train.FINAL, clips)
+    learned = [clip for clip, mine in zip(clips, learns, strict=True) if mine]
     data = {
-        "description": "labelled excerpts from five kinds of sources; see MODEL_CARD.md",
+        "description": f"{len({c.set for c in learned})} sources of labels; see MODEL_CARD.md",
         "n_clips": len(learned),
         "n_groups": len({clip.artist_id for clip in learned}),
         "hours": round(sum(clip.duration_s for clip in learned) / 3600, 1),
@@ -177,7 +359,7 @@ def _export(args: argparse.Namespace) -> None:
     written, difference, golden = export.export(
         run.config,
         run.model(train.FINAL) / train.WEIGHTS,
-        heads=run.heads(train.FINAL),
+        heads=heads,
         found=found,
         data=data,
         training=_training_summary(run),
@@ -205,10 +387,9 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--data",
         type=Path,
-        default=os.environ.get(DATA),
-        required=DATA not in os.environ,
+        default=os.environ.get(DATA, "."),
         metavar="FOLDER",
-        help=f"with labels.tsv and clips/; or set {DATA}",
+        help=f"what the manifest's paths are relative to; or set {DATA}; default: here",
     )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
 
@@ -217,21 +398,57 @@ def _parser() -> argparse.ArgumentParser:
         stage.set_defaults(do=do)
         return stage
 
-    add("manifest", _manifest, "labels.tsv -> manifest.jsonl", data)
+    for module in (playlists, download):
+        stage = stages.add_parser(module.NAME, help=module.HELP)
+        module.add_arguments(stage)
+        stage.set_defaults(do=partial(module.run, say=_say))
+    manifest.add_arguments(
+        add("manifest", _manifest, "labelled audio of any source -> manifest.jsonl", data)
+    )
     stage = add("shards", _shards, "clips -> shards/", data)
     stage.add_argument("--yamnet", type=Path, metavar="TFLITE", help="a teacher: yamnet.tflite")
     stage.add_argument(
         "--musicnn", type=Path, metavar="WHEEL", help="a teacher: musicnn-0.1.0-py3-none-any.whl"
     )
+    stage.add_argument(
+        "--variant", action="append", metavar="ID", help="of the 24, or 'all'; repeatable"
+    )
+    _add_grid(stage)
+    stage.add_argument(
+        "--copy-all", action="store_true", help="augment every track, not the training part alone"
+    )
+    stage.add_argument("--cluster", metavar="ADDRESS", help="work on this Dask cluster instead")
+    stage.add_argument("--png", type=Path, metavar="FOLDER", help="write 8-bit pictures, too")
     stage = add("train", _train, "shards -> models/; a killed training goes on")
     stage.add_argument(
         "--model", action="append", metavar="NAME", help="a fold's number or 'final'; repeatable"
     )
-    add("evaluate", _evaluate, "models of the folds -> metrics.json", data)
+    stage.add_argument(
+        "--musicnn", type=Path, metavar="WHEEL", help="for a configuration of heads on MusiCNN"
+    )
+    add("evaluate", _evaluate, "models -> metrics.json, curves.json, plots/", data)
     stage = add("export", _export, "the final model -> bundle/", data)
     stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: bundle/ in the run")
     stage.add_argument("--compare", type=int, default=100, help="clips for LiteRT against Keras")
+    stage = add("study", _study, "shards of variants -> study/: the grid of the report")
+    stage.add_argument("--variant", action="append", metavar="ID", help="default: all 24")
+    _add_grid(stage)
+    stage.add_argument(
+        "--protocol",
+        action="append",
+        choices=study.PROTOCOLS,
+        help="repeatable; default: artists and shuffled",
+    )
+    stage.add_argument("--threads", type=int, default=1, help="of each of the --jobs trainings")
+    stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: study/ in the run")
+    stage.add_argument("--write", type=Path, metavar="PAGE", help="put the tables in this page")
     return parser
+
+
+def _add_grid(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--grid", type=Path, default=study.DEFAULT, metavar="TOML", help="of the variants"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

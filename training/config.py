@@ -19,15 +19,41 @@ else:
     import tomli as tomllib
 
 DEFAULT = Path(__file__).with_name("configs") / "default.toml"
+COLLECT = DEFAULT.with_name("collect.toml")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How groups of clips become folds; see `training.split`."""
+    """How groups of clips become folds; see `training.split`.
+
+    Attributes
+    ----------
+    n_folds : int
+    seed : int
+        Breaks ties.
+    n_validation, n_test : int
+        Folds held out for choosing and for measuring. Both 0: cross-validation, where
+        each fold is measured in turn and the final model learns from all.
+    """
 
     n_folds: int
+    seed: int
+    n_validation: int
+    n_test: int
+
+    def __post_init__(self) -> None:
+        """Refuse what leaves nothing to learn from, or to choose or measure on."""
+        if self.n_folds < 2 or self.n_validation + self.n_test >= self.n_folds:
+            raise TypeError("n_folds has to be 2 at least, and more than those held out")
+        if (self.n_validation > 0) != (self.n_test > 0):
+            raise TypeError("n_validation and n_test have to be both 0, or both more")
+
+    @property
+    def is_holdout(self) -> bool:
+        """Whether there is one split into train, validation and test."""
+        return self.n_test > 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +99,25 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class HeadConfig:
+    """How heads on a published network are fitted; see `training.transfer`."""
+
+    seed: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    n_heads: int
+    hidden: int
+    input_dropout: float
+    dropout: float
+    mixup_alpha: float
+    group_power: float
+    set_power: float
+    least_confidence: int
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """How it is measured; see `training.evaluate`."""
 
@@ -100,8 +145,11 @@ class Config:
     card : str
         The model card's template, relative to the configuration file.
     features : genretagger.features.FeatureConfig
-    split, network, train, evaluate
+    split, evaluate
         One for each stage.
+    network : NetworkConfig or None
+        None if the network is a published one, with heads of our own.
+    train : TrainConfig or HeadConfig
     """
 
     name: str
@@ -109,9 +157,54 @@ class Config:
     card: str
     features: FeatureConfig
     split: SplitConfig
-    network: NetworkConfig
-    train: TrainConfig
+    network: NetworkConfig | None
+    train: TrainConfig | HeadConfig
     evaluate: EvaluateConfig
+
+
+@dataclass(frozen=True)
+class DeezerConfig:
+    """How Deezer's API is asked; see `training.deezer`."""
+
+    requests: int
+    window_s: float
+    page_size: int
+    timeout_s: float
+    attempts: int
+    first_wait_s: float
+    longest_wait_s: float
+
+
+@dataclass(frozen=True)
+class PlaylistsConfig:
+    """Which tracks of the playlists are taken; see `training.playlists`."""
+
+    reject_live: bool
+    shortest_s: float
+    longest_s: float
+    few_tracks: int
+    uneven: float
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """How audio is fetched and checked; see `training.download`."""
+
+    preview_s: float
+    tolerance_s: float
+    quality: int
+    batch: int
+    silence_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """How music is collected: apart from `Config`, because many experiments share it."""
+
+    deezer: DeezerConfig
+    playlists: PlaylistsConfig
+    download: DownloadConfig
 
 
 def _frozen(value: Any) -> Any:
@@ -135,7 +228,8 @@ def load(path: Path) -> Config:
     Parameters
     ----------
     path : pathlib.Path
-        A TOML file with the tables of ``configs/default.toml``.
+        A TOML file with the tables of ``configs/default.toml``, or with ``head`` instead
+        of ``network`` and ``train``, as in ``configs/accurate.toml``.
 
     Returns
     -------
@@ -147,28 +241,62 @@ def load(path: Path) -> Config:
         If the file cannot be read, or a setting is missing or unknown: a typing error
         must not silently train something else.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FatalError(f"config {path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise FatalError(f"config {path}: {error}") from error
-    kinds = {
+    table = read_toml(path, "config")
+    kinds: dict[str, Any] = {
         "features": FeatureConfig,
         "split": SplitConfig,
-        "network": NetworkConfig,
-        "train": TrainConfig,
         "evaluate": EvaluateConfig,
     }
-    sections = {
+    if "head" in table:
+        kinds["head"] = HeadConfig
+    else:
+        kinds |= {"network": NetworkConfig, "train": TrainConfig}
+    found = sections(path, table, kinds)
+    if "head" in found:
+        found |= {"network": None, "train": found.pop("head")}
+    config = _section(Config, table | found, f"config {path}")
+    return replace(config, card=str(path.with_name(config.card)))
+
+
+def load_collect(path: Path) -> CollectConfig:
+    """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
+    kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
+    table = read_toml(path, "config")
+    found = sections(path, table, kinds)
+    return _section(CollectConfig, table | found, f"config {path}")
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be read or is not TOML; the message says `what` it is.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{what} {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FatalError(f"{what} {path}: {error}") from error
+
+
+def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """Take the sections out of a table; what stays behind is the caller's."""
+    return {
         name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
         for name, kind in kinds.items()
     }
-    config = _section(Config, table | sections, f"config {path}")
-    return replace(config, card=str(path.with_name(config.card)))
 
 
 def fingerprint(config: Config) -> str:
     """Hash all that a trained model depends on, in hex; how it is measured is no part."""
-    parts = [asdict(part) for part in (config.features, config.split, config.network, config.train)]
+    used = (config.features, config.split, config.network, config.train)
+    parts = [asdict(part) for part in used if part is not None]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(section: Any) -> str:
+    """Hash one table of a configuration, in hex."""
+    return hashlib.sha256(json.dumps(asdict(section), sort_keys=True).encode()).hexdigest()

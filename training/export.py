@@ -16,7 +16,7 @@ from genretagger.classifier import Classifier
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig, log_mel
 from genretagger.genres import GENRES
-from training import card, networks, shards
+from training import card, networks, shards, transfer
 from training.config import Config
 from training.evaluate import load_network
 
@@ -166,7 +166,9 @@ def export(
         "training": training,
         "network": {
             "parameters": int(inference.count_params()),
-            "macs_per_segment": networks.n_macs(config.network, config.features),
+            "macs_per_segment": transfer.n_macs(config.features)
+            if config.network is None
+            else networks.n_macs(config.network, config.features),
             "bytes": len(model),
         },
         "metrics": found["metrics"],

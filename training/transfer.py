@@ -1,0 +1,381 @@
+"""The network of the `accurate` bundle: MusiCNN, as published, under heads of our own.
+
+Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio
+tagging", ISMIR late-breaking 2019; ``MSD_musicnn``, learned from the Million Song
+Dataset; ISC licence, which allows its weights to ship. It stays as it is: training its
+middle and last layers on our clips, too, was tried and made it no better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genretagger import audio
+from genretagger.features import FeatureConfig
+from genretagger.genres import GENRES
+from training import musicnn
+from training.config import Config, HeadConfig, fingerprint
+from training.manifest import Clip, reference
+from training.shards import Shards
+from training.train import DESCRIPTION, WEIGHTS, check, draw_weights
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+LOG_RANGE = 6.0
+"""Powers of ten from MusiCNN's knee to a segment's peak. It hears ``log10(1 + 10000 power)``,
+and the median peak power of the development clips' segments is 110: 1e4 times 1e2. Counted
+from the peak, loudness does not matter."""
+
+WIDTHS = (38, 67)
+"""Mel bands that the timbral filters span: 0.4 and 0.7 of 96."""
+
+LENGTHS = (128, 64, 32)
+"""Frames that the temporal filters span."""
+
+_CUT = 5.0  # standard deviations
+
+_BN = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What MusiCNN says of the segments of a manifest's clips.
+
+    Attributes
+    ----------
+    embeddings : numpy.ndarray, shape (n_segments of all clips, 250), float32
+    owner : numpy.ndarray, shape (n_segments of all clips,), int64
+        Index of the clip that each belongs to, ascending.
+    trunk : keras.Model
+        MusiCNN, as `body` builds it.
+    sha256 : str
+        The fingerprint of the shards.
+    """
+
+    embeddings: Floats
+    owner: NDArray[np.int64]
+    trunk: keras.Model
+    sha256: str
+
+
+def body() -> keras.Model:
+    """Build MusiCNN without its last layer, for patches of any number of frames.
+
+    Returns
+    -------
+    keras.Model
+        From log-mel in dB under the peak, (n, n_frames, 96), to (n, 250): the last hidden
+        layer, then the logits of the 50 tags.
+    """
+    import keras
+    from keras import layers
+
+    def norm(x: Any, i: int) -> Any:
+        return layers.BatchNormalization(name=f"norm_{i}")(x)
+
+    def conv(x: Any, i: int, channels: int, kernel: tuple[int, int], padding: str) -> Any:
+        return layers.Conv2D(
+            channels, kernel, padding=padding, activation="relu", name=f"conv_{i}"
+        )(x)
+
+    def over_time(x: Any, i: int) -> Any:
+        y = layers.Conv1D(64, 7, padding="same", activation="relu", name=f"conv_{i}")(x)
+        return norm(y, i + 1)
+
+    decibels = keras.Input((None, 96))
+    # log10(1 + 10 ** (LOG_RANGE + dB / 10)), as a softplus
+    x = layers.Rescaling(math.log(10) / 10, offset=LOG_RANGE * math.log(10))(decibels)
+    x = layers.Activation("softplus")(x)
+    x = layers.Rescaling(1 / math.log(10))(x)
+    x = norm(layers.Reshape((-1, 96, 1))(x), 0)
+    timbral = layers.ZeroPadding2D((3, 0))(x)
+    parts = [conv(timbral, i, 204, (7, width), "valid") for i, width in enumerate(WIDTHS)]
+    parts += [conv(x, i, 51, (length, 1), "same") for i, length in enumerate(LENGTHS, 2)]
+    heard = []
+    for i, part in enumerate(parts, 1):
+        peak = layers.MaxPooling2D((1, part.shape[2]))(norm(part, i))
+        heard.append(layers.Reshape((-1, part.shape[3]))(peak))
+    front = layers.Concatenate()(heard)
+    first = over_time(front, 5)
+    second = layers.Add()([over_time(first, 6), first])
+    third = layers.Add()([over_time(second, 7), second])
+    together = layers.Concatenate()([front, first, second, third])
+    pooled = layers.Concatenate()(
+        [layers.GlobalMaxPooling1D()(together), layers.GlobalAveragePooling1D()(together)]
+    )
+    hidden = layers.Dense(musicnn.N_HIDDEN, activation="relu", name="dense_0")(norm(pooled, 9))
+    hidden = norm(hidden, 10)
+    tags = layers.Dense(musicnn.SIZE - musicnn.N_HIDDEN, name="dense_1")(hidden)
+    return keras.Model(decibels, layers.Concatenate()([hidden, tags]), name="musicnn")
+
+
+def load_body(wheel: Path) -> keras.Model:
+    """Build the body and fill it from the published checkpoint.
+
+    Parameters
+    ----------
+    wheel : pathlib.Path
+        ``musicnn-0.1.0-py3-none-any.whl``.
+
+    Returns
+    -------
+    keras.Model
+    """
+    weights = musicnn.load(wheel)
+    # the package interleaves maximum and mean of each value, we put one after the other
+    n_pooled = len(weights["batch_normalization_9/gamma"])
+    order = np.concatenate([np.arange(0, n_pooled, 2), np.arange(1, n_pooled, 2)])
+
+    def numbered(kind: str, i: int) -> str:
+        return kind if i == 0 else f"{kind}_{i}"
+
+    model = body()
+    for layer in model.layers:
+        kind, _, i = layer.name.rpartition("_")
+        if kind == "norm":
+            found = [weights[f"{numbered('batch_normalization', int(i))}/{part}"] for part in _BN]
+            layer.set_weights([v[order] for v in found] if i == "9" else found)
+        elif kind in ("conv", "dense"):
+            name = numbered("conv2d" if kind == "conv" else "dense", int(i))
+            kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
+            if kind == "conv" and int(i) >= 5:
+                kernel = kernel[:, :, 0, :]
+            layer.set_weights([kernel[order] if layer.name == "dense_0" else kernel, bias])
+    return model
+
+
+def build(config: Config) -> tuple[keras.Model, keras.Model, keras.Model]:
+    """Build body and heads.
+
+    A segment is cut into patches of 3 s, the length that MusiCNN was trained with, and what
+    it says of them is averaged. Each head gives logits, and these are averaged, too.
+
+    Parameters
+    ----------
+    config : Config
+        With a `HeadConfig`.
+
+    Returns
+    -------
+    trunk, heads : keras.Model
+        As `body`; from (n, 250) to logits (n, n_heads, n_genres).
+    inference : keras.Model
+        Both: (1, 96, n_frames, 1) in dB to probabilities (1, n_genres).
+    """
+    import keras
+    from keras import layers, ops
+
+    head, features = config.train, config.features
+    assert isinstance(head, HeadConfig)
+    embedding = keras.Input((musicnn.SIZE,))
+    # standardises, by what `fit` finds in the training clips; learns nothing
+    standard = layers.BatchNormalization(center=False, scale=False, name="standard")
+    x = ops.clip(standard(embedding, training=False), -_CUT, _CUT)
+    logits = []
+    for i in range(head.n_heads):
+        y = layers.Dropout(head.input_dropout)(x)
+        y = layers.Dense(head.hidden, activation="relu", name=f"hidden_{i}")(y)
+        y = layers.Dropout(head.dropout)(y)
+        logits.append(layers.Dense(len(GENRES), name=f"logits_{i}")(y))
+    heads = keras.Model(embedding, ops.stack(logits, axis=1), name="heads")
+
+    trunk = body()
+    n_patches = features.n_frames // musicnn.N_FRAMES
+    shape = (1, features.n_mels, features.n_frames, 1)
+    decibels = keras.Input(batch_shape=shape, name="log_mel_db")
+    heard = ops.transpose(decibels[:, :, : n_patches * musicnn.N_FRAMES, 0], (0, 2, 1))
+    patches = ops.reshape(heard, (n_patches, musicnn.N_FRAMES, features.n_mels))
+    said = ops.mean(trunk(patches, training=False), axis=0, keepdims=True)
+    genres = ops.mean(heads(said, training=False), axis=1)
+    return trunk, heads, keras.Model(decibels, layers.Activation("sigmoid")(genres))
+
+
+def segments(shards: Shards, clip: int, duration_s: float, features: FeatureConfig) -> Floats:
+    """Cut a clip where the product would listen.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_segments, n_frames, n_mels), float32
+        In dB under each segment's peak.
+    """
+    first, end = shards.frames[clip], shards.frames[clip + 1]
+    n = int(end - first)
+    starts = np.array(audio.excerpt_starts(duration_s, features.segment_s))
+    frames = np.round(starts * features.sr / features.hop_length).astype(int)
+    # a clip shorter than a segment is repeated, as audio.fit_length does
+    index = (frames[:, None] + np.arange(features.n_frames)) % n
+    decibels = np.asarray(shards.mel[first + index], dtype=np.float32)
+    return np.maximum(decibels - decibels.max(axis=(1, 2), keepdims=True), -features.top_db)
+
+
+def embed(
+    folder: Path,
+    config: Config,
+    clips: Sequence[Clip],
+    shards: Shards,
+    trunk: keras.Model,
+    *,
+    say: Callable[[str], None],
+) -> Heard:
+    """Let MusiCNN hear every segment once; a killed run goes on where it stopped.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where what it said is kept.
+    config : Config
+    clips : sequence of Clip
+        The whole manifest.
+    shards : Shards
+    trunk : keras.Model
+        From `load_body`.
+    say : callable
+        Takes one line of progress.
+
+    Returns
+    -------
+    Heard
+    """
+    features = config.features
+    folder.mkdir(parents=True, exist_ok=True)
+    key = json.dumps([shards.sha256, musicnn.N_FRAMES, LOG_RANGE]).encode()
+    stamp = hashlib.sha256(key + b"".join(w.tobytes() for w in trunk.get_weights())).hexdigest()
+    found, owner = [], []
+    began = time.monotonic()
+    for start in range(0, len(clips), 100):
+        path = folder / f"{stamp[:12]}-{start}.npy"
+        block = range(start, min(start + 100, len(clips)))
+        cut = [segments(shards, i, clips[i].duration_s, features) for i in block]
+        owner += [i for i, part in zip(block, cut, strict=True) for _ in part]
+        if path.exists():
+            found.append(np.load(path))
+            continue
+        values = []
+        for part in cut:
+            n_patches = features.n_frames // musicnn.N_FRAMES
+            patches = part[:, : n_patches * musicnn.N_FRAMES]
+            patches = patches.reshape(-1, musicnn.N_FRAMES, features.n_mels)
+            values.append(trunk.predict_on_batch(patches).reshape(len(part), n_patches, -1))
+        means = np.concatenate([value.mean(axis=1) for value in values])
+        part_path = path.with_suffix(".part.npy")
+        np.save(part_path, means)
+        part_path.replace(path)
+        found.append(means)
+        say(f"heard {block.stop}/{len(clips)} clips, {time.monotonic() - began:.0f} s")
+    return Heard(np.concatenate(found), np.array(owner), trunk, shards.sha256)
+
+
+def fit(
+    config: Config,
+    clips: Sequence[Clip],
+    heard: Heard,
+    *,
+    rows: Sequence[int],
+    name: str,
+    folder: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Train the heads of one model, and save them with the body.
+
+    Parameters
+    ----------
+    config : Config
+        With a `HeadConfig`.
+    clips : sequence of Clip
+        The whole manifest.
+    heard : Heard
+        From `embed`.
+    rows : sequence of int
+        Indices of the clips to learn from.
+    name : str
+        Of the model; part of its seed.
+    folder : pathlib.Path
+        For the log and the weights.
+    say : callable
+        Takes one line of progress.
+
+    Raises
+    ------
+    FatalError
+        If the folder holds a model of another configuration.
+    """
+    import keras
+    import tensorflow as tf
+
+    head = config.train
+    assert isinstance(head, HeadConfig)
+    if (folder / DESCRIPTION).exists():
+        check(config, folder, heard.sha256)
+    if (folder / WEIGHTS).exists():
+        say(f"{name}: trained before")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    meta = {"n_sounds": 0, "n_tags": 0, "n_clips": len(rows), "config": fingerprint(config)}
+    meta["shards"] = heard.sha256
+    (folder / DESCRIPTION).write_text(json.dumps(meta) + "\n", encoding="utf-8")
+    keras.utils.set_random_seed(head.seed)
+    inner, heads, inference = build(config)
+    inner.set_weights(heard.trunk.get_weights())
+    mine = heard.embeddings[np.isin(heard.owner, rows)]
+    heads.get_layer("standard").set_weights([mine.mean(axis=0), mine.var(axis=0)])
+    labels = reference(clips).astype(np.float32)
+    weights = draw_weights([clips[i] for i in rows], head)
+    first = np.searchsorted(heard.owner, np.arange(len(clips) + 1))
+    n_batches = max(1, len(rows) // head.batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(head.learning_rate, n_batches * head.epochs)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=head.weight_decay)
+    optimizer.build(heads.trainable_variables)
+
+    @tf.function
+    def step(x: Any, wanted: Any) -> Any:
+        with tf.GradientTape() as tape:
+            given = heads(x, training=True)
+            wanted = tf.broadcast_to(wanted[:, None], tf.shape(given))
+            each = tf.nn.sigmoid_cross_entropy_with_logits(wanted, given)
+            loss = tf.reduce_mean(each) * head.n_heads  # each head as if it were alone
+        gradients = tape.gradient(loss, heads.trainable_variables)
+        optimizer.apply(gradients, heads.trainable_variables)
+        return loss / head.n_heads
+
+    rng = np.random.default_rng([head.seed, *name.encode()])
+    began = time.monotonic()
+    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+        for epoch in range(head.epochs):
+            losses = []
+            for _ in range(n_batches):
+                drawn = rng.choice(rows, head.batch_size, p=weights)
+                x = heard.embeddings[rng.integers(first[drawn], first[drawn + 1])]
+                other = rng.permutation(len(drawn))
+                share = rng.beta(head.mixup_alpha, head.mixup_alpha, (len(drawn), 1))
+                share = share.astype(np.float32)
+                wanted = share * labels[drawn] + (1 - share) * labels[drawn[other]]
+                losses.append(float(step(share * x + (1 - share) * x[other], wanted)))
+            line = {"epoch": epoch + 1, "labels": round(float(np.mean(losses)), 4)}
+            line["seconds"] = round(time.monotonic() - began, 1)
+            began = time.monotonic()
+            log.write(json.dumps(line) + "\n")
+    say(f"{name}: {head.epochs} epochs, loss {line['labels']}")
+    inference.save_weights(folder / WEIGHTS)
+
+
+def n_macs(features: FeatureConfig) -> int:
+    """Count the multiply-accumulates of MusiCNN's convolutions for one segment."""
+    n_frames = features.n_frames // musicnn.N_FRAMES * musicnn.N_FRAMES
+    n_mels = features.n_mels
+    timbral = sum((n_mels - width + 1) * 7 * width * 204 for width in WIDTHS)
+    temporal = sum(n_mels * length * 51 for length in LENGTHS)
+    n_front = 2 * 204 + 3 * 51
+    return n_frames * (timbral + temporal + 7 * 64 * (n_front + 2 * 64))
