@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from genretagger.containers import stored_values
 from genretagger.genres import canonical, in_order
@@ -112,17 +112,16 @@ def plan(
     genres = decision.genres if decision else ()
     because = decision.reason if decision else ""
 
-    def line(state: State, why: str, new: tuple[str, ...] = old, **changes: Any) -> TagChange:
+    def line(state: State, why: str) -> TagChange:
         return TagChange(
             path=path,
             state=state,
             old=old,
-            new=new,
+            new=old,
             genres=genres,
             probabilities=prediction.probabilities if prediction else None,
             reason=" | ".join(filter(None, (because, why))),
             identity=identity,
-            **changes,
         )
 
     if stays := why_kept(tags, policy):
@@ -131,7 +130,7 @@ def plan(
         return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
     wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
-    return _written(line, tags, wanted, policy)
+    return _written(line(State.UNDECIDED, ""), tags, wanted, policy)
 
 
 def plan_by_hand(
@@ -183,12 +182,16 @@ def _written(
     """Say which blocks change so that they hold what is wanted."""
     blocks = tuple(_block_change(block, wanted, policy, line.genres) for block in _targets(tags))
     if not any(change.new for change in blocks):
-        return line(State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
+        return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
     blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy.separator))
     if not blocks:
-        return line(State.KEEP, "kept: already there")
+        return _because(line, State.KEEP, "kept: already there")
     where = f"in {' and '.join(change.kind for change in blocks)}" if len(blocks) > 1 else ""
-    return line(State.CHANGE, where, shown(blocks), blocks=blocks)
+    return _because(replace(line, new=shown(blocks), blocks=blocks), State.CHANGE, where)
+
+
+def _because(line: TagChange, state: State, why: str) -> TagChange:
+    return replace(line, state=state, reason=" | ".join(filter(None, (line.reason, why))))
 
 
 def _spelled_out(tags: TrackTags) -> tuple[str, ...]:
