@@ -1,5 +1,6 @@
 """The beets plugin, on real libraries of real files; most tests say themselves what is heard."""
 
+import json
 import logging
 import os
 import re
@@ -160,6 +161,26 @@ class TestCommand(Helper):
         assert "1 tracks: 1 to change" in out
         assert (dict(self.again(item)), dict(self.lib.get_album(album.id))) == before
         assert (item.filepath.read_bytes(), item.filepath.stat().st_mtime_ns) == (content, mtime_ns)
+
+    def test_a_report_shows_what_was_heard_and_what_would_be_set(self):
+        self.track("One", heard(Rock=0.9))
+        self.track("Two", genretagger.TrackError("nothing in it"))
+        path = self.tmp / "report.html"
+        for pretend, word in ((["--pretend"], "to change"), ([], "changed")):
+            self.beet("genrecnn", *pretend, "--report", str(path))
+            found = re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"))
+            page = json.loads(found[1])
+            states = [page["states"][row[2]] for row in page["rows"]]
+            assert states == ["change", "failed"]
+            assert page["words"][0] == word
+            assert page["rows"][0][6][page["genres"].index("Rock")] == 900
+            assert page["values"][page["rows"][0][4]] == ["Rock"]
+
+    def test_a_report_that_cannot_be_written_stops_before_anything_is_done(self):
+        item = self.track("One", heard(Rock=0.9))
+        with pytest.raises(ui.UserError, match="--report"):
+            self.beet("genrecnn", "--report", str(self.tmp / "nowhere/report.html"))
+        assert (self.again(item).genres, self.asked) == ([], [])
 
     def test_somebodys_own_genre_is_kept_and_not_even_heard(self):
         item = self.track("One", heard(Rock=0.9), genre=("Blues",))
@@ -989,3 +1010,37 @@ def test_a_real_beet_imports_hears_and_tags_a_real_library(tmp_path):
     assert genres_in(library["Own"][1])[0] in genretagger.GENRES
     for path in [path for _, path in library.values()]:
         assert b"genrecnn" not in path.read_bytes()
+
+
+def test_a_decoder_that_crashes_costs_one_track_of_an_import(tmp_path, crashing_decoder):
+    (tmp_path / "config.yaml").write_text(
+        f"directory: {tmp_path / 'music'}\n"
+        f"library: {tmp_path / 'library.db'}\n"
+        "plugins: genrecnn\n"
+        "genrecnn: {threshold: 0.0, jobs: 1}\n"
+    )
+    source = tmp_path / "incoming"
+    source.mkdir()
+    for title in ("One", "Crash", "Two"):
+        path = source / f"{title}.flac"
+        make_audio.make("FLAC", path, title=title, artist="A", album="B", seconds=1.5)
+
+    def beet(*args):
+        done = subprocess.run(
+            [sys.executable, "-m", "beets", *args],
+            capture_output=True,
+            text=True,
+            env={**crashing_decoder, "BEETSDIR": str(tmp_path), "HOME": str(tmp_path)},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    out = beet("import", "--quiet", "--noautotag", str(source))
+    assert "Crash: failed: the decoder crashed on it" in out
+    assert "Fatal Python error" not in out
+    rows = dict(row.split("\t") for row in beet("ls", "-f", "$title\t$genres").splitlines())
+    assert rows.pop("Crash") == ""
+    assert sorted(rows) == ["One", "Two"]
+    assert all(rows.values())
+    assert "1 failed" in beet("genrecnn", "--force")

@@ -19,7 +19,18 @@ import numpy as np
 from genretagger.errors import FatalError, GenreTaggerError
 from genretagger.genres import GENRES
 from training import config as configuration
-from training import download, manifest, playlists, rows, shards, split, train
+from training import (
+    download,
+    grid,
+    manifest,
+    playlists,
+    rows,
+    shards,
+    split,
+    study,
+    train,
+    variants,
+)
 from training.config import Config
 from training.manifest import Clip
 from training.progress import Progress
@@ -82,7 +93,7 @@ class _Run:
         return self.folder / "models" / name
 
     def heads(self, name: str) -> tuple[int, int]:
-        meta = train.check(self.config, self.model(name), self.open_shards().fingerprint)
+        meta = train.check(self.config, self.model(name), self.open_shards().sha256)
         if not (self.model(name) / train.WEIGHTS).exists():
             raise FatalError(f"{self.model(name)} is half trained: run the stage `train` again")
         return int(meta["n_sounds"]), int(meta["n_tags"])
@@ -115,8 +126,79 @@ def _manifest(args: argparse.Namespace) -> None:
         _say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
 
 
+def _grid(args: argparse.Namespace, run: _Run) -> tuple[study.StudyConfig, list[Clip], Path]:
+    config = study.load(args.grid)
+    clips = run.clips()
+    chosen = study.eligible(clips, config)
+    _say(
+        f"{len(chosen)} of {len(clips)} clips are {config.features.least_s} s long or longer; "
+        f"sr = {config.features.sr}"
+    )
+    return config, chosen, run.folder / "variants"
+
+
+def _variants(args: argparse.Namespace, run: _Run) -> None:
+    config, clips, store = _grid(args, run)
+    chosen = grid.select(args.variant)
+    copied = [True] * len(clips) if args.copy_all else study.training_part(clips, config)
+    began, first = time.monotonic(), None
+    for done, n_rejected in variants.build(
+        store,
+        clips,
+        args.data,
+        chosen,
+        config.features,
+        copied=copied,
+        n_jobs=args.jobs,
+        cluster=args.cluster,
+    ):
+        first = done if first is None else first
+        left = (len(clips) - done) * (time.monotonic() - began) / max(1, done - first or done)
+        _say(f"{done}/{len(clips)} tracks, {n_rejected} rejected, {left / 60:.0f} min left")
+    if args.png:
+        for variant in chosen:
+            examples = variants.read(store, clips, variant, config.features)
+            for done in variants.export_png(args.png / variant.id, examples, clips):
+                _say(f"{variant.id}: {done}/{len(examples)} pictures")
+
+
+def _study(args: argparse.Namespace) -> None:
+    run = _Run(args)
+    from training import findings
+
+    config, clips, store = _grid(args, run)
+    folder = args.out or run.folder / "study"
+    for found in study.run(
+        folder,
+        store,
+        clips,
+        grid.select(args.variant or ["all"]),
+        protocols=args.protocol or ["artists", "shuffled"],
+        config=config,
+        n_jobs=args.jobs,
+        n_threads=args.threads,
+    ):
+        _say(
+            f"{found['protocol']}: {found['variant']}  accuracy "
+            f"{found['log'][-1]['accuracy']:.3f}  {found['seconds']:.0f} s"
+        )
+    results = findings.read(folder, clips, config.evaluate)
+    text = findings.describe(results, clips, config)
+    (folder / "study.md").write_text(text + "\n", encoding="utf-8")
+    plot = (
+        folder / "study.svg" if args.write is None else args.write.with_name(f"{folder.name}.svg")
+    )
+    findings.plot(results, plot, config.evaluate.interval)
+    if args.write is not None:
+        findings.publish(args.write, text, folder.name)
+    _say(text)
+
+
 def _shards(args: argparse.Namespace) -> None:
     run = _Run(args)
+    if args.variant:
+        _variants(args, run)
+        return
     clips = run.clips()
     progress = Progress(len(clips), _say)
     for done in shards.build(
@@ -153,7 +235,6 @@ def _train(args: argparse.Namespace) -> None:
             clips,
             cached,
             transfer.load_body(args.musicnn),
-            made_from=cached.fingerprint,
             say=_say,
         )
     for name in args.model or run.models():
@@ -329,6 +410,15 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument(
         "--musicnn", type=Path, metavar="WHEEL", help="a teacher: musicnn-0.1.0-py3-none-any.whl"
     )
+    stage.add_argument(
+        "--variant", action="append", metavar="ID", help="of the 24, or 'all'; repeatable"
+    )
+    _add_grid(stage)
+    stage.add_argument(
+        "--copy-all", action="store_true", help="augment every track, not the training part alone"
+    )
+    stage.add_argument("--cluster", metavar="ADDRESS", help="work on this Dask cluster instead")
+    stage.add_argument("--png", type=Path, metavar="FOLDER", help="write 8-bit pictures, too")
     stage = add("train", _train, "shards -> models/; a killed training goes on")
     stage.add_argument(
         "--model", action="append", metavar="NAME", help="a fold's number or 'final'; repeatable"
@@ -340,7 +430,25 @@ def _parser() -> argparse.ArgumentParser:
     stage = add("export", _export, "the final model -> bundle/", data)
     stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: bundle/ in the run")
     stage.add_argument("--compare", type=int, default=100, help="clips for LiteRT against Keras")
+    stage = add("study", _study, "shards of variants -> study/: the grid of the report")
+    stage.add_argument("--variant", action="append", metavar="ID", help="default: all 24")
+    _add_grid(stage)
+    stage.add_argument(
+        "--protocol",
+        action="append",
+        choices=study.PROTOCOLS,
+        help="repeatable; default: artists and shuffled",
+    )
+    stage.add_argument("--threads", type=int, default=1, help="of each of the --jobs trainings")
+    stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: study/ in the run")
+    stage.add_argument("--write", type=Path, metavar="PAGE", help="put the tables in this page")
     return parser
+
+
+def _add_grid(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--grid", type=Path, default=study.DEFAULT, metavar="TOML", help="of the variants"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

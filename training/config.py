@@ -251,19 +251,19 @@ def load(path: Path) -> Config:
         kinds["head"] = HeadConfig
     else:
         kinds |= {"network": NetworkConfig, "train": TrainConfig}
-    sections = _sections(path, table, kinds)
-    if "head" in sections:
-        sections |= {"network": None, "train": sections.pop("head")}
-    config = _section(Config, table | sections, f"config {path}")
+    found = sections(path, table, kinds)
+    if "head" in found:
+        found |= {"network": None, "train": found.pop("head")}
+    config = _section(Config, table | found, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
 
 
 def load_collect(path: Path) -> CollectConfig:
     """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
-    table = read_toml(path, "config")
     kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
-    sections = _sections(path, table, kinds)
-    return _section(CollectConfig, table | sections, f"config {path}")
+    table = read_toml(path, "config")
+    found = sections(path, table, kinds)
+    return _section(CollectConfig, table | found, f"config {path}")
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -282,7 +282,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise FatalError(f"{what} {path}: {error}") from error
 
 
-def _sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
+def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
     """Take the sections out of a table; what stays behind is the caller's."""
     return {
         name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")

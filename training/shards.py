@@ -70,8 +70,8 @@ class Shards:
         As `frames`, for `sounds`.
     tags : numpy.ndarray, shape (n_clips, 250), float32, or None
         MusiCNN's values; None if the shards were made without it.
-    fingerprint : str
-        Hash of all that they were made from.
+    sha256 : str
+        The fingerprint of what they were made from.
     """
 
     mel: NDArray[np.float16]
@@ -79,7 +79,7 @@ class Shards:
     sounds: NDArray[np.float16] | None
     windows: NDArray[np.int64]
     tags: Floats | None
-    fingerprint: str = ""
+    sha256: str = ""
 
 
 def filterbank(config: FeatureConfig) -> Floats:

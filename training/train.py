@@ -337,7 +337,7 @@ def fit(
     """
     weights, description = folder / WEIGHTS, folder / DESCRIPTION
     if description.exists():
-        check(config, folder, shards.fingerprint)
+        check(config, folder, shards.sha256)
     if weights.exists():
         say(f"{name}: trained before")
         return weights
@@ -354,7 +354,7 @@ def fit(
         "n_tags": batches.n_tags,
         "n_clips": len(rows),
         "config": fingerprint(config),
-        "shards": shards.fingerprint,
+        "shards": shards.sha256,
     }
     description.write_text(json.dumps(meta) + "\n", encoding="utf-8")
     model, _ = networks.build(config.network, config.features, batches.n_sounds, batches.n_tags)

@@ -234,11 +234,11 @@ def plans(folder: Path) -> Target:
         row["identity"] = vars(files.identify(path))
         saved.write_bytes(damage_lines(head + json.dumps(row).encode() + b"\n", chance))
         try:
-            field, changes = planfile.read(saved, [path])
+            read = planfile.read(saved, [path])
         except FatalError as error:
             _check_message(error)
             return "refused"
-        done = [pipeline.apply(line, MemoryJournal(), field=field) for line in changes]
+        done = [pipeline.apply(line, MemoryJournal(), field=read.field) for line in read.changes]
         if other.read_bytes() != old:
             raise AssertionError("a plan reached a file outside")
         return "done" if any(line.state is State.CHANGE for line in done) else "read"
@@ -368,7 +368,9 @@ def caches(folder: Path) -> Target:
         warnings: list[str] = []
         with_cache = cache.Cache(path, warn=warnings.append)
         found = with_cache.heard(key)
-        with_cache.tags(track, None, identity, cue_beside=False)
+        seen = [cache.Seen(track, identity)]
+        with_cache.tags(seen, None)
+        with_cache.heard_in(seen, "bundle")
         with_cache.audio_id(track, identity)
         with_cache.keep_heard(key, Prediction((0.5,) * len(GENRES)))
         with_cache.keep_tags(track, None, identity, tags.read(track), cue_beside=False)

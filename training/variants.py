@@ -1,0 +1,577 @@
+"""Stage 4, shards of the grid: examples of any of the 24 variants, on disk, in bounded memory.
+
+A store is a folder with one file for each kind and length that was asked for, and an index:
+
+``mel-30s.f16`` and the like
+    Records of one size, one after the other: float16, shape (rows, frames, channels).
+    Rounding costs at most a 2048th of a value: 0.03 dB of a mel band, whose values lie in
+    [-80, 0] dB. A variant without derivatives reads the first channel, one without copies
+    leaves the copies' records out, so that all 24 need six files.
+``rows.jsonl``
+    One line for each track of the manifest that is done, in order: how many copies it has, or
+    why it was rejected. Written after its records: what a killed run left half written lies
+    behind the last line, and is cut off by the next run, which goes on from there.
+``rejects.tsv``
+    The rejected rows again, for people, with what to do.
+``meta.json``
+    What the store was made from; a mismatch refuses to go on and to load.
+
+A record's place follows from the rows before it, so a batch is a few reads at known places. It
+is read, not mapped: a map's pages count as the process's memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import joblib
+import numpy as np
+from joblib.externals.loky.process_executor import (
+    BrokenProcessPool,
+    ProcessPoolExecutor,
+    TerminatedWorkerError,
+)
+
+from genretagger import audio
+from genretagger.errors import FatalError, GenreTaggerError, TrackError
+from genretagger.features import to_db
+from genretagger.genres import GENRES
+from training.grid import N_COPIES, TRACK_S, GridConfig, Variant, parse
+from training.manifest import Clip, reference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Halves = NDArray[np.float16]
+
+_SEGMENT_S = TRACK_S / 3
+_BLOCK = 4  # tracks in flight for each worker: at 44.1 kHz all six files of one take 20 MB
+_PICTURES = 64  # in memory at a time
+_MARGIN_BYTES = 500_000_000  # left free on the disk for everybody else
+
+# ---- Features --------------------------------------------------------------------------------
+
+
+def decode(path: Path, config: GridConfig) -> Floats:
+    """Read the three excerpts of a track as the product reads them, and join them.
+
+    Returns
+    -------
+    numpy.ndarray, shape (30 * sr,), float32
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be decoded, is shorter than ``config.least_s``, is silent in one
+        of the excerpts, or is so long that it may be an album. Nothing is padded: a length
+        that can be heard would tell the source of a clip, and so its genre.
+    """
+    found = audio.decode(path, sr=config.sr, segment_s=_SEGMENT_S)
+    if found.duration_s < config.least_s:
+        raise TrackError(
+            f"{found.duration_s:.1f} s long, and {config.least_s:.1f} s are needed: get the "
+            "whole track, or leave it out"
+        )
+    if found.duration_s > audio.LONG_S:
+        raise TrackError(f"{found.duration_s / 60:.0f} min long: cut the album into its tracks")
+    if len(found.segments) < 3:
+        raise TrackError("silent in one of the three excerpts: leave it out")
+    return np.concatenate([segment.y for segment in found.segments])
+
+
+def copies(y: Floats, track_id: str, config: GridConfig) -> list[Floats]:
+    """Make the pitch-shifted and the noisy copy of a track.
+
+    Parameters
+    ----------
+    y : numpy.ndarray, shape (n_samples,), float32
+    track_id : str
+        Decides, by its hash, on up or down and on the noise.
+    config : GridConfig
+
+    Returns
+    -------
+    list of numpy.ndarray
+        The track itself, pitch-shifted (by librosa, which keeps the tempo), noisy.
+    """
+    import librosa
+
+    seed = int.from_bytes(hashlib.sha256(track_id.encode()).digest()[:8], "big")
+    rng = np.random.default_rng(seed)
+    steps = config.pitch_semitones * rng.choice([-1.0, 1.0])
+    shifted = librosa.effects.pitch_shift(y, sr=config.sr, n_steps=steps)
+    noise = rng.standard_normal(len(y), dtype=np.float32)
+    rms = np.sqrt(np.mean(np.square(y))) * 10.0 ** (-config.snr_db / 20.0)
+    return [y, np.asarray(shifted, dtype=np.float32), y + np.float32(rms) * noise]
+
+
+def extract(y: Floats, variant: Variant, config: GridConfig) -> Halves:
+    """Compute the examples of a track.
+
+    Parameters
+    ----------
+    y : numpy.ndarray, shape (30 * sr,), float32
+    variant : Variant
+    config : GridConfig
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_parts, rows, frames, channels), float16
+        Each from its own stretch of samples alone. Mel bands in dB under the example's
+        peak, or the MFCC of that; then the derivatives, by frame and by frame squared.
+    """
+    import librosa
+
+    rows, frames, channels = variant.shape_in(config)
+    out = np.empty((variant.n_parts, rows, frames, channels), dtype=np.float16)
+    n = variant.n_samples(config.sr)
+    for i, example in enumerate(out):
+        start = round(i * TRACK_S * config.sr / variant.n_parts)
+        power = librosa.feature.melspectrogram(
+            y=y[start : start + n],
+            sr=config.sr,
+            n_fft=config.n_fft,
+            hop_length=config.hop_length,
+            n_mels=config.n_mels,
+        )
+        x = to_db(power[:, :frames], config.top_db)
+        if variant.mfcc:
+            x = librosa.feature.mfcc(S=x, n_mfcc=config.n_mfcc)
+        example[..., 0] = x
+        for order in range(1, channels):
+            example[..., order] = librosa.feature.delta(x, width=config.delta_width, order=order)
+    return out
+
+
+def _extract(
+    path: Path, track_id: str, n_copies: int, files: Sequence[Variant], config: GridConfig
+) -> list[bytes] | str:
+    """Compute one track's records for each file, or say why not."""
+    try:
+        y = decode(path, config)
+        heard = copies(y, track_id, config) if n_copies > 1 else [y]
+        return [b"".join(extract(c, file, config).tobytes() for c in heard) for file in files]
+    except GenreTaggerError as error:
+        return str(error)
+    except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, ValueError) as error:
+        # one odd file must not stop a night's run, whatever a library makes of it
+        return f"{type(error).__name__}: {error}; leave it out, or encode it again"
+
+
+def _extract_alone(tasks: Sequence[Any]) -> Iterator[list[bytes] | str]:
+    """Do one track at a time, so that a crash of the decoder costs just that one."""
+    executor = None
+    for extract_one, args, _ in tasks:
+        executor = executor or ProcessPoolExecutor(max_workers=1)
+        try:
+            yield executor.submit(extract_one, *args).result()
+        except BrokenProcessPool:
+            executor = None
+            yield "the decoder crashed on it: get another copy, or leave it out"
+
+
+# ---- Writing ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which files a store has, and where a track's records are."""
+
+    files: tuple[Variant, ...]  # not augmented: copies are more records of the same file
+    config: GridConfig
+
+    @classmethod
+    def of(cls, variants: Sequence[Variant], config: GridConfig) -> _Layout:
+        deltas = any(v.deltas for v in variants)
+        found = {(v.mfcc, v.seconds) for v in variants}
+        files = (Variant(mfcc, deltas, False, s) for mfcc, s in sorted(found, reverse=True))
+        return cls(tuple(files), config)
+
+    def path(self, folder: Path, file: Variant) -> Path:
+        return folder / f"{'mfcc' if file.mfcc else 'mel'}-{file.seconds}s.f16"
+
+    def record_bytes(self, file: Variant) -> int:
+        return int(np.prod(file.shape_in(self.config))) * 2
+
+    def track_bytes(self, n_copies: int) -> int:
+        return n_copies * sum(file.n_parts * self.record_bytes(file) for file in self.files)
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """Read what is done; a last line that a kill cut short is none."""
+    try:
+        lines = (folder / "rows.jsonl").read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines]
+
+
+def _meta(clips: Sequence[Clip], layout: _Layout, copied: Sequence[bool]) -> dict[str, Any]:
+    about = [[c.track_id, c.path, c.sha256 if hasattr(c, "sha256") else ""] for c in clips]
+    return {
+        "format": 1,
+        "clips": hashlib.sha256(json.dumps(about).encode()).hexdigest(),
+        "copied": hashlib.sha256(bytes(copied)).hexdigest(),
+        "config": asdict(layout.config),
+        "files": [file.id for file in layout.files],
+    }
+
+
+@contextlib.contextmanager
+def _parallel(n_jobs: int, cluster: str | None) -> Iterator[Any]:
+    if cluster is None:
+        yield joblib.Parallel(n_jobs=n_jobs)  # not entered: its workers are replaced if they die
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise FatalError("--cluster needs Dask: pip install 'genretagger[cluster]'") from error
+    try:
+        client = Client(cluster, timeout="20s")
+    except (OSError, TimeoutError, ValueError) as error:
+        raise FatalError(f"no Dask scheduler answers at {cluster}: start one there") from error
+    with client, joblib.parallel_config(backend="dask"), joblib.Parallel() as parallel:
+        yield parallel
+
+
+def build(
+    folder: Path,
+    clips: Sequence[Clip],
+    data: Path,
+    variants: Sequence[Variant],
+    config: GridConfig,
+    *,
+    copied: Sequence[bool],
+    n_jobs: int,
+    cluster: str | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Extract and write the examples; a killed build goes on where it stopped.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The store; begun, whole or not there.
+    clips : sequence of Clip
+    data : pathlib.Path
+        The folder that `Clip.path` is relative to.
+    variants : sequence of Variant
+        All are made in one pass over the audio.
+    config : GridConfig
+    copied : sequence of bool, length n_clips
+        Which tracks get copies if a variant is augmented: those of the training part.
+    n_jobs : int
+        Processes on this machine.
+    cluster : str, optional
+        Address of a Dask scheduler that works instead; its workers see `data` under the
+        same path.
+
+    Yields
+    ------
+    n_done, n_rejected : int
+        Tracks.
+
+    Raises
+    ------
+    FatalError
+        If the folder holds other shards, or the disk lacks the room.
+    """
+    augmented = any(variant.augmented for variant in variants)
+    copied = [bool(c) and augmented for c in copied]
+    layout = _Layout.of(variants, config)
+    meta = _meta(clips, layout, copied)
+    path = folder / "meta.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != meta:
+        raise FatalError(
+            f"{folder} was made from other data or settings: remove it, or use another folder"
+        )
+    rows = _rows(folder)
+    n_copies = [N_COPIES if c else 1 for c in copied]
+    _check_room(folder, sum(layout.track_bytes(n) for n in n_copies[len(rows) :]))
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    n_rejected = sum("rejected" in row for row in rows)
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context((folder / "rows.jsonl").open("ab"))
+        journal.truncate(sum(len(json.dumps(row)) + 1 for row in rows))
+        written = sum(row.get("copies", 0) for row in rows)
+        files = []
+        for file in layout.files:
+            records = stack.enter_context(layout.path(folder, file).open("ab"))
+            records.truncate(written * file.n_parts * layout.record_bytes(file))
+            files.append(records)
+        if len(rows) < len(clips):
+            parallel = stack.enter_context(_parallel(n_jobs, cluster))
+            step = _BLOCK * joblib.effective_n_jobs(parallel.n_jobs)
+            for start in range(len(rows), len(clips), step):
+                block = range(start, min(start + step, len(clips)))
+                tasks = [
+                    joblib.delayed(_extract)(
+                        data / clips[i].path, clips[i].track_id, n_copies[i], layout.files, config
+                    )
+                    for i in block
+                ]
+                try:
+                    found = parallel(tasks)
+                except TerminatedWorkerError:
+                    found = list(_extract_alone(tasks))
+                n_rejected += _append(journal, files, [n_copies[i] for i in block], found)
+                yield block.stop, n_rejected
+    _write_rejects(folder, clips)
+
+
+def _append(
+    journal: BinaryIO,
+    files: Sequence[BinaryIO],
+    n_copies: Sequence[int],
+    found: Sequence[list[bytes] | str],
+) -> int:
+    """Write a block: the records, and then the rows that vouch for them."""
+    lines = []
+    for n, records in zip(n_copies, found, strict=True):
+        if isinstance(records, str):
+            lines.append({"rejected": records})
+            continue
+        lines.append({"copies": n})
+        for file, part in zip(files, records, strict=True):
+            file.write(part)
+    for file in files:
+        file.flush()
+        os.fsync(file.fileno())
+    journal.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+    journal.flush()
+    os.fsync(journal.fileno())
+    return sum("rejected" in line for line in lines)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    if needed and needed + _MARGIN_BYTES > free:
+        raise FatalError(
+            f"{folder} needs {needed / 1e9:.1f} GB and {_MARGIN_BYTES / 1e9:.1f} GB to spare, "
+            f"{free / 1e9:.1f} GB are free: make fewer variants at a time, or use another disk"
+        )
+
+
+def _write_rejects(folder: Path, clips: Sequence[Clip]) -> None:
+    lines = ["row\ttrack_id\tpath\treason\n"]
+    for i, (clip, row) in enumerate(zip(clips, _rows(folder), strict=True), start=1):
+        if "rejected" in row:
+            lines.append(f"{i}\t{clip.track_id}\t{clip.path}\t{row['rejected']}\n")
+    (folder / "rejects.tsv").write_text("".join(lines), encoding="utf-8")
+
+
+# ---- Reading ---------------------------------------------------------------------------------
+
+
+class Examples:
+    """The examples of one variant in a store.
+
+    Attributes
+    ----------
+    track : numpy.ndarray, shape (n_examples,), int64
+        Row of the manifest.
+    copy : numpy.ndarray, shape (n_examples,), int64
+        0 the track itself, 1 pitch-shifted, 2 noisy.
+    shape : tuple of int
+        Rows, frames, channels.
+    """
+
+    def __init__(
+        self, path: Path, variant: Variant, stored: tuple[int, int, int], rows: Sequence[int]
+    ) -> None:
+        self._path, self._stored = path, stored
+        self.variant = variant
+        self.shape = (*stored[:2], variant.n_channels)
+        self._bytes = int(np.prod(stored)) * 2
+        first = [0, *accumulate(rows)]
+        places = [
+            (track, copy, (first[track] + copy) * variant.n_parts + part)
+            for track, n in enumerate(rows)
+            for copy in range(n if variant.augmented else min(n, 1))
+            for part in range(variant.n_parts)
+        ]
+        self.track, self.copy, self._record = np.array(places, dtype=np.int64).reshape(-1, 3).T
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return len(self.track)
+
+    def read(self, indices: Sequence[int] | NDArray[np.int64]) -> Halves:
+        """Read some examples, in any order.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, rows, frames, channels), float16
+        """
+        batch = np.empty((len(indices), *self._stored), dtype=np.float16)
+        with self._path.open("rb", buffering=0) as file:
+            for example, i in zip(batch, indices, strict=True):
+                file.seek(int(self._record[i]) * self._bytes)
+                left = memoryview(example).cast("B")
+                while left:
+                    n = file.readinto(left)
+                    if not n:
+                        raise FatalError(f"{self._path} ends early: run the stage `shards` again")
+                    left = left[n:]
+        return batch[..., : self.shape[2]]
+
+    def batches(
+        self,
+        targets: Floats,
+        indices: NDArray[np.int64],
+        batch_size: int,
+        *,
+        rng: np.random.Generator | None = None,
+        n: int | None = None,
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """Read batches, in order or in a random one.
+
+        Any two examples can be neighbours: a read is at a computed place, so shuffling
+        needs no buffer.
+
+        Parameters
+        ----------
+        targets : numpy.ndarray, shape (n_tracks, n_targets), float32
+            By row of the manifest.
+        indices : numpy.ndarray, int64
+            Which examples.
+        batch_size : int
+        rng : numpy.random.Generator, optional
+            Shuffles.
+        n : int, optional
+            Stop after so many examples.
+
+        Yields
+        ------
+        x : numpy.ndarray, shape (n, rows, frames, channels), float32
+        y : numpy.ndarray, shape (n, n_targets), float32
+        """
+        order = np.asarray(indices if rng is None else rng.permutation(indices))[:n]
+        for start in range(0, len(order), batch_size):
+            part = order[start : start + batch_size]
+            yield self.read(part).astype(np.float32), targets[self.track[part]]
+
+
+def stream(
+    batches: Callable[[], Iterator[tuple[Floats, Floats]]],
+    shape: tuple[int, int, int],
+    n_targets: int,
+    n_batches: int,
+) -> Any:
+    """Let TensorFlow read ahead of a network.
+
+    Parameters
+    ----------
+    batches : callable
+        Called for each epoch; see `Examples.batches`.
+    shape : tuple of int
+        Of an example.
+    n_targets, n_batches : int
+
+    Returns
+    -------
+    tf.data.Dataset
+    """
+    import tensorflow as tf
+
+    signature = (
+        tf.TensorSpec((None, *shape), tf.float32),
+        tf.TensorSpec((None, n_targets), tf.float32),
+    )
+    found = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return found.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
+
+
+def read(folder: Path, clips: Sequence[Clip], variant: Variant, config: GridConfig) -> Examples:
+    """Open one variant of a store.
+
+    Raises
+    ------
+    FatalError
+        If the store is missing or unfinished, was made from other data or settings, or
+        lacks this variant.
+    """
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(
+            f"{folder} holds no shards: run `python -m training shards --variant {variant.id}`"
+        ) from error
+    rows = _rows(folder)
+    if len(rows) < len(clips):
+        raise FatalError(
+            f"{folder} has {len(rows)} of {len(clips)} tracks: run the stage `shards` to its end"
+        )
+    counts = [row.get("copies", 0) for row in rows]
+    files = {(f.mfcc, f.seconds): f for f in map(parse, meta["files"])}
+    file = files.get((variant.mfcc, variant.seconds))
+    lacks_copies = variant.augmented and max(counts, default=0) < N_COPIES
+    if file is None or lacks_copies or (variant.deltas and not file.deltas):
+        raise FatalError(
+            f"{folder} lacks {variant.id}: run `python -m training shards --variant {variant.id}` "
+            "with another --run"
+        )
+    layout = _Layout(tuple(files.values()), config)
+    expected = _meta(clips, layout, [n > 1 for n in counts])
+    if any(meta[key] != expected[key] for key in ("format", "clips", "config")):
+        raise FatalError(f"{folder} was made from other data: run the stage `shards` again")
+    return Examples(layout.path(folder, file), variant, file.shape_in(config), counts)
+
+
+# ---- Pictures --------------------------------------------------------------------------------
+
+
+def export_png(folder: Path, examples: Examples, clips: Sequence[Clip]) -> Iterator[int]:
+    """Write examples as 8-bit pictures, as the founding report stored them.
+
+    One PNG for each example, low rows at the bottom, grey or, with derivatives, RGB; and the
+    report's table ``images_AUG_DELTAS_MFCC_PARTS.csv`` with ``Filename`` and a column for each
+    genre, as its ``ImageDataGenerator.flow_from_dataframe`` reads it. A channel's lowest value
+    is 0 and its highest 255: ``range.json`` has both, and the largest error, half a step.
+
+    Yields
+    ------
+    int
+        Pictures done so far.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise FatalError("--png needs Pillow: pip install 'genretagger[training]'") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = np.arange(len(examples))
+    blocks = np.array_split(everything, -(-len(everything) // _PICTURES))
+    low, high = np.full(examples.shape[2], np.inf), np.full(examples.shape[2], -np.inf)
+    for block in blocks:
+        x = examples.read(block).astype(np.float32)
+        low = np.minimum(low, x.min(axis=(0, 1, 2)))
+        high = np.maximum(high, x.max(axis=(0, 1, 2)))
+    step = np.maximum(high - low, 1e-6) / 255
+    about = {"low": low.tolist(), "high": high.tolist(), "largest_error": (step / 2).tolist()}
+    (folder / "range.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    variant = examples.variant
+    flags = (variant.augmented, variant.deltas, variant.mfcc)
+    name = f"images_{'_'.join(str(int(f)) for f in flags)}_{variant.n_parts}.csv"
+    labels = reference(clips).astype(int)
+    with (folder / name).open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["Filename", *(genre.replace(" ", "") for genre in GENRES)])
+        for block in blocks:
+            pixels = np.round((examples.read(block) - low) / step).astype(np.uint8)[:, ::-1]
+            for i, picture in zip(block, pixels, strict=True):
+                picture_name = f"{i:06d}.png"
+                Image.fromarray(picture.squeeze()).save(folder / picture_name)
+                table.writerow([picture_name, *labels[examples.track[i]]])
+            yield int(block[-1]) + 1
