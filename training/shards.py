@@ -271,6 +271,7 @@ def build(
     tags = np.fromfile(made / "tags.raw", dtype=np.float32).reshape(len(clips), n_tags)
     np.save(made / "tags.npy", tags)
     (made / "tags.raw").unlink()
+    journal.unlink()
     index = {
         "fingerprint": made_from,
         "teachers": teachers,
