@@ -1,6 +1,7 @@
 """Any source becomes one table; artists and copies of a recording never cross a split."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -353,3 +354,42 @@ def test_fpcalc_and_we_hear_the_same(tmp_path):
     assert abs(len(ours) - len(theirs)) <= 1
     n = min(len(ours), len(theirs))
     assert np.unpackbits((ours[:n] ^ theirs[:n]).view(np.uint8)).mean() < 0.02
+
+
+def test_quotes_and_odd_line_ends_in_a_table_swallow_no_row(tmp_path):
+    odd = '"Heroes'
+    text = f"id\tgenres\tartist\na\tRock\t{odd}\nb\tPop\tP\u2028Y\nc\tJazz\tZ\x0bW\n"
+    (tmp_path / "labels.tsv").write_text(text, encoding="utf-8")
+    rejects = sources.Rejects()
+    found = sources.from_labels(tmp_path / "labels.tsv", rejects)
+    assert [(e.track_id, e.keys, e.where[-6:]) for e in found] == [
+        ("a", ("heroes",), "line 2"),
+        ("b", ("p y",), "line 3"),
+        ("c", ("z w",), "line 4"),
+    ]
+    assert rejects.rows == []
+
+
+def test_a_clip_with_a_line_separator_in_its_name_is_read_back(tmp_path):
+    clip = manifest.Clip("a\u2028b\x85", "x", "s", "a\u2028b.flac", (), 3, 1.0)
+    manifest.write(tmp_path / "m.jsonl", [clip])
+    assert manifest.read(tmp_path / "m.jsonl") == [clip]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_left_out_and_told(tmp_path):
+    folder = tmp_path / "music" / "Rock"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"A - caf\xe9.flac")).write_bytes(b"fLaC")
+    rejects = sources.Rejects()
+    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects)
+    assert found == []
+    (row,) = rejects.rows
+    assert "rename" in row["remedy"]
+    json.dumps(row, ensure_ascii=False).encode()
+    assert sources.from_collection(tmp_path / "music", sources.read_names(None), rejects) == []
+    assert len(rejects.rows) == 2
+
+
+def test_a_name_of_signs_alone_is_a_name_and_nobody_joins_nothing():
+    assert artists.names("!!!") == ["!!!"]
+    assert artists.names("Unknown feat. Various") == []

@@ -262,7 +262,8 @@ def read(path: Path) -> list[Clip]:
         If it does not exist, or is not one of this version.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # not splitlines: a name may hold what Unicode calls a line separator
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         raise FatalError(f"{path} cannot be read: run the stage `manifest` first") from error
     clips = []
