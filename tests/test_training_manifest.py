@@ -393,3 +393,35 @@ def test_a_file_whose_name_is_not_utf_8_is_left_out_and_told(tmp_path):
 def test_a_name_of_signs_alone_is_a_name_and_nobody_joins_nothing():
     assert artists.names("!!!") == ["!!!"]
     assert artists.names("Unknown feat. Various") == []
+
+
+def crash_on_b(path, real=manifest._hear):
+    if path.stem == "b":
+        os.abort()
+    return real(path)
+
+
+def test_a_decoder_that_crashes_costs_one_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "_hear", crash_on_b)
+    paths = [save(tmp_path / f"{name}.wav", music(i, 2)) for i, name in enumerate("abc")]
+    heard = manifest.hear(paths, tmp_path / "heard.jsonl", n_jobs=2, say=lambda line: None)
+    assert [found.error for found in heard] == ["", "the decoder crashed on it", ""]
+    assert [found.duration_s for found in heard] == [2.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("change", ["other sound", "damage", "removal"])
+def test_shards_of_a_file_that_changed_after_the_manifest_are_refused(tmp_path, change):
+    pytest.importorskip("librosa")
+    path = save(tmp_path / "a.flac", music(0, 2))
+    sha256 = rows.sha256(path)
+    if change == "other sound":
+        save(path, music(1, 2))
+    elif change == "damage":
+        path.write_bytes(b"fLaC")
+    else:
+        path.unlink()
+    clip = Clip("a", "x", "s", "a.flac", ("Pop",), 3, 2.0, sha256)
+    features = config.load(config.DEFAULT).features
+    options = {"manifest_sha256": "m", "yamnet": None, "musicnn_wheel": None, "n_jobs": 1}
+    with pytest.raises(FatalError, match=r"a\.flac.*run the stage `manifest` again"):
+        list(shards.build(tmp_path / "shards", [clip], tmp_path, features, **options))
