@@ -425,3 +425,16 @@ def test_shards_of_a_file_that_changed_after_the_manifest_are_refused(tmp_path, 
     options = {"manifest_sha256": "m", "yamnet": None, "musicnn_wheel": None, "n_jobs": 1}
     with pytest.raises(FatalError, match=r"a\.flac.*run the stage `manifest` again"):
         list(shards.build(tmp_path / "shards", [clip], tmp_path, features, **options))
+
+
+def test_a_mix_of_hours_is_left_out_before_it_fills_the_memory(tmp_path, monkeypatch):
+    import soundfile
+
+    with soundfile.SoundFile(tmp_path / "mix.flac", "w", 4000, 1) as file:
+        for _ in range(21):
+            file.write(np.tile(music(0, 4)[::4], 15))
+    monkeypatch.setattr(manifest.audio, "decode_whole", lambda *_: pytest.fail("decoded whole"))
+    (heard,) = manifest.hear(
+        [tmp_path / "mix.flac"], tmp_path / "heard.jsonl", n_jobs=1, say=lambda line: None
+    )
+    assert "21 min long, over 20: a mix or an album" in heard.error

@@ -108,6 +108,12 @@ def _identity(path: Path) -> str:
 
 def _hear(path: Path) -> Heard:
     try:
+        # the excerpts first: they tell the length without decoding all of it, and an hour of
+        # stereo at 44.1 kHz takes 1.9 GB when it is decoded whole, as the shards do, too
+        heard = audio.decode(path, sr=duplicates.SR, segment_s=audio.MIN_DURATION_S)
+        if heard.duration_s > audio.LONG_S:
+            minutes = f"{heard.duration_s / 60:.0f} min long, over {audio.LONG_S / 60:.0f}"
+            return Heard(0.0, "", "", f"{minutes}: a mix or an album, to be cut into tracks")
         y = audio.decode_whole(path, duplicates.SR)
         if len(y) < audio.MIN_DURATION_S * duplicates.SR:
             return Heard(0.0, "", "", f"shorter than {audio.MIN_DURATION_S} s")
