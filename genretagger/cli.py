@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         options.words = " ".join(sys.argv[1:] if arguments is None else arguments)
-        with _once_interrupted(), _only_writer(options), _quiet_libraries():
+        with _once_interrupted(), _only_writer(options):
             return run(options)
     except GenreTaggerError as error:
         print(f"genretagger: {printable(str(error))}", file=sys.stderr)
@@ -88,26 +88,6 @@ def _only_writer(options: argparse.Namespace) -> Iterator[None]:
             for message in pipeline.recover():
                 sys.stderr.write(f"{printable(message)}\n")
         yield
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep what C libraries remark (mpg123, LiteRT) off the terminal, also in workers."""
-    python, saved = sys.stderr, os.dup(2)
-    python.flush()
-    try:
-        with (
-            open(os.devnull, "wb") as nowhere,  # noqa: PTH123 - no path of ours
-            os.fdopen(os.dup(saved), "w", buffering=1, errors="backslashreplace") as stderr,
-        ):
-            os.dup2(nowhere.fileno(), 2)
-            if python is sys.__stderr__:
-                sys.stderr = stderr
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        sys.stderr = python
 
 
 class _Version(argparse.Action):
@@ -569,11 +549,12 @@ def _apply(options: argparse.Namespace) -> int:
     run = _Run(options)
     run.total = len(changes)
     journal = Journal(options.words)
-    with run.reporting() as add:
+    keep_mtime = options.preserve_mtime
+    with _opened_cache(options) as cache, run.reporting() as add:
         for change in changes:
             with pipeline.uninterrupted():
                 done = pipeline.apply(
-                    change, journal, field=field, preserve_mtime=options.preserve_mtime
+                    change, journal, field=field, preserve_mtime=keep_mtime, cache=cache
                 )
                 add(done.state, plan_row(done))
     code = run.summary({State.CHANGE: "changed", State.FAILED: "failed"})
@@ -599,8 +580,9 @@ def _undo(options: argparse.Namespace) -> int:
     back = journal.Journal(f"{'redo' if is_redo else 'undo'} of: {of}")
     run = _Run(options)
     run.total = len(entries)
-    with run.reporting() as add:
-        for change in pipeline.undo(entries, back, preserve_mtime=options.preserve_mtime):
+    keep_mtime = options.preserve_mtime
+    with _opened_cache(options) as cache, run.reporting() as add:
+        for change in pipeline.undo(entries, back, preserve_mtime=keep_mtime, cache=cache):
             add(change.state, plan_row(change))
     word = "done again" if is_redo else "undone"
     code = run.summary({State.CHANGE: word, State.KEEP: "were not changed", State.FAILED: "failed"})
@@ -654,7 +636,7 @@ def _predict(options: argparse.Namespace) -> int:
 def _opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
     from genretagger import cache  # noqa: PLC0415
 
-    if options.no_cache:
+    if vars(options).get("no_cache"):
         yield None
         return
     with contextlib.closing(cache.Cache(cache.default_path(), warn=_warn)) as opened:

@@ -17,6 +17,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -219,18 +220,23 @@ def exchange(
             return
         if times:
             os.utime(real, ns=times)  # who may not do this, shall find out before
+        if not is_page:
+            _sync(copy)
+        # by what is open, as the names of both may be taken away meanwhile
+        source, target = copy.open("rb"), real.open("r+b", buffering=0)
     except OSError as error:
         raise _as_it_was(error) from error
-    try:
-        if is_page:
-            _write(real, delta.start, delta.new)
-        else:
-            _overwrite(real, copy, delta.start)
-        if times:
-            os.utime(real, ns=times)
-    except OSError as error:
-        _put_back(real, copy, delta, error)
-        raise _as_it_was(error) from error
+    with source, target:
+        try:
+            if is_page:
+                _write(target, delta.start, delta.new)
+            else:
+                _overwrite(target, source, delta.start)
+            if times:
+                os.utime(real, ns=times)
+        except OSError as error:
+            _put_back(target, source, delta, error)
+            raise _as_it_was(error) from error
 
 
 def _as_it_was(error: OSError) -> TrackError:
@@ -253,36 +259,37 @@ def _replace(real: Path, copy: Path, stat: os.stat_result, *, keep_times: bool) 
         _sync(real.parent)
 
 
-def _overwrite(real: Path, copy: Path, start: int) -> None:
+def _overwrite(target: FileIO, source: BinaryIO, start: int) -> None:
     """Give a file the copy's bytes from `start` on, where other names lead to it, too."""
-    _sync(copy)
-    with copy.open("rb") as source, real.open("r+b") as target:
-        if hasattr(os, "posix_fallocate"):  # fails before anything is overwritten
-            os.posix_fallocate(target.fileno(), 0, copy.stat().st_size)
-        source.seek(start)
-        target.seek(start)
-        shutil.copyfileobj(source, target, _CHUNK)
-        target.truncate()
-        os.fsync(target.fileno())
+    size = os.fstat(source.fileno()).st_size
+    if hasattr(os, "posix_fallocate"):  # fails before anything is overwritten
+        os.posix_fallocate(target.fileno(), 0, size)
+    for at in range(start, size, _CHUNK):
+        source.seek(at)
+        _write(target, at, source.read(_CHUNK), sync=False)
+    target.truncate(size)
+    os.fsync(target.fileno())
 
 
-def _put_back(real: Path, copy: Path, delta: Delta, why: OSError) -> None:
+def _put_back(target: FileIO, source: BinaryIO, delta: Delta, why: OSError) -> None:
     """Give an overwritten file its old bytes back: those of the copy, but for the delta."""
     try:
         if len(delta.old) == len(delta.new):
-            _write(real, delta.start, delta.old)
+            _write(target, delta.start, delta.old)
             return
-        new = copy.read_bytes()
+        source.seek(0)
+        new = source.read()
         old = new[: delta.start] + delta.old + new[delta.start + len(delta.new) :]
-        if real.read_bytes() == old:  # nothing was overwritten yet
+        target.seek(0)
+        if target.readall() == old:  # nothing was overwritten yet
             return
-        _write(real, delta.start, old[delta.start :])
-        os.truncate(real, len(old))
-        _sync(real)
+        _write(target, delta.start, old[delta.start :], sync=False)
+        target.truncate(len(old))
+        os.fsync(target.fileno())
     except OSError as error:
         raise HalfWrittenError(
-            f"{real}: half written, because of: {why.strerror}; see that its disk works and has "
-            "room, and start again: that finishes it"
+            f"{target.name}: half written, because of: {why.strerror}; see that its disk works "
+            "and has room, and start again: that finishes it"
         ) from error
 
 
@@ -314,12 +321,15 @@ def finish(path: Path, delta: Delta, after: str) -> bool:
     is_within = delta.start + len(delta.old) <= real.stat().st_size
     if not copy.is_file() and len(delta.old) == len(delta.new) and is_within:
         shutil.copyfile(real, copy)  # all that is missing is in the delta
-        _write(copy, delta.start, delta.new)
+        with copy.open("r+b", buffering=0) as file:
+            _write(file, delta.start, delta.new)
     if not copy.is_file() or sha256(copy) != after:
         return False
     is_ours = _is_between(np.fromfile(real, np.uint8), np.fromfile(copy, np.uint8), delta)
     if is_ours:
-        _overwrite(real, copy, delta.start)
+        _sync(copy)
+        with copy.open("rb") as source, real.open("r+b", buffering=0) as target:
+            _overwrite(target, source, delta.start)
     copy.unlink()
     return is_ours
 
@@ -336,11 +346,11 @@ def _is_between(now: Bytes, new: Bytes, delta: Delta) -> bool:
     return bool(is_old[n:].all() and (is_old[:n] | (now[:n] == new[:n])).all())
 
 
-def _write(path: Path, start: int, data: bytes) -> None:
-    with path.open("r+b", buffering=0) as file:
-        file.seek(start)
-        while data:  # a signal or a full disk may cut a write short
-            data = data[file.write(data) :]
+def _write(file: FileIO, start: int, data: bytes, *, sync: bool = True) -> None:
+    file.seek(start)
+    while data:  # a signal or a full disk may cut a write short
+        data = data[file.write(data) :]
+    if sync:
         os.fsync(file.fileno())
 
 

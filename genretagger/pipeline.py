@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import signal
 import threading
-import warnings
+import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeGuard, TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed
-from joblib.externals.loky import ProcessPoolExecutor
-from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
+from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from genretagger import audio, bundle, files, tags
 from genretagger import journal as journals
 from genretagger.aggregate import aggregate
 from genretagger.bundle import Bundle
-from genretagger.cache import Cache, HeardKey
+from genretagger.cache import Cache, HeardKey, Seen
 from genretagger.classifier import Classifier
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import FatalError, TrackError
@@ -35,9 +37,18 @@ from genretagger.plan import TagPolicy, existing_genres, plan, why_kept
 from genretagger.records import Decision, Identity, Prediction, State, TagChange, Track, TrackTags
 
 _T = TypeVar("_T")
-_Answer = TypeVar("_Answer")
+
+_Task = tuple[Path, bool, Path, str]
 
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
+_WAITING = 2  # tracks for each worker that it has or can take at once; loky queues no more
+_AHEAD = 16  # tracks for each worker that are heard while the one before them takes long
+_IDLE_S = 60.0  # a worker that had nothing to do for so long ends, as do those of a killed run
+
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
+"""A worker is to keep one core busy, also where it multiplies matrices."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class Options:
     by : {"track", "album"}
         One decision for each track, or for each album.
     jobs : int
-        Processes that decode and predict.
+        Worker processes that decode and predict.
     analyse_all : bool
         Hear also the tracks whose genre stays whatever is heard, so that a dry run can
         show what was heard beside what is kept.
@@ -87,15 +98,13 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
         the albums begin.
     """
     for batch in _batches(paths, None if options.by == "album" else _BATCH):
-        tracks = _asked(lambda path: _track(path, options), batch, options.cache)
+        tracks = list(_tracks(batch, options))
         groups = _albums(tracks) if options.by == "album" else [[track] for track in tracks]
         to_hear = [track for group in groups for track in group if _must_hear(track, options)]
         heard = _listen(to_hear, options.bundle, options.jobs, options.cache)
-        wanted = {track.path for track in to_hear}
+        wanted = set(map(id, to_hear))
         for group in groups:
-            changes = _plan_group(group, wanted, heard, options)
-            for track, change in zip(group, changes, strict=True):
-                yield replace(change, identity=track.identity)
+            yield from _plan_group(group, wanted, heard, options)
 
 
 def apply(
@@ -146,10 +155,17 @@ def apply(
         )
     except TrackError as error:
         return _failed(change, error)
+    _remember(change.path, field, cache)
+    return change
+
+
+def _remember(path: Path, field: str | None, cache: Cache | None) -> None:
+    """Read what was just written, so that the next run need not."""
     if cache is not None:
         with contextlib.suppress(TrackError):  # it is written; let the next run find out
-            _audio_id(_read_tags(change.path, field, cache), cache)
-    return change
+            for track in _read_tags([path], field, cache):
+                if isinstance(track, Track):
+                    _audio_id(track, cache)
 
 
 def rewrite(
@@ -209,7 +225,11 @@ def rewrite(
 
 
 def undo(
-    entries: Sequence[Entry], journal: Journal, *, preserve_mtime: bool = False
+    entries: Sequence[Entry],
+    journal: Journal,
+    *,
+    preserve_mtime: bool = False,
+    cache: Cache | None = None,
 ) -> Iterator[TagChange]:
     """Take back the changes of a journal, the last one first.
 
@@ -221,6 +241,8 @@ def undo(
         Where this run is written down, so that it can be taken back, too.
     preserve_mtime : bool
         Leave the files' modification times as they are.
+    cache : Cache, optional
+        Remembers what the files then hold, so that the next run need not open them.
 
     Yields
     ------
@@ -236,6 +258,8 @@ def undo(
                 if not _take_back(back, journal, preserve_mtime=preserve_mtime):
                     reason = "it is as it was before"
                     line = replace(line, state=State.KEEP, old=back.new, reason=reason)
+                else:
+                    _remember(back.path, None, cache)
         except TrackError as error:
             line = _failed(line, error)
         yield line
@@ -341,7 +365,7 @@ def predict(
     paths : iterable of pathlib.Path
     with_bundle : Bundle
     jobs : int
-        Processes that decode and predict; with 1, all happens in this one.
+        Worker processes that decode and predict.
     cache : Cache, optional
         Where what was heard before is looked up, and remembered.
 
@@ -351,12 +375,11 @@ def predict(
         One for each path, in their order.
     """
     for batch in _batches(paths, _BATCH):
-        tracks = []
-        for path in batch:
-            try:
-                tracks.append(_read_tags(path, None, cache))
-            except TrackError:  # the audio may be sound though the tags are not
-                tracks.append(Track(path))
+        tracks = [
+            # the audio may be sound though the tags are not
+            Track(path) if isinstance(track, TrackError) else track
+            for path, track in zip(batch, _read_tags(batch, None, cache), strict=True)
+        ]
         yield from zip(batch, _listen(tracks, with_bundle, jobs, cache), strict=True)
 
 
@@ -384,35 +407,41 @@ def _batches(items: Iterable[_T], size: int | None) -> Iterator[list[_T]]:
         yield batch
 
 
-def _asked(
-    question: Callable[[_T], _Answer], items: Iterable[_T], cache: Cache | None
-) -> list[_Answer]:
-    """Ask the same of many items; batch by batch, which costs the cache less."""
-    answers: list[_Answer] = []
-    for batch in _batches(items, _BATCH):
-        with cache.at_once() if cache else contextlib.nullcontext():
-            answers += map(question, batch)
-    return answers
+def _tracks(paths: Sequence[Path], options: Options) -> Iterator[Track | TagChange]:
+    found = _read_tags(paths, options.field, options.cache)
+    for path, track in zip(paths, found, strict=True):
+        yield _failure(path, track) if isinstance(track, TrackError) else track
 
 
-def _track(path: Path, options: Options) -> Track | TagChange:
+def _read_tags(
+    paths: Sequence[Path], field: str | None, cache: Cache | None
+) -> Iterator[Track | TrackError]:
+    """Read files' tags, or recall those of files that are still what they were."""
+    states = [_seen(path) for path in paths]
+    seen = [state for state in states if isinstance(state, Seen)]
+    known = iter(cache.tags(seen, field) if cache else [None] * len(seen))
+    for state in states:
+        if isinstance(state, TrackError):
+            yield state
+            continue
+        path, identity, cue_beside, _ = state
+        found = next(known)
+        if found is None:
+            try:
+                found = tags.read(path, field=field, cue_sheet=cue_beside)
+            except TrackError as error:
+                yield error
+                continue
+            if cache is not None:
+                cache.keep_tags(path, field, identity, found, cue_beside=cue_beside)
+        yield Track(path, found, identity)
+
+
+def _seen(path: Path) -> Seen | TrackError:
     try:
-        return _read_tags(path, options.field, options.cache)
+        return Seen(path, files.identify(path), tags.cue_beside(path))
     except TrackError as error:
-        return _failure(path, error)
-
-
-def _read_tags(path: Path, field: str | None, cache: Cache | None) -> Track:
-    """Read a file's tags, or recall them if it is still what it was."""
-    identity = files.identify(path)
-    if cache is None:
-        return Track(path, tags.read(path, field=field), identity)
-    cue_beside = tags.cue_beside(path)
-    found = cache.tags(path, field, identity, cue_beside=cue_beside)
-    if found is None:
-        found = tags.read(path, field=field, cue_sheet=cue_beside)
-        cache.keep_tags(path, field, identity, found, cue_beside=cue_beside)
-    return Track(path, found, identity)
+        return error
 
 
 def _must_hear(track: Track | TagChange, options: Options) -> TypeGuard[Track]:
@@ -445,11 +474,11 @@ def _is_mixed(album: list[Track | TagChange]) -> bool:
 
 def _plan_group(
     group: list[Track | TagChange],
-    wanted: set[Path],
+    wanted: set[int],
     heard: Iterator[Prediction | TrackError],
     options: Options,
 ) -> Iterator[TagChange]:
-    answers = [(track, next(heard) if track.path in wanted else None) for track in group]
+    answers = [(track, next(heard) if id(track) in wanted else None) for track in group]
     together = _together([answer for _, answer in answers if isinstance(answer, Prediction)])
     for track, answer in answers:
         if isinstance(track, TagChange):
@@ -457,11 +486,18 @@ def _plan_group(
         elif isinstance(answer, TrackError):
             yield _unheard(track, answer, options.tags)
         elif answer is None:
-            yield plan(track.path, _tags(track), options.tags, None)
+            yield plan(track.path, _tags(track), options.tags, None, identity=track.identity)
         else:
             prediction = together or answer
             decision = decide(prediction, options.decision)
-            change = plan(track.path, _tags(track), options.tags, decision, prediction)
+            change = plan(
+                track.path,
+                _tags(track),
+                options.tags,
+                decision,
+                prediction,
+                identity=track.identity,
+            )
             try:
                 if change.state is State.CHANGE:
                     tags.check_writable(track.path)
@@ -486,7 +522,7 @@ def _listen(
         yield from _hear_tracks(tracks, with_bundle, jobs)
         return
     bundle_id = with_bundle.bundle_id
-    known = _asked(lambda track: _recall(track, bundle_id, cache), tracks, cache)
+    known = _recall(tracks, bundle_id, cache)
     new = [track for track, (_, answer) in zip(tracks, known, strict=True) if answer is None]
     heard = _hear_tracks(new, with_bundle, jobs)
     for track, (key, answer) in zip(tracks, known, strict=True):
@@ -501,21 +537,31 @@ def _listen(
 
 
 def _recall(
-    track: Track, bundle_id: str, cache: Cache
-) -> tuple[HeardKey | None, Prediction | TrackError | None]:
-    """Recall how a track sounds, and by what to remember it; None if it cannot be."""
-    identity, has_cuesheet = track.identity, _has_cuesheet(track)
-    if identity is None:
-        return None, None
-    answer = cache.heard_in(track.path, identity, bundle_id, has_cuesheet=has_cuesheet)
-    if answer is not None:
-        return None, answer
+    tracks: Sequence[Track], bundle_id: str, cache: Cache
+) -> list[tuple[HeardKey | None, Prediction | TrackError | None]]:
+    """Recall how tracks sound, and by what to remember it; None if it cannot be."""
+    seen = [
+        Seen(track.path, track.identity, has_cuesheet=_has_cuesheet(track))
+        for track in tracks
+        if track.identity is not None
+    ]
+    known = iter(cache.heard_in(seen, bundle_id))
+    answers: list[tuple[HeardKey | None, Prediction | TrackError | None]] = []
+    for track in tracks:
+        answer = None if track.identity is None else next(known)
+        key = None if answer else _heard_key(track, bundle_id, cache)
+        answers.append((key, cache.heard(key) if key else answer))
+    return answers
+
+
+def _heard_key(track: Track, bundle_id: str, cache: Cache) -> HeardKey | None:
     try:
         audio_id = _audio_id(track, cache)
     except TrackError:
-        return None, None  # the decoder may make something of it
-    key = audio_id and HeardKey(audio_id, identity, bundle_id, has_cuesheet)
-    return (key, cache.heard(key)) if key else (None, None)
+        return None  # the decoder may make something of it
+    if track.identity is None or audio_id is None:
+        return None
+    return HeardKey(audio_id, track.identity, bundle_id, _has_cuesheet(track))
 
 
 def _audio_id(track: Track, cache: Cache) -> str | None:
@@ -542,33 +588,70 @@ def _has_cuesheet(track: Track) -> bool:
 def _hear_tracks(
     tracks: Sequence[Track], with_bundle: Bundle, jobs: int
 ) -> Iterator[Prediction | TrackError]:
-    tasks = [
-        delayed(_hear)(track.path, _has_cuesheet(track), with_bundle.path, with_bundle.bundle_id)
+    """Hear tracks in worker processes, which are all that a decoder can take along."""
+    tasks = (
+        # workers stay in the folder in which they were started
+        (track.path.absolute(), _has_cuesheet(track), with_bundle.path, with_bundle.bundle_id)
         for track in tracks
-    ]
-    done = 0
+    )
+    jobs = max(1, min(jobs, len(tracks)))
+    begun: deque[tuple[_Task, Future[Prediction | TrackError]]] = deque()
+    is_done = False
     try:
-        parallel = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")
-        with warnings.catch_warnings():
-            # joblib's word to whoever stops listening early, as Ctrl-C does
-            warnings.filterwarnings("ignore", message=r"\d+ tasks (have|which)")
-            for result in parallel(tasks):
-                done += 1
-                yield result
-    except TerminatedWorkerError:
-        yield from _hear_alone(tasks[done:])
+        while True:
+            running = [future for _, future in begun if not future.done()]
+            n_more = min(_WAITING * jobs - len(running), _AHEAD * jobs - len(begun))
+            for task in itertools.islice(tasks, max(0, n_more)):
+                begun.append((task, _submit(task, jobs)))
+            if not begun:
+                break
+            if not begun[0][1].done():
+                wait([f for _, f in begun if not f.done()], return_when=FIRST_COMPLETED)
+                continue
+            task, future = begun.popleft()
+            try:
+                answer = future.result()
+            except BrokenProcessPool:  # by this track, or by another that was under way
+                answer = _hear_alone(task)
+            yield answer
+        is_done = True
+    finally:
+        if not is_done:  # Ctrl-C, or nobody wants the rest: do not wait for it
+            # loky stumbles if it is told to drop what it has not yet put before its workers
+            while any(not (future.running() or future.done()) for _, future in begun):
+                time.sleep(0.001)
+            _workers(jobs).shutdown(kill_workers=True)
 
 
-def _hear_alone(tasks: Sequence[Any]) -> Iterator[Prediction | TrackError]:
-    """Hear one track at a time, so that a crash of the decoder costs just that one."""
-    executor = None
-    for hear, args, _ in tasks:
-        executor = executor or ProcessPoolExecutor(max_workers=1)
-        try:
-            yield executor.submit(hear, *args).result()
-        except BrokenProcessPool:
-            executor = None
-            yield TrackError("the decoder crashed on it; get another copy, or report it")
+def _submit(task: _Task, jobs: int) -> Future[Prediction | TrackError]:
+    while True:
+        # a worker may crash between these two calls; the next one gets new workers
+        with contextlib.suppress(BrokenProcessPool):
+            future: Future[Prediction | TrackError] = _workers(jobs).submit(_hear, *task)
+            return future
+
+
+def _workers(jobs: int) -> Any:
+    """Give the worker processes, which are started once and serve the whole run."""
+    return get_reusable_executor(jobs, timeout=_IDLE_S, initializer=_begin_worker, env=_ONE_THREAD)
+
+
+def _hear_alone(task: _Task) -> Prediction | TrackError:
+    """Hear a track in a process of its own, so that a crash is certain to be its own."""
+    executor = ProcessPoolExecutor(1, initializer=_begin_worker, env=_ONE_THREAD)
+    try:
+        answer: Prediction | TrackError = executor.submit(_hear, *task).result()
+    except BrokenProcessPool:
+        return TrackError("the decoder crashed on it; get another copy, or report it")
+    finally:
+        executor.shutdown(kill_workers=True)
+    return answer
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the main process, and keep what C libraries remark off the terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _hear(
@@ -608,9 +691,10 @@ def _unheard(track: Track, error: TrackError, policy: TagPolicy) -> TagChange:
     # a genre that stays whatever is heard also stays if nothing can be: a run that need not
     # hear the track says the same
     if why_kept(_tags(track), policy):
-        return plan(track.path, _tags(track), policy, Decision((), f"not heard: {error}"))
+        unheard = Decision((), f"not heard: {error}")
+        return plan(track.path, _tags(track), policy, unheard, identity=track.identity)
     old = existing_genres(_tags(track))
-    return replace(_failure(track.path, error), old=old, new=old)
+    return replace(_failure(track.path, error), old=old, new=old, identity=track.identity)
 
 
 def _failed(change: TagChange, error: TrackError) -> TagChange:

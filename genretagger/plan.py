@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from genretagger.containers import stored_values
 from genretagger.genres import canonical, in_order
@@ -14,6 +14,7 @@ from genretagger.records import (
     BlockChange,
     Decision,
     GenreBlock,
+    Identity,
     Prediction,
     State,
     TagChange,
@@ -83,6 +84,8 @@ def plan(
     policy: TagPolicy,
     decision: Decision | None,
     prediction: Prediction | None = None,
+    *,
+    identity: Identity | None = None,
 ) -> TagChange:
     """Say what becomes of one track's genre, and why.
 
@@ -96,6 +99,8 @@ def plan(
         None if the track was not analysed, because its genre stays whatever it is.
     prediction : Prediction, optional
         What the decision rests on, to be shown.
+    identity : Identity, optional
+        Of the file, to be compared before it is written.
 
     Returns
     -------
@@ -105,34 +110,35 @@ def plan(
     """
     old = existing_genres(tags)
     genres = decision.genres if decision else ()
-    line = TagChange(
-        path=path,
-        state=State.UNDECIDED,
-        old=old,
-        new=old,
-        genres=genres,
-        probabilities=prediction.probabilities if prediction else None,
-        reason=decision.reason if decision else "",
-    )
+    because = decision.reason if decision else ""
+
+    def line(state: State, why: str, new: tuple[str, ...] = old, **changes: Any) -> TagChange:
+        return TagChange(
+            path=path,
+            state=state,
+            old=old,
+            new=new,
+            genres=genres,
+            probabilities=prediction.probabilities if prediction else None,
+            reason=" | ".join(filter(None, (because, why))),
+            identity=identity,
+            **changes,
+        )
+
     if stays := why_kept(tags, policy):
-        return _because(line, State.KEEP, stays)
+        return line(State.KEEP, stays)
     if not genres:
-        return _because(line, State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
+        return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
     wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
     blocks = tuple(_block_change(block, wanted, policy, genres) for block in _targets(tags))
     if not any(change.new for change in blocks):
-        return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
+        return line(State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
     blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy.separator))
     if not blocks:
-        return _because(line, State.KEEP, "kept: already there")
+        return line(State.KEEP, "kept: already there")
     where = f"in {' and '.join(change.kind for change in blocks)}" if len(blocks) > 1 else ""
-    change = replace(line, new=shown(blocks), blocks=blocks)
-    return _because(change, State.CHANGE, where)
-
-
-def _because(line: TagChange, state: State, why: str) -> TagChange:
-    return replace(line, state=state, reason=" | ".join(filter(None, (line.reason, why))))
+    return line(State.CHANGE, where, shown(blocks), blocks=blocks)
 
 
 def _spelled_out(tags: TrackTags) -> tuple[str, ...]:

@@ -1108,14 +1108,22 @@ class _Ogg(_Layout):
             OggPage(self.file)
 
 
-class _Mp4(_Layout):
-    """MP4, saved by mutagen, which keeps atoms that it does not know."""
+class _ByMutagen(_Layout):
+    """A header that mutagen reads and writes."""
+
+    opened: Callable[[BinaryIO], Any]
 
     @cached_property
     def audio(self) -> Any:
         """What mutagen makes of it."""
         self.file.seek(0)
-        return MP4(self.file)
+        return type(self).opened(self.file)
+
+
+class _Mp4(_ByMutagen):
+    """MP4, saved by mutagen, which keeps atoms that it does not know."""
+
+    opened = MP4
 
     def sound(self) -> _Sound:
         """Take the largest ``mdat``, and of ``moov`` all but tags, dates and places in the file."""
@@ -1184,14 +1192,10 @@ class _Mp4(_Layout):
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
-class _Asf(_Layout):
+class _Asf(_ByMutagen):
     """WMA, whose header mutagen writes anew."""
 
-    @cached_property
-    def audio(self) -> Any:
-        """What mutagen makes of it."""
-        self.file.seek(0)
-        return ASF(self.file)
+    opened = ASF
 
     def sound(self) -> _Sound:
         """Take everything behind the header object, which holds tags and a date."""

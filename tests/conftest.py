@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -54,3 +55,28 @@ def audio_file(encoded: Callable[..., Path], tmp_path: Path) -> Callable[..., Pa
         return path
 
     return get
+
+
+_CRASHING_DECODER = """
+import ctypes, importlib.machinery, importlib.util, os, sys
+elsewhere = [p for p in sys.path if p != os.path.dirname(__file__)]
+spec = importlib.machinery.PathFinder.find_spec("soundfile", elsewhere)
+real = importlib.util.module_from_spec(spec)
+sys.modules["soundfile"] = real
+spec.loader.exec_module(real)
+class SoundFile(real.SoundFile):
+    def __init__(self, file, *args, **kwargs):
+        if b"crash" in os.path.basename(os.fsencode(file)).lower():
+            ctypes.string_at(0)
+        super().__init__(file, *args, **kwargs)
+real.SoundFile = SoundFile
+"""
+
+
+@pytest.fixture
+def crashing_decoder(tmp_path: Path) -> dict[str, str]:
+    """Give an environment in which reading a file named "crash" is a segmentation fault."""
+    folder = tmp_path / "decoder"
+    folder.mkdir()
+    (folder / "soundfile.py").write_text(_CRASHING_DECODER)
+    return {**os.environ, "PYTHONPATH": str(folder)}

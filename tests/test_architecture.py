@@ -21,7 +21,7 @@ FRONT = {"cli", "pipeline", "report", "planfile", "__init__", "__main__"}
 TRAINING_MAY = {
     *SHARED,
     *("audio", "features", "bundle", "classifier", "aggregate", "decide"),
-    "tags",
+    *("tags", "scan"),
 }
 
 

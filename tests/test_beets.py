@@ -989,3 +989,37 @@ def test_a_real_beet_imports_hears_and_tags_a_real_library(tmp_path):
     assert genres_in(library["Own"][1])[0] in genretagger.GENRES
     for path in [path for _, path in library.values()]:
         assert b"genrecnn" not in path.read_bytes()
+
+
+def test_a_decoder_that_crashes_costs_one_track_of_an_import(tmp_path, crashing_decoder):
+    (tmp_path / "config.yaml").write_text(
+        f"directory: {tmp_path / 'music'}\n"
+        f"library: {tmp_path / 'library.db'}\n"
+        "plugins: genrecnn\n"
+        "genrecnn: {threshold: 0.0, jobs: 1}\n"
+    )
+    source = tmp_path / "incoming"
+    source.mkdir()
+    for title in ("One", "Crash", "Two"):
+        path = source / f"{title}.flac"
+        make_audio.make("FLAC", path, title=title, artist="A", album="B", seconds=1.5)
+
+    def beet(*args):
+        done = subprocess.run(
+            [sys.executable, "-m", "beets", *args],
+            capture_output=True,
+            text=True,
+            env={**crashing_decoder, "BEETSDIR": str(tmp_path), "HOME": str(tmp_path)},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    out = beet("import", "--quiet", "--noautotag", str(source))
+    assert "Crash: failed: the decoder crashed on it" in out
+    assert "Fatal Python error" not in out
+    rows = dict(row.split("\t") for row in beet("ls", "-f", "$title\t$genres").splitlines())
+    assert rows.pop("Crash") == ""
+    assert sorted(rows) == ["One", "Two"]
+    assert all(rows.values())
+    assert "1 failed" in beet("genrecnn", "--force")

@@ -125,20 +125,44 @@ def test_an_edit_list_that_cuts_an_mp4_is_seen(audio_file):
 # ---- What the cache believes -------------------------------------------------------------------
 
 
+def tags_in(opened_cache, path, field, identity, *, cue_beside):
+    (found,) = opened_cache.tags([cache.Seen(path, identity, cue_beside)], field)
+    return found
+
+
 def test_what_is_kept_is_recalled_by_the_next_run_to_the_last_digit(tmp_path):
     silent = Prediction(None, ("silent where it was heard",))
     with opened(tmp_path / "c") as first:
         first.keep_tags(PATH, None, IDENTITY, TAGS, cue_beside=False)
         first.keep_tags(PATH, "HEARD", IDENTITY, replace(TAGS, blocks=()), cue_beside=False)
-        first.keep_audio_id(PATH, IDENTITY, "an id")
+        first.keep_audio_id(PATH, IDENTITY, KEY.audio_id)
         first.keep_heard(KEY, HEARD)
         first.keep_heard(replace(KEY, has_cuesheet=True), silent)
     with opened(tmp_path / "c") as second:
-        assert second.tags(PATH, None, IDENTITY, cue_beside=False) == TAGS
-        assert second.tags(PATH, "HEARD", IDENTITY, cue_beside=False).blocks == ()
-        assert second.audio_id(PATH, IDENTITY) == "an id"
+        assert tags_in(second, PATH, None, IDENTITY, cue_beside=False) == TAGS
+        assert tags_in(second, PATH, "HEARD", IDENTITY, cue_beside=False).blocks == ()
+        assert second.audio_id(PATH, IDENTITY) == KEY.audio_id
         assert second.heard(KEY) == HEARD
         assert second.heard(replace(KEY, has_cuesheet=True)) == silent
+        seen = cache.Seen(PATH, IDENTITY)
+        asked = [seen, seen._replace(path=Path("other")), seen._replace(has_cuesheet=True)]
+        assert second.heard_in(asked, KEY.bundle_id) == [HEARD, None, silent]
+        assert second.heard_in(asked, "another") == [None, None, None]
+        touched = seen._replace(identity=replace(IDENTITY, ctime_ns=IDENTITY.ctime_ns + 1))
+        assert second.heard_in([touched], KEY.bundle_id) == [None]
+
+
+def test_more_files_than_one_question_holds_are_each_recalled(tmp_path):
+    paths = [Path(f"/music/{number}.mp3") for number in range(700)]
+    with opened(tmp_path / "c") as first:
+        for path in paths[::2]:
+            found = replace(TAGS, album=path.stem)
+            first.keep_tags(path, None, IDENTITY, found, cue_beside=False)
+    with opened(tmp_path / "c") as second:
+        found = second.tags([cache.Seen(path, IDENTITY) for path in paths], None)
+    assert [tags and tags.album for tags in found] == [
+        None if number % 2 else str(number) for number in range(700)
+    ]
 
 
 @pytest.mark.parametrize("field", ["inode", "size", "mtime_ns", "ctime_ns"])
@@ -148,10 +172,10 @@ def test_a_file_that_was_touched_is_not_recalled(tmp_path, field):
         first.keep_tags(PATH, None, IDENTITY, TAGS, cue_beside=False)
         first.keep_audio_id(PATH, IDENTITY, "an id")
     with opened(tmp_path / "c") as second:
-        assert second.tags(PATH, None, now, cue_beside=False) is None
+        assert tags_in(second, PATH, None, now, cue_beside=False) is None
         assert second.audio_id(PATH, now) is None
-        assert second.tags(PATH, None, IDENTITY, cue_beside=True) is None  # a sheet has come
-        assert second.tags(PATH, "HEARD", IDENTITY, cue_beside=False) is None
+        assert tags_in(second, PATH, None, IDENTITY, cue_beside=True) is None  # a sheet has come
+        assert tags_in(second, PATH, "HEARD", IDENTITY, cue_beside=False) is None
 
 
 def test_another_bundle_or_a_cue_sheet_is_another_question(tmp_path):
@@ -185,8 +209,8 @@ def test_on_a_coarse_clock_a_file_that_has_just_changed_is_not_kept(tmp_path):
         identities = [
             Identity(1, 2, 3, now_ns - s * second_ns, now_ns - s * second_ns) for s in (0, 10)
         ]
-        assert second.tags(PATH, "0", identities[0], cue_beside=False) is None
-        assert second.tags(PATH, "10", identities[1], cue_beside=False) == TAGS
+        assert tags_in(second, PATH, "0", identities[0], cue_beside=False) is None
+        assert tags_in(second, PATH, "10", identities[1], cue_beside=False) == TAGS
 
 
 def test_the_schema_is_raised_with_what_is_kept():
@@ -269,7 +293,7 @@ def test_damage_that_shows_in_the_middle_of_a_run_costs_no_answer(tmp_path):
     with opened(tmp_path / "c", said.append) as second:
         found = []
         for path in paths:
-            found.append(second.tags(path, None, IDENTITY, cue_beside=False))
+            found.append(tags_in(second, path, None, IDENTITY, cue_beside=False))
             if found[-1] is None:
                 second.keep_tags(path, None, IDENTITY, TAGS, cue_beside=False)
     assert len(said) == 1
@@ -352,6 +376,21 @@ def test_what_was_heard_is_not_heard_again(music, capsys, heard):
     assert (len(planned), heard) == (3, [])
     _, third, _ = run(capsys, "predict", "--no-cache", music)
     assert (third, len(heard)) == (first, 3)
+
+
+def test_what_apply_and_undo_write_is_not_read_again(music, capsys, heard, monkeypatch, tmp_path):
+    saved = tmp_path / "plan.jsonl"
+    run(capsys, "tag", "-n", "--always", "--plan", saved, music)
+    read = []
+    real = tags.read
+    monkeypatch.setattr(tags, "read", lambda path, **how: read.append(path) or real(path, **how))
+    for command in (("apply", saved), ("undo",)):
+        assert run(capsys, *command)[0] == 0
+        assert read
+        read.clear()
+        heard.clear()
+        assert run(capsys, "tag", "-n", "--always", music)[0] == 0
+        assert read == heard == []
 
 
 def test_without_the_cache_nothing_is_remembered(music, capsys):

@@ -370,22 +370,30 @@ def test_two_jobs_say_the_same_as_one_in_the_same_order(collection, capsys):
     assert one == two
 
 
-def test_a_decoder_that_crashes_costs_one_track(tmp_path, capsys, monkeypatch):
-    for number in range(6):
-        make_audio.make("FLAC", tmp_path / f"{number}.flac", seconds=1.0)
-    tracks = [pipeline.Track(path) for path in sorted(tmp_path.glob("*.flac"))]
-    monkeypatch.setattr(pipeline, "_hear", crash_on_three)
-    answers = list(pipeline._hear_tracks(tracks, bundle.read(bundle.DEFAULT), 2))
-    assert [str(a) for a in answers if a != "heard"] == [
-        "the decoder crashed on it; get another copy, or report it"
-    ]
-    assert answers.index(next(a for a in answers if a != "heard")) == 3
-
-
-def crash_on_three(path, *_):
-    if path.stem == "3":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return "heard"
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("command", ["predict", "tag"])
+def test_a_decoder_that_crashes_costs_one_track(tmp_path, crashing_decoder, command, jobs):
+    music = tmp_path / "Music"
+    music.mkdir()
+    names = ["0", "1", "crash", *map(str, range(3, 9))]
+    make_audio.make("FLAC", tmp_path / "one.flac", seconds=1.0)
+    for name in names:
+        shutil.copyfile(tmp_path / "one.flac", music / f"{name}.flac")
+    always = ["--always", "--jobs", jobs, "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "genretagger", command, *always, music],
+        capture_output=True,
+        text=True,
+        env=crashing_decoder,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    rows = {Path(row["path"]).stem: row for row in map(json.loads, done.stdout.splitlines())}
+    failed = {name for name, row in rows.items() if row["probabilities"] is None}
+    assert (sorted(rows), failed) == (sorted(names), {"crash"})
+    assert "the decoder crashed on it; get another copy, or report it" in rows["crash"]["reason"]
+    assert "Traceback" not in done.stderr
+    assert "Fatal Python error" not in done.stderr
 
 
 def test_ctrl_c_leaves_every_file_whole_and_says_what_was_done(tmp_path):
@@ -551,12 +559,16 @@ def test_what_is_read_only_fails_in_the_plan_already_and_stays(audio_file, capsy
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs Unix permissions")
-def test_an_unreadable_file_fails_and_the_rest_goes_on(tmp_path):
+def test_an_unreadable_file_fails_with_its_reason(tmp_path):
     paths = [tmp_path / "a.flac", tmp_path / "b.flac"]
     for path in paths:
         make_audio.make("FLAC", path, seconds=2.0)
     shipped = bundle.read(bundle.DEFAULT)
-    assert all(answer.probabilities for _, answer in pipeline.predict(paths, shipped))
+
+    def hear():  # in this process: its workers stay root
+        return [pipeline._hear(p, False, shipped.path, shipped.bundle_id) for p in paths]
+
+    assert all(answer.probabilities for answer in hear())
     paths[0].chmod(0)
     is_root = os.geteuid() == 0
     if is_root:  # root reads everything, so be somebody else for a while
@@ -564,7 +576,7 @@ def test_an_unreadable_file_fails_and_the_rest_goes_on(tmp_path):
             folder.chmod(0o755)
         os.seteuid(65534)
     try:
-        (_, first), (_, second) = pipeline.predict(paths, shipped)
+        first, second = hear()
     finally:
         if is_root:
             os.seteuid(0)

@@ -19,6 +19,9 @@ card = "card.md"
 [features]
 [split]
 n_folds = 2
+seed = 0
+n_validation = 0
+n_test = 0
 [network]
 stem = 4
 blocks = [[4, 2], [4, 2], [4, 1], [4, 2], [8, 2]]
@@ -74,7 +77,7 @@ def test_the_default_configuration_is_complete_and_names_its_card():
     ("old", "new", "message"),
     [
         ("epochs = 2", "epoch = 2", r"\[train\]: unknown setting epoch"),
-        ("n_folds = 2", "", r"\[split\]: .*missing.*n_folds"),
+        ("n_folds = 2\n", "", r"\[split\]: .*missing.*n_folds"),
         ("[split]", "[spilt]", "missing.*n_folds"),
         ('name = "tiny"', "name = tiny", "Invalid value|config"),
     ],
@@ -146,6 +149,10 @@ def made(tmp_path_factory):
         # a clip of 8 s, shorter than a segment, among them
         t = np.arange(16000 * (8 if i == 5 else 12)) / 16000
         y = 0.2 * np.sin(2 * np.pi * (200 + 300 * (i // 2 % 4)) * t)
+        # a melody of its own, or all would be one recording
+        y += 0.05 * np.sin(
+            2 * np.pi * np.cumsum(rng.integers(300, 900, 60)[(4 * t).astype(int)]) / 16000
+        )
         y += 0.02 * rng.standard_normal(len(t))
         path = data / "clips" / f"c{i}.opus"
         soundfile.write(path, y.astype(np.float32), 16000, format="OGG", subtype="OPUS")
@@ -215,7 +222,7 @@ def test_a_model_that_is_missing_names_the_stage_to_run(made, tmp_path):
 
     folder, _, _ = made
     with pytest.raises(FatalError, match="run the stage `train` first"):
-        train.check(config.load(folder / "tiny.toml"), tmp_path)
+        train.check(config.load(folder / "tiny.toml"), tmp_path, "any")
 
 
 def test_shards_of_another_manifest_are_refused(made, capsys):
@@ -228,6 +235,74 @@ def test_shards_of_another_manifest_are_refused(made, capsys):
     finally:
         (run / "manifest.jsonl").write_text(text)
     assert folder.exists()
+
+
+def test_models_of_other_shards_are_refused(made, capsys):
+    _, run, stage = made
+    index = run / "shards" / "index.json"
+    description = run / "models" / "0" / "model.json"
+    before = description.read_text()
+    description.write_text(before.replace(json.loads(index.read_text())["fingerprint"], "old"))
+    try:
+        for name, options in (("train", ["--model", "0"]), ("evaluate", []), ("export", [])):
+            assert stage(name, *options) == 1
+            assert "was trained on other shards" in capsys.readouterr().err
+    finally:
+        description.write_text(before)
+
+
+def test_metrics_of_other_models_are_refused(made, capsys):
+    _, run, stage = made
+    weights = run / "models" / "1" / "model.weights.h5"
+    before = weights.read_bytes()
+    weights.write_bytes(before + b"x")
+    try:
+        assert stage("export") == 1
+        assert "run the stage `evaluate` again" in capsys.readouterr().err
+    finally:
+        weights.write_bytes(before)
+
+
+def test_a_split_that_the_configuration_no_longer_says_is_refused(made, capsys):
+    folder, _, stage = made
+    other = folder / "split.toml"
+    other.write_text(TINY.replace("n_folds = 2", "n_folds = 3"))
+    assert stage("shards", "--config", str(other)) == 1
+    assert "run the stage `manifest` again" in capsys.readouterr().err
+
+
+def test_evaluate_draws_and_goes_on_from_what_was_heard(made, capsys, monkeypatch):
+    from training import evaluate
+
+    _, run, stage = made
+    drawn = json.loads((run / "curves.json").read_text())
+    assert sum(map(sum, drawn["confusion"]["counts"])) >= 23
+    assert set(drawn["precision_recall"]) == {"Classical", "Dance", "Electronic", "Rock"}
+    names = {path.name for path in (run / "plots").iterdir()}
+    assert {"confusion.png", "calibration.svg", "precision_recall.svg"} <= names
+    before = json.loads((run / "metrics.json").read_text())
+    monkeypatch.setattr(evaluate, "hear", None)  # nothing is heard again
+    assert stage("evaluate") == 0
+    assert json.loads((run / "metrics.json").read_text()) == before
+
+
+def test_one_holdout_model_is_chosen_on_validation_and_measured_on_test(made):
+    from training import evaluate, manifest
+
+    folder, run, _ = made
+    settings = config.load(folder / "tiny.toml").evaluate
+    clips = manifest.read(run / "manifest.jsonl")
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (len(clips), len(GENRES)))
+    is_test = np.arange(len(clips)) % 2 == 0
+    found, _ = evaluate.evaluate_holdout(clips, is_test, logits, settings)
+    assert found["metrics"]["ranking"]["all"]["n_clips"] == is_test.sum()
+    other = logits.copy()
+    other[is_test] += 1.0  # what is chosen does not look at the test
+    again, _ = evaluate.evaluate_holdout(clips, is_test, other, settings)
+    assert again["calibration"] == found["calibration"]
+    assert again["thresholds"] == found["thresholds"]
+    assert again["metrics"]["calibration_error"] != found["metrics"]["calibration_error"]
 
 
 def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):

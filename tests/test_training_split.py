@@ -9,7 +9,7 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import manifest, split
+from training import manifest, sources, split
 from training.manifest import Clip
 
 
@@ -86,49 +86,44 @@ def test_all_small_sets_are_one_stratum():
     assert split.stratum(replace(clip, set="gtzan")) == "gtzan"
 
 
-HEADER = "id\tset\tgenres\tconfidence\tartist_group\n"
-
-
-def table(folder, text):
-    path = folder / "labels.tsv"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def sound(folder, *names):
-    import soundfile
-
-    (folder / manifest.CLIPS).mkdir(exist_ok=True)
-    for name in names:
-        y = np.zeros(16000, np.float32)
-        path = folder / manifest.CLIPS / f"{name}.opus"
-        soundfile.write(path, y, 16000, format="OGG", subtype="OPUS")
-
-
-def test_a_manifest_holds_canonical_genres_and_durations_and_is_sorted(tmp_path):
-    sound(tmp_path, "b", "a")
-    labels = table(tmp_path, HEADER + "b\tpanda\tRock; hip-hop\t3\tx\na\tatar\t\t2\ty\n")
-    clips = manifest.build(labels)
-    assert [clip.track_id for clip in clips] == ["a", "b"]
-    assert clips[0].genres == ()
-    assert clips[1] == Clip("b", "x", "panda", "clips/b.opus", ("Hip Hop", "Rock"), 3, 1.0)
+def test_a_manifest_is_read_as_it_was_written(tmp_path):
+    clips = [
+        Clip("a", "y", "atar", "clips/a.opus", (), 2, 1.0, "00", "0"),
+        Clip("b", "x", "panda", "/b.opus", ("Hip Hop", "Rock"), 3, 2.5, "ff", "test"),
+    ]
     manifest.write(tmp_path / "m.jsonl", clips)
     assert manifest.read(tmp_path / "m.jsonl") == clips
+    assert '"source": "panda"' in (tmp_path / "m.jsonl").read_text()
+
+
+def test_a_manifest_of_another_version_is_refused_with_the_line(tmp_path):
+    (tmp_path / "m.jsonl").write_text('{"track_id": "a"}\n')
+    with pytest.raises(FatalError, match=r"m.jsonl, line 1 .* run the stage `manifest` again"):
+        manifest.read(tmp_path / "m.jsonl")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEADER + "a\tpanda\tBlues\t3\tx\n", "line 2: unknown genre 'Blues'"),
-        (HEADER + "a\tpanda\tPop\t3\tx\n" * 2, "line 3: the id a comes twice"),
-        (HEADER + "z\tpanda\tPop\t3\tx\n", "line 2: .*z.opus cannot be opened"),
-        ("id\tset\n", "lacks the column artist_group, confidence, genres"),
+        ("id\tset\n", "lacks the column genres, artist_group"),
+        ("id\tgenres\n", "lacks the column artist_group"),
     ],
 )
-def test_a_wrong_table_is_refused_with_the_place(tmp_path, text, message):
-    sound(tmp_path, "a")
+def test_a_table_without_a_column_is_refused(tmp_path, text, message):
+    (tmp_path / "labels.tsv").write_text(text)
     with pytest.raises(FatalError, match=message):
-        manifest.build(table(tmp_path, text))
+        sources.from_labels(tmp_path / "labels.tsv", sources.Rejects())
+
+
+def test_a_wrong_row_is_left_out_with_the_place_and_the_others_stay(tmp_path):
+    head = "id\tset\tgenres\tconfidence\tartist_group\n"
+    rows = "a\tpanda\tBlues\t3\tx\nb\tpanda\tPop\t9\tx\nc\tatar\thip-hop; Rock\t2\ty\n"
+    (tmp_path / "labels.tsv").write_text(head + rows)
+    rejects = sources.Rejects()
+    (entry,) = sources.from_labels(tmp_path / "labels.tsv", rejects)
+    assert (entry.genres, entry.group, entry.confidence) == (("Hip Hop", "Rock"), "y", 2)
+    assert [row["where"].rpartition(", ")[2] for row in rejects.rows] == ["line 2", "line 3"]
+    assert "'Blues'" in rejects.rows[0]["reason"]
 
 
 def test_a_missing_manifest_names_the_stage_to_run(tmp_path):

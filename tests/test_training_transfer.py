@@ -100,7 +100,7 @@ def test_heads_learn_from_the_training_clips_alone_and_are_not_trained_twice(
     embeddings = rng.normal(0, 1, (240, musicnn.SIZE)).astype(np.float32)
     embeddings[np.arange(240), owner % 3] += 6.0
     embeddings[200:] = np.nan  # what is left out must not be looked at
-    heard = transfer.Heard(embeddings, owner, trunk)
+    heard = transfer.Heard(embeddings, owner, trunk, "shards")
     said = []
     settings = replace(settings, train=replace(settings.train, batch_size=20, learning_rate=0.01))
 

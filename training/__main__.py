@@ -7,19 +7,36 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from genretagger.errors import FatalError, GenreTaggerError
+from genretagger.genres import GENRES
 from training import config as configuration
-from training import download, grid, manifest, playlists, shards, split, study, train, variants
+from training import (
+    download,
+    grid,
+    manifest,
+    playlists,
+    rows,
+    shards,
+    split,
+    study,
+    train,
+    variants,
+)
 from training.config import Config
 from training.manifest import Clip
+from training.progress import Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DATA = "GENRETAGGER_DATA"
 """The environment variable that may name the data folder."""
@@ -36,7 +53,13 @@ class _Run:
         self.metrics = self.folder / "metrics.json"
 
     def clips(self) -> list[Clip]:
-        return manifest.read(self.manifest)
+        clips = manifest.read(self.manifest)
+        if [clip.split for clip in clips] != split.named(clips, self.config.split):
+            raise FatalError(
+                f"{self.manifest} is split otherwise than the configuration says: run the stage "
+                "`manifest` again"
+            )
+        return clips
 
     def manifest_sha256(self) -> str:
         return manifest.sha256(self.manifest)
@@ -47,17 +70,41 @@ class _Run:
         )
 
     def folds(self, clips: Sequence[Clip]) -> dict[str, int]:
-        return split.assign(clips, self.config.split.n_folds)
+        return split.assign(clips, self.config.split.n_folds, self.config.split.seed)
 
     def models(self) -> list[str]:
+        """Name the models: one for each fold and the final one, or the final one alone."""
+        if self.config.split.is_holdout:
+            return [train.FINAL]
         return [*(str(k) for k in range(self.config.split.n_folds)), train.FINAL]
+
+    def measured(self) -> list[str]:
+        """Name the models that are measured."""
+        return self.models() if self.config.split.is_holdout else self.models()[:-1]
+
+    def learns(self, name: str, clips: Sequence[Clip]) -> NDArray[np.bool_]:
+        """Tell which clips a model learns from."""
+        splits = np.array([clip.split for clip in clips])
+        mine = splits == split.TRAIN if self.config.split.is_holdout else splits != name
+        sure = [clip.confidence >= self.config.train.least_confidence for clip in clips]
+        return np.asarray(mine & np.array(sure))
 
     def model(self, name: str) -> Path:
         return self.folder / "models" / name
 
     def heads(self, name: str) -> tuple[int, int]:
-        meta = train.check(self.config, self.model(name))
+        meta = train.check(self.config, self.model(name), self.open_shards().sha256)
+        if not (self.model(name) / train.WEIGHTS).exists():
+            raise FatalError(f"{self.model(name)} is half trained: run the stage `train` again")
         return int(meta["n_sounds"]), int(meta["n_tags"])
+
+    def made_from(self) -> dict[str, str]:
+        """Hash what the metrics follow from, so that `export` refuses those of other models."""
+        return {
+            "manifest": self.manifest_sha256(),
+            "evaluate": configuration.sha256(self.config.evaluate),
+            **{name: rows.sha256(self.model(name) / train.WEIGHTS) for name in self.measured()},
+        }
 
 
 def _say(line: str) -> None:
@@ -66,12 +113,17 @@ def _say(line: str) -> None:
 
 def _manifest(args: argparse.Namespace) -> None:
     run = _Run(args)
-    clips = manifest.build(args.data / "labels.tsv")
+    clips = manifest.collect(args, run.folder, _say)
+    clips = manifest.with_splits(clips, split.named(clips, run.config.split))
     manifest.write(run.manifest, clips)
     folds = run.folds(clips)
-    which = split.fold_of(clips, folds)
     _say(f"{len(clips)} clips, {len(folds)} artist groups, manifest {run.manifest_sha256()[:12]}")
-    _say(f"split {split.sha256(folds)[:12]}: {np.bincount(which).tolist()} clips in each fold")
+    counts = dict(sorted(Counter(clip.split for clip in clips).items()))
+    _say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
+    for genre in GENRES:
+        mine = Counter(clip.split for clip in clips if genre in clip.genres)
+        groups = len({clip.artist_id for clip in clips if genre in clip.genres})
+        _say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
 
 
 def _grid(args: argparse.Namespace, run: _Run) -> tuple[study.StudyConfig, list[Clip], Path]:
@@ -148,6 +200,7 @@ def _shards(args: argparse.Namespace) -> None:
         _variants(args, run)
         return
     clips = run.clips()
+    progress = Progress(len(clips), _say)
     for done in shards.build(
         run.shards,
         clips,
@@ -158,7 +211,7 @@ def _shards(args: argparse.Namespace) -> None:
         musicnn_wheel=args.musicnn,
         n_jobs=args.jobs,
     ):
-        _say(f"{done}/{len(clips)} clips")
+        progress.at(done, f"{done}/{len(clips)} clips")
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -168,8 +221,6 @@ def _train(args: argparse.Namespace) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(args.jobs)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     clips, cached = run.clips(), run.open_shards()
-    which = split.fold_of(clips, run.folds(clips))
-    sure = np.array([clip.confidence >= run.config.train.least_confidence for clip in clips])
     fit: Any = train.fit
     learned_from: Any = cached
     if run.config.network is None:
@@ -184,50 +235,82 @@ def _train(args: argparse.Namespace) -> None:
             clips,
             cached,
             transfer.load_body(args.musicnn),
-            made_from=cached.fingerprint,
             say=_say,
         )
     for name in args.model or run.models():
-        left_out = np.zeros(len(clips), bool) if name == train.FINAL else which == int(name)
-        rows = np.flatnonzero(sure & ~left_out)
+        if name not in run.models():
+            raise FatalError(f"there is no model {name!r}, only {', '.join(run.models())}")
         fit(
             run.config,
             clips,
             learned_from,
-            rows=rows.tolist(),
+            rows=np.flatnonzero(run.learns(name, clips)).tolist(),
             name=name,
             folder=run.model(name),
             say=_say,
         )
 
 
-def _evaluate(args: argparse.Namespace) -> None:
-    run = _Run(args)
+def _predictions(run: _Run, name: str, clips: Sequence[Clip], args: argparse.Namespace) -> Any:
+    """Hear clips by one model, or read what it said before."""
     from training import evaluate
 
-    clips = run.clips()
-    sure = [clip.confidence >= run.config.evaluate.least_confidence for clip in clips]
-    which = split.fold_of(clips, run.folds(clips))[sure]
-    clips = [clip for clip, keep in zip(clips, sure, strict=True) if keep]
-    names = run.models()[:-1]
-    for name in names:
-        evaluate.write_fold_bundle(
-            run.config,
-            run.model(name) / train.WEIGHTS,
-            run.heads(name),
-            run.model(name) / "bundle",
-        )
-    _say(f"{len(names)} folds converted; hearing {len(clips)} clips")
-    bundles = [run.model(name) / "bundle" for name in names]
-    logits = evaluate.predict_out_of_fold(clips, which, bundles, args.data, args.jobs)
+    path = run.model(name) / "predictions.npz"
+    made_from = np.array([run.manifest_sha256(), rows.sha256(run.model(name) / train.WEIGHTS)])
+    ids = np.array([clip.track_id for clip in clips])
+    if path.exists():
+        with np.load(path) as before:
+            if np.array_equal(before["made_from"], made_from) and np.array_equal(
+                before["track_id"], ids
+            ):
+                return before["logits"]
+    bundle = run.model(name) / "bundle"
+    weights = run.model(name) / train.WEIGHTS
+    evaluate.write_fold_bundle(run.config, weights, run.heads(name), bundle)
+    logits = evaluate.hear(bundle, clips, args.data, args.jobs)
+    part = path.with_name("part.npz")
+    np.savez_compressed(part, logits=logits, track_id=ids, made_from=made_from)
+    part.replace(path)
+    return logits
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    run = _Run(args)
+    from training import curves, evaluate
+
+    for name in run.measured():
+        run.heads(name)  # all are there and of this configuration, before an hour is spent
+    holdout = run.config.split.is_holdout
+    clips = [
+        clip
+        for clip in run.clips()
+        if clip.confidence >= run.config.evaluate.least_confidence and clip.split != split.TRAIN
+    ]
+    splits = np.array([clip.split for clip in clips])
+    logits = np.full((len(clips), len(GENRES)), np.nan)
+    progress = Progress(len(clips), _say)
+    n_done = 0
+    for name in run.measured():
+        mine = np.flatnonzero(splits == name) if not holdout else np.arange(len(clips))
+        logits[mine] = _predictions(run, name, [clips[i] for i in mine], args)
+        n_done += len(mine)
+        progress.at(n_done, f"{n_done}/{len(clips)} clips heard")
     np.savez_compressed(
         run.folder / "predictions.npz",
         logits=logits,
-        folds=which,
+        split=splits,
         track_id=np.array([clip.track_id for clip in clips]),
     )
-    found = evaluate.evaluate(clips, which, logits, run.config.evaluate)
-    evaluate.write(run.metrics, found)
+    if holdout:
+        found, drawn = evaluate.evaluate_holdout(
+            clips, splits == split.TEST, logits, run.config.evaluate
+        )
+    else:
+        found, drawn = evaluate.evaluate(clips, splits.astype(int), logits, run.config.evaluate)
+    evaluate.write(run.metrics, found | {"made_from": run.made_from()})
+    evaluate.write(run.folder / "curves.json", drawn)
+    for path in curves.plot(drawn, run.folder / "plots"):
+        _say(f"drawn: {path}")
     for name, ranking in found["metrics"]["ranking"].items():
         figures = {key: ranking[key]["value"] for key in ("top1_in_labels", "macro_map", "lrap")}
         _say(f"{name}: {ranking['n_clips']} clips, {figures}")
@@ -256,10 +339,17 @@ def _export(args: argparse.Namespace) -> None:
     from training import export
 
     clips = run.clips()
-    found = json.loads(run.metrics.read_text(encoding="utf-8"))
-    learned = [c for c in clips if c.confidence >= run.config.train.least_confidence]
+    try:
+        found = json.loads(run.metrics.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{run.metrics} is missing: run the stage `evaluate` first") from error
+    heads = [run.heads(name) for name in run.models()][-1]
+    if found.pop("made_from", None) != run.made_from():
+        raise FatalError(f"{run.metrics} is of other models: run the stage `evaluate` again")
+    learns = run.learns(train.FINAL, clips)
+    learned = [clip for clip, mine in zip(clips, learns, strict=True) if mine]
     data = {
-        "description": "labelled excerpts from five kinds of sources; see MODEL_CARD.md",
+        "description": f"{len({c.set for c in learned})} sources of labels; see MODEL_CARD.md",
         "n_clips": len(learned),
         "n_groups": len({clip.artist_id for clip in learned}),
         "hours": round(sum(clip.duration_s for clip in learned) / 3600, 1),
@@ -269,7 +359,7 @@ def _export(args: argparse.Namespace) -> None:
     written, difference, golden = export.export(
         run.config,
         run.model(train.FINAL) / train.WEIGHTS,
-        heads=run.heads(train.FINAL),
+        heads=heads,
         found=found,
         data=data,
         training=_training_summary(run),
@@ -297,10 +387,9 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--data",
         type=Path,
-        default=os.environ.get(DATA),
-        required=DATA not in os.environ,
+        default=os.environ.get(DATA, "."),
         metavar="FOLDER",
-        help=f"with labels.tsv and clips/; or set {DATA}",
+        help=f"what the manifest's paths are relative to; or set {DATA}; default: here",
     )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
 
@@ -313,7 +402,9 @@ def _parser() -> argparse.ArgumentParser:
         stage = stages.add_parser(module.NAME, help=module.HELP)
         module.add_arguments(stage)
         stage.set_defaults(do=partial(module.run, say=_say))
-    add("manifest", _manifest, "labels.tsv -> manifest.jsonl", data)
+    manifest.add_arguments(
+        add("manifest", _manifest, "labelled audio of any source -> manifest.jsonl", data)
+    )
     stage = add("shards", _shards, "clips -> shards/", data)
     stage.add_argument("--yamnet", type=Path, metavar="TFLITE", help="a teacher: yamnet.tflite")
     stage.add_argument(
@@ -335,7 +426,7 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument(
         "--musicnn", type=Path, metavar="WHEEL", help="for a configuration of heads on MusiCNN"
     )
-    add("evaluate", _evaluate, "models of the folds -> metrics.json", data)
+    add("evaluate", _evaluate, "models -> metrics.json, curves.json, plots/", data)
     stage = add("export", _export, "the final model -> bundle/", data)
     stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: bundle/ in the run")
     stage.add_argument("--compare", type=int, default=100, help="clips for LiteRT against Keras")

@@ -26,9 +26,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How groups of clips become folds; see `training.split`."""
+    """How groups of clips become folds; see `training.split`.
+
+    Attributes
+    ----------
+    n_folds : int
+    seed : int
+        Breaks ties.
+    n_validation, n_test : int
+        Folds held out for choosing and for measuring. Both 0: cross-validation, where
+        each fold is measured in turn and the final model learns from all.
+    """
 
     n_folds: int
+    seed: int
+    n_validation: int
+    n_test: int
+
+    def __post_init__(self) -> None:
+        """Refuse what leaves nothing to learn from, or to choose or measure on."""
+        if self.n_folds < 2 or self.n_validation + self.n_test >= self.n_folds:
+            raise TypeError("n_folds has to be 2 at least, and more than those held out")
+        if (self.n_validation > 0) != (self.n_test > 0):
+            raise TypeError("n_validation and n_test have to be both 0, or both more")
+
+    @property
+    def is_holdout(self) -> bool:
+        """Whether there is one split into train, validation and test."""
+        return self.n_test > 0
 
 
 @dataclass(frozen=True)
@@ -235,8 +260,8 @@ def load(path: Path) -> Config:
 
 def load_collect(path: Path) -> CollectConfig:
     """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
-    table = read_toml(path, "config")
     kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
+    table = read_toml(path, "config")
     found = sections(path, table, kinds)
     return _section(CollectConfig, table | found, f"config {path}")
 
@@ -270,3 +295,8 @@ def fingerprint(config: Config) -> str:
     used = (config.features, config.split, config.network, config.train)
     parts = [asdict(part) for part in used if part is not None]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(section: Any) -> str:
+    """Hash one table of a configuration, in hex."""
+    return hashlib.sha256(json.dumps(asdict(section), sort_keys=True).encode()).hexdigest()

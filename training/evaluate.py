@@ -17,12 +17,13 @@ import numpy as np
 from genretagger import audio, bundle
 from genretagger.aggregate import aggregate, logit
 from genretagger.classifier import Classifier
-from genretagger.errors import FatalError
+from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
 from genretagger.genres import GENRES
-from training import calibrate, metrics, networks, shards, transfer
+from training import calibrate, curves, metrics, networks, shards, transfer
 from training.config import Config, EvaluateConfig
 from training.manifest import Clip, reference
+from training.rows import write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,21 +97,14 @@ def predict(folder: Path, paths: Sequence[Path]) -> NDArray[np.float64]:
     return logits
 
 
-def predict_out_of_fold(
-    clips: Sequence[Clip],
-    folds: NDArray[np.int64],
-    bundles: Sequence[Path],
-    data: Path,
-    n_jobs: int,
-) -> NDArray[np.float64]:
-    """Predict each clip by the model of its own fold.
+def hear(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) -> NDArray[np.float64]:
+    """Predict clips by one bundle.
 
     Parameters
     ----------
+    folder : pathlib.Path
+        A bundle, whose model has not learned from these clips.
     clips : sequence of Clip
-    folds : numpy.ndarray, shape (n_clips,), int
-        The fold of each clip, whose model has not learned from it.
-    bundles : sequence of pathlib.Path, length n_folds
     data : pathlib.Path
         The folder that `Clip.path` is relative to.
     n_jobs : int
@@ -120,18 +114,24 @@ def predict_out_of_fold(
     -------
     numpy.ndarray, shape (n_clips, n_genres), float64
         Mean logits.
+
+    Raises
+    ------
+    FatalError
+        If a clip cannot be heard, although the manifest says that it could.
     """
-    rows = [np.flatnonzero(folds == k) for k in range(len(bundles))]
-    found = joblib.Parallel(n_jobs=n_jobs)(
-        joblib.delayed(predict)(folder, [data / clips[i].path for i in mine])
-        for folder, mine in zip(bundles, rows, strict=True)
-    )
-    logits = np.full((len(clips), len(GENRES)), np.nan)
-    for mine, part in zip(rows, found, strict=True):
-        logits[mine] = part
+    paths = [data / clip.path for clip in clips]
+    parts = np.array_split(np.arange(len(paths)), max(1, n_jobs))
+    try:
+        found = joblib.Parallel(n_jobs=n_jobs)(
+            joblib.delayed(predict)(folder, [paths[i] for i in part]) for part in parts
+        )
+    except TrackError as error:
+        raise FatalError(f"{error}; the manifest is stale: run the stage `manifest`") from error
+    logits = np.concatenate(found)
     if not np.isfinite(logits).all():
         silent = [clips[i].track_id for i in np.flatnonzero(np.isnan(logits).any(axis=1))]
-        raise FatalError(f"no prediction for {', '.join(silent[:5])}: silent, or in no fold")
+        raise FatalError(f"no prediction for {', '.join(silent[:5])}: silent; leave them out")
     return logits
 
 
@@ -260,9 +260,29 @@ def _calibrated(
     return calibration, thresholds
 
 
+def nested(
+    ref: Bools, folds: NDArray[np.int64], logits: Numbers, config: EvaluateConfig
+) -> tuple[Numbers, Bools]:
+    """Decide on each fold with what was chosen on the other folds.
+
+    Returns
+    -------
+    probabilities : numpy.ndarray, shape (n_clips, n_genres), float64
+        Calibrated.
+    written : numpy.ndarray, shape (n_clips, n_genres), bool
+    """
+    probabilities, written = np.zeros_like(logits), np.zeros_like(ref)
+    for k in np.unique(folds):
+        mine, rest = folds == k, folds != k
+        calibration, thresholds = _calibrated(logits[rest], ref[rest], config)
+        probabilities[mine] = calibrate.apply(logits[mine], calibration)
+        written[mine] = calibrate.written(probabilities[mine], thresholds)
+    return probabilities, written
+
+
 def evaluate(
     clips: Sequence[Clip], folds: NDArray[np.int64], logits: Numbers, config: EvaluateConfig
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure out-of-fold predictions.
 
     Calibration and thresholds are measured nested: for each fold they are chosen on the
@@ -279,54 +299,106 @@ def evaluate(
 
     Returns
     -------
-    dict
+    found : dict
         ``metrics``, for ``bundle.json`` and the card, and ``calibration`` and
         ``thresholds`` to ship.
+    curves : dict
+        From `curves.curves`.
+    """
+    decided = nested(reference(clips), folds, logits, config)
+    how = (
+        f"{len(np.unique(folds))}-fold cross-validation, artist groups disjoint; clips "
+        "heard as the product hears a file; calibration and thresholds chosen on the "
+        f"other folds; {_intervals_in_words(config)}"
+    )
+    chosen = _calibrated(logits, reference(clips), config)
+    return _found(clips, logits, decided, chosen, how=how, config=config)
+
+
+def evaluate_holdout(
+    clips: Sequence[Clip],
+    is_test: Bools,
+    logits: Numbers,
+    config: EvaluateConfig,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure one model on the test split; choose all that is chosen on validation alone.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        Of validation and test.
+    is_test : numpy.ndarray, shape (n_clips,), bool
+    logits : numpy.ndarray, shape (n_clips, n_genres), float64
+    config : EvaluateConfig
+
+    Returns
+    -------
+    found, curves : dict
+        As `evaluate`.
     """
     ref = reference(clips)
-    groups = [clip.artist_id for clip in clips]
-    raw = 1.0 / (1.0 + np.exp(-logits))
-    nested = np.zeros_like(logits)
-    written = np.zeros_like(ref)
-    for k in np.unique(folds):
-        mine, rest = folds == k, folds != k
-        calibration, thresholds = _calibrated(logits[rest], ref[rest], config)
-        nested[mine] = calibrate.apply(logits[mine], calibration)
-        written[mine] = calibrate.written(nested[mine], thresholds)
+    chosen = _calibrated(logits[~is_test], ref[~is_test], config)
+    test = [clip for clip, mine in zip(clips, is_test, strict=True) if mine]
+    probabilities = calibrate.apply(logits[is_test], chosen[0])
+    written = calibrate.written(probabilities, chosen[1])
+    how = (
+        f"measured on a test split of {len(test)} clips, artist groups disjoint; clips heard as "
+        f"the product hears a file; calibration and thresholds chosen on {int((~is_test).sum())} "
+        f"validation clips alone; {_intervals_in_words(config)}"
+    )
+    return _found(test, logits[is_test], (probabilities, written), chosen, how=how, config=config)
 
+
+def _intervals_in_words(config: EvaluateConfig) -> str:
+    return (
+        f"{config.interval:.0%} bootstrap intervals over {config.n_resamples} resamples of "
+        "artist groups"
+    )
+
+
+def subsets(clips: Sequence[Clip]) -> dict[str, Bools]:
+    """Select what is quoted apart: all clips, panda, and the others; empty ones left out."""
     sets = np.array([clip.set for clip in clips])
-    subsets = {
+    chosen = {
         "all": np.ones(len(clips), dtype=bool),
         "panda": sets == "panda",
         "others": ~np.isin(sets, NOT_OTHERS),
     }
-    ranking, decisions = {}, {}
-    for name, rows in subsets.items():
-        if not rows.any():
-            continue
-        mine = [groups[i] for i in np.flatnonzero(rows)]
-        ranking[name] = _ranking(ref[rows], nested[rows], mine, config)
-        decisions[name] = _decisions(ref[rows], written[rows], mine, config)
+    return {name: rows for name, rows in chosen.items() if rows.any()}
 
-    calibration, thresholds = _calibrated(logits, ref, config)
+
+def _found(
+    clips: Sequence[Clip],
+    logits: Numbers,
+    decided: tuple[Numbers, Bools],
+    chosen: tuple[list[tuple[float, float]], Numbers],
+    *,
+    how: str,
+    config: EvaluateConfig,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    ref = reference(clips)
+    probabilities, written = decided
+    groups = [clip.artist_id for clip in clips]
+    raw = 1.0 / (1.0 + np.exp(-logits))
+    ranking, decisions = {}, {}
+    for name, rows in subsets(clips).items():
+        mine = [groups[i] for i in np.flatnonzero(rows)]
+        ranking[name] = _ranking(ref[rows], probabilities[rows], mine, config)
+        decisions[name] = _decisions(ref[rows], written[rows], mine, config)
+    calibration, thresholds = chosen
     shipped = calibrate.written(calibrate.apply(logits, calibration), thresholds)
     per_genre = {
         genre: {"written": int(written[:, g].sum()), "right": int((written & ref)[:, g].sum())}
         for g, genre in enumerate(GENRES)
     }
     found = {
-        "protocol": (
-            f"{len(np.unique(folds))}-fold cross-validation, artist groups disjoint; clips "
-            "heard as the product hears a file; calibration and thresholds chosen on the "
-            f"other folds; {config.interval:.0%} bootstrap intervals over "
-            f"{config.n_resamples} resamples of artist groups"
-        ),
+        "protocol": how,
         "ranking": ranking,
         "decisions": decisions,
         "decisions_by_genre": per_genre,
         "calibration_error": {
             "before": round(metrics.calibration_error(ref, raw), 4),
-            "after": round(metrics.calibration_error(ref, nested), 4),
+            "after": round(metrics.calibration_error(ref, probabilities), 4),
         },
         "not_nested": {
             "precision": _rounded(calibrate.precision(shipped, ref)),
@@ -337,9 +409,9 @@ def evaluate(
         "metrics": found,
         "calibration": [[round(s, 5), round(i, 5)] for s, i in calibration],
         "thresholds": [float(t) for t in thresholds],
-    }
+    }, curves.curves(ref, probabilities, written, raw)
 
 
 def write(path: Path, found: dict[str, Any]) -> None:
     """Write what `evaluate` found, as JSON."""
-    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(found, indent=1, allow_nan=False) + "\n")

@@ -1,28 +1,35 @@
-"""Stage 1, manifest: a table of labelled clips becomes the list that all stages read."""
+"""Stage 1, manifest: labelled tracks of any source become the list that all stages read."""
 
 from __future__ import annotations
 
-import csv
+import argparse
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
-import soundfile
 
-from genretagger.errors import FatalError
-from genretagger.genres import GENRES, canonical, in_order
+from genretagger import audio
+from genretagger.errors import FatalError, TrackError
+from genretagger.genres import GENRES
+from training import artists, duplicates, sources
+from training.progress import Progress
+from training.rows import appending, read_jsonl, write_jsonl
+from training.sources import Entry, Rejects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CLIPS = "clips"
-"""The folder beside the table that holds the audio, one ``<id>.opus`` for each row."""
+LABELS = "labels.tsv"
+"""The table in the data folder that is read if no source is named."""
 
-_COLUMNS = ("id", "set", "genres", "confidence", "artist_group")
+HEARD, REJECTED, DUPLICATES = "heard.jsonl", "rejected.jsonl", "duplicates.jsonl"
+"""Beside the manifest: what is known of each file, what was left out, what sounds the same."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,9 @@ class Clip:
     artist_id : str
         The artist group: the unit of every split.
     set : str
-        Where the clip comes from.
+        Where the clip comes from; `source` in the file.
     path : str
-        Relative to the data folder, with forward slashes.
+        Relative to the data folder, with forward slashes; absolute if it lies elsewhere.
     genres : tuple of str
         In the order of `genretagger.genres.GENRES`; empty if none describes the clip,
         which is a label too.
@@ -46,6 +53,10 @@ class Clip:
         Of the label: 3 sure, 2 likely, 1 a guess.
     duration_s : float
         In seconds.
+    sha256 : str
+        Of the file's bytes, in hex.
+    split : str
+        The fold that it is measured in, or ``train``, ``validation``, ``test``.
     """
 
     track_id: str
@@ -55,64 +66,191 @@ class Clip:
     genres: tuple[str, ...]
     confidence: int
     duration_s: float
+    sha256: str = ""
+    split: str = ""
 
 
-def build(labels: Path) -> list[Clip]:
-    """Read a table of labels and look at each clip's header.
+@dataclass(frozen=True)
+class Heard:
+    """What opening a file told.
+
+    Attributes
+    ----------
+    duration_s : float
+        Decoded, in seconds.
+    sha256 : str
+    fingerprint : str
+        From `duplicates.fingerprint`.
+    error : str
+        Why it cannot be used; empty if it can.
+    """
+
+    duration_s: float
+    sha256: str
+    fingerprint: str
+    error: str = ""
+
+
+def _identity(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return f"{path.absolute()}|missing"
+    return f"{path.absolute()}|{stat.st_size}|{stat.st_mtime_ns}"
+
+
+def _hear(path: Path) -> Heard:
+    try:
+        y = audio.decode_whole(path, duplicates.SR)
+        if len(y) < audio.MIN_DURATION_S * duplicates.SR:
+            return Heard(0.0, "", "", f"shorter than {audio.MIN_DURATION_S} s")
+        if not np.any(y):
+            return Heard(0.0, "", "", "silent")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (TrackError, OSError) as error:
+        return Heard(0.0, "", "", str(error))
+    return Heard(round(len(y) / duplicates.SR, 4), digest, duplicates.fingerprint(y))
+
+
+def hear(
+    paths: Sequence[Path], journal: Path, *, n_jobs: int, say: Callable[[str], None]
+) -> list[Heard]:
+    """Decode each file to its end, hash it and fingerprint it.
 
     Parameters
     ----------
-    labels : pathlib.Path
-        Tab-separated, with the columns ``id set genres confidence artist_group``;
-        others are ignored. Genres are joined with semicolons.
+    paths : sequence of pathlib.Path
+    journal : pathlib.Path
+        Takes each result as it comes: a killed run goes on from there. A file is known
+        again by path, size and time of change.
+    n_jobs : int
+        Processes.
+    say : callable
+        Takes a line of progress.
 
     Returns
     -------
-    list of Clip
-        Sorted by `Clip.track_id`, so that the order of rows does not matter.
-
-    Raises
-    ------
-    FatalError
-        If the table lacks a column, names an unknown genre or an id twice, or a clip
-        cannot be opened.
+    list of Heard
+        In the order of `paths`.
     """
-    clips = {}
-    with labels.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t")
-        missing = sorted(set(_COLUMNS) - set(reader.fieldnames or ()))
-        if missing:
-            raise FatalError(f"{labels} lacks the column {', '.join(missing)}")
-        for row in reader:
-            where = f"{labels}, line {reader.line_num}"
-            if row["id"] in clips:
-                raise FatalError(f"{where}: the id {row['id']} comes twice")
-            names = [name for name in (n.strip() for n in row["genres"].split(";")) if name]
-            genres = [canonical(name) for name in names]
-            if None in genres:
-                raise FatalError(f"{where}: unknown genre {names[genres.index(None)]!r}")
-            path = labels.parent / CLIPS / f"{row['id']}.opus"
-            try:
-                duration_s = soundfile.info(str(path)).duration
-            except (OSError, soundfile.LibsndfileError) as error:
-                raise FatalError(f"{where}: {path} cannot be opened") from error
-            clips[row["id"]] = Clip(
-                track_id=row["id"],
-                artist_id=row["artist_group"],
-                set=row["set"],
-                path=path.relative_to(labels.parent).as_posix(),
-                genres=in_order(tuple({genre for genre in genres if genre is not None})),
-                confidence=int(row["confidence"]),
-                duration_s=round(duration_s, 4),
-            )
-    return [clips[track_id] for track_id in sorted(clips)]
+    known = {row.pop("file"): Heard(**row) for row in read_jsonl(journal)}
+    files = [_identity(path) for path in paths]
+    # what could not be read is tried again: it may have been repaired, or the disk was away
+    todo = {
+        file: path
+        for file, path in zip(files, paths, strict=True)
+        if file not in known or known[file].error
+    }
+    progress = Progress(max(1, len(todo)), say)
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    with appending(journal) as out:
+        found = parallel(joblib.delayed(_hear)(path) for path in todo.values())
+        for done, (file, heard) in enumerate(zip(todo, found, strict=True), 1):
+            known[file] = heard
+            out.write(json.dumps({"file": file, **asdict(heard)}, ensure_ascii=False) + "\n")
+            out.flush()
+            progress.at(done, f"{done}/{len(todo)} files heard")
+    return [known[file] for file in files]
+
+
+def build(
+    entries: Iterable[Entry],
+    data: Path,
+    folder: Path,
+    rejects: Rejects,
+    *,
+    n_jobs: int,
+    say: Callable[[str], None],
+    keep_groups: bool = False,
+) -> tuple[list[Clip], list[dict[str, Any]]]:
+    """Hear labelled tracks, find near-duplicates, and group artists.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+    data : pathlib.Path
+        Paths inside it are written relative to it.
+    folder : pathlib.Path
+        Keeps what was heard.
+    rejects : Rejects
+        Takes the rows that cannot be used, one for each corrupt file.
+    n_jobs : int
+    say : callable
+    keep_groups : bool
+        Report near-duplicates only; else they are put into one artist group.
+
+    Returns
+    -------
+    clips : list of Clip
+        Sorted by `Clip.track_id`, so that the order of rows does not matter.
+    pairs : list of dict
+        The near-duplicates.
+    """
+    named: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.track_id in named:
+            rejects.add(entry.where, f"the id {entry.track_id} comes twice", "name it otherwise")
+        else:
+            named[entry.track_id] = entry
+    kept = [named[track_id] for track_id in sorted(named)]
+    heard = hear([entry.path for entry in kept], folder / HEARD, n_jobs=n_jobs, say=say)
+    good = []
+    for entry, found in zip(kept, heard, strict=True):
+        if found.error:
+            rejects.add(entry.where, f"{entry.path}: {found.error}", "replace or remove the file")
+        else:
+            good.append((entry, found))
+    kept = [entry for entry, _ in good]
+    keys: list[list[str]] = [list(entry.keys) for entry in kept]
+    before = artists.join(keys)
+    pairs = []
+    for pair in duplicates.find([duplicates.words(found.fingerprint) for _, found in good]):
+        i, j = pair.first, pair.second
+        crosses = before[i] != before[j]
+        pairs.append(
+            {
+                "first": kept[i].track_id,
+                "second": kept[j].track_id,
+                **{key: getattr(pair, key) for key in ("error", "overlap_s", "lag_s")},
+                "across_artists": crosses,
+                "labels_differ": kept[i].genres != kept[j].genres,
+            }
+        )
+        if crosses and not keep_groups:
+            key = f"same recording {kept[i].track_id}"
+            keys[i].append(key)
+            keys[j].append(key)
+    groups = artists.groups([entry.group for entry in kept], keys)
+    clips = [
+        Clip(
+            track_id=entry.track_id,
+            artist_id=group,
+            set=entry.source,
+            path=_relative(entry.path, data),
+            genres=entry.genres,
+            confidence=entry.confidence,
+            duration_s=found.duration_s,
+            sha256=found.sha256,
+        )
+        for (entry, found), group in zip(good, groups, strict=True)
+    ]
+    return clips, pairs
+
+
+def _relative(path: Path, data: Path) -> str:
+    path, data = path.absolute(), data.absolute()
+    return (path.relative_to(data) if path.is_relative_to(data) else path).as_posix()
+
+
+def with_splits(clips: Sequence[Clip], names: Sequence[str]) -> list[Clip]:
+    """Write the name of its split into each clip."""
+    return [replace(clip, split=name) for clip, name in zip(clips, names, strict=True)]
 
 
 def write(path: Path, clips: Iterable[Clip]) -> None:
     """Write a manifest: one JSON object a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps(asdict(clip), ensure_ascii=False) + "\n" for clip in clips)
-    path.write_text("".join(lines), encoding="utf-8")
+    rows = (asdict(clip) for clip in clips)
+    write_jsonl(path, ({"source" if k == "set" else k: v for k, v in r.items()} for r in rows))
 
 
 def read(path: Path) -> list[Clip]:
@@ -121,14 +259,23 @@ def read(path: Path) -> list[Clip]:
     Raises
     ------
     FatalError
-        If it does not exist.
+        If it does not exist, or is not one of this version.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise FatalError(f"{path} cannot be read: run the stage `manifest` first") from error
-    rows = (json.loads(line) for line in lines)
-    return [Clip(**{**row, "genres": tuple(row["genres"])}) for row in rows]
+    clips = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            row["set"] = row.pop("source")
+            clips.append(Clip(**{**row, "genres": tuple(row["genres"])}))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FatalError(
+                f"{path}, line {number} is no clip: run the stage `manifest` again"
+            ) from error
+    return clips
 
 
 def sha256(path: Path) -> str:
@@ -144,3 +291,84 @@ def reference(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     numpy.ndarray, shape (n_clips, n_genres), bool
     """
     return np.array([[genre in clip.genres for genre in GENRES] for clip in clips], dtype=bool)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sources; all may be named, and more than once."""
+    for option, what in (
+        ("--labels", "a table with id, genres, artist_group or artist; path, set, confidence"),
+        ("--downloads", "downloads.jsonl of the stage `download`"),
+        ("--tree", "a folder for each genre: GTZAN's layout, Artist - Title, Artist/Album/x"),
+        ("--collection", "a folder of tagged files: the genres are what their tags say now"),
+    ):
+        parser.add_argument(
+            option, type=Path, action="append", default=[], metavar="PATH", help=what
+        )
+    parser.add_argument(
+        "--mapping", type=Path, metavar="FILE", help="lines 'disco = Dance; RNB', 'blues ='"
+    )
+    parser.add_argument(
+        "--keep-groups",
+        action="store_true",
+        help="report near-duplicates, but leave artist groups as they are",
+    )
+
+
+def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
+    meaning = sources.read_names(args.mapping)
+    labels = args.labels
+    if not (labels or args.downloads or args.tree or args.collection):
+        labels = [args.data / LABELS]
+        if not labels[0].exists():
+            raise FatalError(
+                f"{labels[0]} does not exist: name --labels, --downloads, --tree, --collection, "
+                "or the folder --data"
+            )
+    for path in labels:
+        yield from sources.from_labels(path, rejects)
+    for path in args.downloads:
+        yield from sources.from_downloads(path, rejects)
+    for path in args.tree:
+        yield from sources.from_tree(path, meaning, rejects)
+    for path in args.collection:
+        yield from sources.from_collection(path, meaning, rejects)
+
+
+def collect(args: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> list[Clip]:
+    """Build a manifest's clips from what the command line names, and report on it.
+
+    Returns
+    -------
+    list of Clip
+        Without splits. `REJECTED` and `DUPLICATES` are written beside the manifest.
+
+    Raises
+    ------
+    FatalError
+        If nothing is left, or a source cannot be read.
+    """
+    rejects = Rejects()
+    clips, pairs = build(
+        _entries(args, rejects),
+        args.data,
+        folder,
+        rejects,
+        n_jobs=args.jobs,
+        say=say,
+        keep_groups=args.keep_groups,
+    )
+    write_jsonl(folder / REJECTED, rejects.rows)
+    write_jsonl(folder / DUPLICATES, pairs)
+    for row in rejects.rows[:10]:
+        say(f"left out: {row['where']}: {row['reason']}; {row['remedy']}")
+    if len(rejects.rows) > 10:
+        say(f"{len(rejects.rows)} rows left out, all in {folder / REJECTED}")
+    reasons = Counter(r["reason"] for r in rejects.rows if r["reason"].startswith("unmapped"))
+    for reason, count in reasons.most_common():
+        say(f"{reason}: {count} tracks")
+    across = sum(pair["across_artists"] for pair in pairs)
+    done = "reported only" if args.keep_groups else "now one group"
+    say(f"{len(pairs)} pairs sound the same, {across} of them across artists ({done})")
+    if not clips:
+        raise FatalError(f"no track can be used: {folder / REJECTED} says why")
+    return clips

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import joblib
 import numpy as np
@@ -33,6 +34,7 @@ from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig, mel_power
 from training import musicnn
 from training.manifest import Clip
+from training.rows import appending, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,8 +70,8 @@ class Shards:
         As `frames`, for `sounds`.
     tags : numpy.ndarray, shape (n_clips, 250), float32, or None
         MusiCNN's values; None if the shards were made without it.
-    fingerprint : str
-        Hash of all that they were made from.
+    sha256 : str
+        The fingerprint of what they were made from.
     """
 
     mel: NDArray[np.float16]
@@ -77,7 +79,7 @@ class Shards:
     sounds: NDArray[np.float16] | None
     windows: NDArray[np.int64]
     tags: Floats | None
-    fingerprint: str = ""
+    sha256: str = ""
 
 
 def filterbank(config: FeatureConfig) -> Floats:
@@ -180,6 +182,13 @@ def fingerprint(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def _cut(path: Path, size: int) -> BinaryIO:
+    """Open a file to append to, without what a killed run wrote beyond `size` bytes."""
+    with path.open("ab") as file:
+        file.truncate(size)
+    return path.open("ab")
+
+
 def build(
     folder: Path,
     clips: Sequence[Clip],
@@ -191,7 +200,7 @@ def build(
     musicnn_wheel: Path | None,
     n_jobs: int,
 ) -> Iterator[int]:
-    """Extract and write the shards, in bounded memory.
+    """Extract and write the shards, in bounded memory; a killed run goes on.
 
     Parameters
     ----------
@@ -213,35 +222,57 @@ def build(
     int
         Clips done so far.
     """
-    made = folder.with_name(folder.name + ".part")
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    bank = filterbank(config)
-    frames, windows, all_tags = [0], [0], []
-    with (
-        (made / "mel.raw").open("wb") as mel_file,
-        (made / "sounds.raw").open("wb") as sounds_file,
-        joblib.Parallel(n_jobs=n_jobs) as parallel,
-    ):
-        for start in range(0, len(clips), _BLOCK):
-            block = clips[start : start + _BLOCK]
-            for mel, sounds, tags in parallel(
-                joblib.delayed(_extract)(data / clip.path, config, bank, yamnet, musicnn_wheel)
-                for clip in block
-            ):
-                mel_file.write(mel.tobytes())
-                sounds_file.write(sounds.tobytes())
-                all_tags.append(tags)
-                frames.append(frames[-1] + len(mel))
-                windows.append(windows[-1] + len(sounds))
-            yield start + len(block)
-    np.save(made / "tags.npy", np.array(all_tags, dtype=np.float32))
     teachers = {
         name: None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in (("yamnet", yamnet), ("musicnn", musicnn_wheel))
     }
+    made_from = fingerprint(manifest_sha256, config, teachers)
+    made = folder.with_name(folder.name + ".part")
+    journal = made / "journal.jsonl"
+    lines = read_jsonl(journal)
+    if not lines or lines[0] != {"fingerprint": made_from}:
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        lines = [{"fingerprint": made_from}]
+        write_jsonl(journal, lines)
+    frames, windows = [0], [0]
+    for n_frames, n_windows in (pair for line in lines[1:] for pair in line["clips"]):
+        frames.append(frames[-1] + n_frames)
+        windows.append(windows[-1] + n_windows)
+    n_done = len(frames) - 1
+    n_tags = 0 if musicnn_wheel is None else musicnn.SIZE
+    bank = filterbank(config)
+    with (
+        _cut(made / "mel.raw", frames[-1] * config.n_mels * 2) as mel_file,
+        _cut(made / "sounds.raw", windows[-1] * SOUNDS_SIZE * 2) as sounds_file,
+        _cut(made / "tags.raw", n_done * n_tags * 4) as tags_file,
+        appending(journal) as out,
+        joblib.Parallel(n_jobs=n_jobs) as parallel,
+    ):
+        for start in range(n_done, len(clips), _BLOCK):
+            block = clips[start : start + _BLOCK]
+            sizes = []
+            for mel, sounds, tags in parallel(
+                joblib.delayed(_extract)(data / clip.path, config, bank, yamnet, musicnn_wheel)
+                for clip in block
+            ):
+                for file, part in ((mel_file, mel), (sounds_file, sounds), (tags_file, tags)):
+                    file.write(part.tobytes())
+                frames.append(frames[-1] + len(mel))
+                windows.append(windows[-1] + len(sounds))
+                sizes.append([len(mel), len(sounds)])
+            # the journal's line last: what it does not count is cut off by the next run
+            for file in (mel_file, sounds_file, tags_file):
+                file.flush()
+                os.fsync(file.fileno())
+            out.write(json.dumps({"clips": sizes}) + "\n")
+            out.flush()
+            yield start + len(block)
+    tags = np.fromfile(made / "tags.raw", dtype=np.float32).reshape(len(clips), n_tags)
+    np.save(made / "tags.npy", tags)
+    (made / "tags.raw").unlink()
     index = {
-        "fingerprint": fingerprint(manifest_sha256, config, teachers),
+        "fingerprint": made_from,
         "teachers": teachers,
         "frames": frames,
         "windows": windows,

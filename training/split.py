@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genretagger.genres import GENRES
+from training.config import SplitConfig
 from training.manifest import Clip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
 """Sets that are balanced on their own; all others count as one, "lists"."""
@@ -34,7 +37,7 @@ def _traits(clip: Clip) -> NDArray[np.float64]:
     return np.array([*genres, not clip.genres, *sets, True], dtype=float)
 
 
-def assign(clips: Sequence[Clip], n_folds: int) -> dict[str, int]:
+def assign(clips: Sequence[Clip], n_folds: int, seed: int = 0) -> dict[str, int]:
     """Assign each artist group to a fold, stratified by genre and set.
 
     Greedy iterative stratification over groups (after Sechidis, Tsoumakas and Vlahavas,
@@ -48,6 +51,8 @@ def assign(clips: Sequence[Clip], n_folds: int) -> dict[str, int]:
     clips : sequence of Clip
         In any order.
     n_folds : int
+    seed : int
+        Others than 0 break ties otherwise.
 
     Returns
     -------
@@ -71,7 +76,8 @@ def assign(clips: Sequence[Clip], n_folds: int) -> dict[str, int]:
     filled = np.zeros((n_folds, len(_TRAITS)))
 
     def order(name: str) -> tuple[float, str]:
-        return -groups[name][-1], hashlib.sha256(name.encode()).hexdigest()
+        salted = f"{seed} {name}" if seed else name
+        return -groups[name][-1], hashlib.sha256(salted.encode()).hexdigest()
 
     folds = {}
     for name in sorted(groups, key=order):
@@ -101,3 +107,32 @@ def fold_of(clips: Sequence[Clip], folds: Mapping[str, int]) -> NDArray[np.int64
     numpy.ndarray, shape (n_clips,), int64
     """
     return np.array([folds[clip.artist_id] for clip in clips], dtype=np.int64)
+
+
+def named(clips: Sequence[Clip], config: SplitConfig) -> list[str]:
+    """Name the split of each clip.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    config : SplitConfig
+        With folds for validation, the last folds but those for the test; without, each
+        fold is measured in turn.
+
+    Returns
+    -------
+    list of str
+        ``0`` to ``n_folds - 1``; or ``train``, ``validation`` and ``test``.
+    """
+    folds = assign(clips, config.n_folds, config.seed)
+    first_test = config.n_folds - config.n_test
+    first_validation = first_test - config.n_validation
+    found = []
+    for fold in fold_of(clips, folds):
+        if not config.is_holdout:
+            found.append(str(fold))
+        elif fold >= first_test:
+            found.append(TEST)
+        else:
+            found.append(VALIDATION if fold >= first_validation else TRAIN)
+    return found

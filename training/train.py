@@ -17,6 +17,7 @@ from training import musicnn, networks
 from training.augment import Augmenter
 from training.config import Config, TrainConfig, fingerprint
 from training.manifest import Clip, reference
+from training.progress import Progress
 from training.shards import WINDOW_HOP, WINDOW_SAMPLES, Shards
 from training.split import stratum
 
@@ -246,8 +247,15 @@ def _ahead(items: Iterator[Any], depth: int = 4) -> Iterator[Any]:
         yield item
 
 
-def check(config: Config, folder: Path) -> dict[str, Any]:
-    """Read a model's description and check that it belongs to a configuration.
+def check(config: Config, folder: Path, shards_sha256: str) -> dict[str, Any]:
+    """Read a model's description and check that it belongs to a configuration and to shards.
+
+    Parameters
+    ----------
+    config : Config
+    folder : pathlib.Path
+    shards_sha256 : str
+        The fingerprint of the shards, and so of their manifest.
 
     Returns
     -------
@@ -263,11 +271,31 @@ def check(config: Config, folder: Path) -> dict[str, Any]:
         meta = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except OSError as error:
         raise FatalError(f"{folder} holds no model: run the stage `train` first") from error
-    if meta["config"] != fingerprint(config):
-        raise FatalError(
-            f"{folder} was trained with another configuration: remove it, or use another --run"
-        )
+    for key, now, what in (
+        ("config", fingerprint(config), "with another configuration"),
+        ("shards", shards_sha256, "on other shards"),
+    ):
+        if meta.get(key) != now:
+            raise FatalError(f"{folder} was trained {what}: remove it, or use another --run")
     return dict(meta)
+
+
+def _optimizer(train: TrainConfig, n_batches: int) -> Any:
+    import keras
+
+    n_steps = n_batches * train.epochs
+    n_warmup = min(n_steps - 1, round(train.warmup_epochs * n_batches))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        train.learning_rate / 20,
+        n_steps - n_warmup,
+        warmup_target=train.learning_rate,
+        warmup_steps=n_warmup,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=train.weight_decay, global_clipnorm=train.clip_norm
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 def fit(
@@ -309,7 +337,7 @@ def fit(
     """
     weights, description = folder / WEIGHTS, folder / DESCRIPTION
     if description.exists():
-        check(config, folder)
+        check(config, folder, shards.sha256)
     if weights.exists():
         say(f"{name}: trained before")
         return weights
@@ -326,21 +354,11 @@ def fit(
         "n_tags": batches.n_tags,
         "n_clips": len(rows),
         "config": fingerprint(config),
+        "shards": shards.sha256,
     }
     description.write_text(json.dumps(meta) + "\n", encoding="utf-8")
     model, _ = networks.build(config.network, config.features, batches.n_sounds, batches.n_tags)
-    n_steps = batches.n_batches * train.epochs
-    n_warmup = min(n_steps - 1, round(train.warmup_epochs * batches.n_batches))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        train.learning_rate / 20,
-        n_steps - n_warmup,
-        warmup_target=train.learning_rate,
-        warmup_steps=n_warmup,
-    )
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=train.weight_decay, global_clipnorm=train.clip_norm
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = _optimizer(train, batches.n_batches)
     optimizer.build(model.trainable_variables)
 
     @tf.function(reduce_retracing=True)
@@ -367,8 +385,10 @@ def fit(
     manager = tf.train.CheckpointManager(state, str(folder / "checkpoints"), max_to_keep=1)
     if manager.latest_checkpoint:
         state.restore(manager.latest_checkpoint)
+    first = int(done.numpy())
+    progress = Progress(max(1, train.epochs - first), say, every_s=0)
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        for epoch in range(int(done.numpy()), train.epochs):
+        for epoch in range(first, train.epochs):
             began = time.monotonic()
             losses = [
                 [float(v) for v in step({k: tf.constant(v) for k, v in parts.items()})]
@@ -380,7 +400,8 @@ def fit(
             log.write(json.dumps({**line, "seconds": round(seconds, 1)}) + "\n")
             log.flush()
             shown = "  ".join(f"{k} {v:.4f}" for k, v in zip(names, means, strict=True))
-            say(f"{name}: epoch {epoch + 1}/{train.epochs}  {shown}  {seconds:.1f} s")
+            what = f"{name}: epoch {epoch + 1}/{train.epochs}  {shown}  {seconds:.1f} s"
+            progress.at(epoch + 1 - first, what)
             done.assign(epoch + 1)
             if (epoch + 1) % _SAVE_EVERY == 0:
                 manager.save()

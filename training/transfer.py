@@ -61,11 +61,14 @@ class Heard:
         Index of the clip that each belongs to, ascending.
     trunk : keras.Model
         MusiCNN, as `body` builds it.
+    sha256 : str
+        The fingerprint of the shards.
     """
 
     embeddings: Floats
     owner: NDArray[np.int64]
     trunk: keras.Model
+    sha256: str
 
 
 def body() -> keras.Model:
@@ -225,7 +228,6 @@ def embed(
     shards: Shards,
     trunk: keras.Model,
     *,
-    made_from: str,
     say: Callable[[str], None],
 ) -> Heard:
     """Let MusiCNN hear every segment once; a killed run goes on where it stopped.
@@ -240,8 +242,6 @@ def embed(
     shards : Shards
     trunk : keras.Model
         From `load_body`.
-    made_from : str
-        Fingerprint of the shards: of others, nothing that was kept is used.
     say : callable
         Takes one line of progress.
 
@@ -251,7 +251,7 @@ def embed(
     """
     features = config.features
     folder.mkdir(parents=True, exist_ok=True)
-    key = json.dumps([made_from, musicnn.N_FRAMES, LOG_RANGE]).encode()
+    key = json.dumps([shards.sha256, musicnn.N_FRAMES, LOG_RANGE]).encode()
     stamp = hashlib.sha256(key + b"".join(w.tobytes() for w in trunk.get_weights())).hexdigest()
     found, owner = [], []
     began = time.monotonic()
@@ -275,7 +275,7 @@ def embed(
         part_path.replace(path)
         found.append(means)
         say(f"heard {block.stop}/{len(clips)} clips, {time.monotonic() - began:.0f} s")
-    return Heard(np.concatenate(found), np.array(owner), trunk)
+    return Heard(np.concatenate(found), np.array(owner), trunk, shards.sha256)
 
 
 def fit(
@@ -318,12 +318,13 @@ def fit(
     head = config.train
     assert isinstance(head, HeadConfig)
     if (folder / DESCRIPTION).exists():
-        check(config, folder)
+        check(config, folder, heard.sha256)
     if (folder / WEIGHTS).exists():
         say(f"{name}: trained before")
         return
     folder.mkdir(parents=True, exist_ok=True)
     meta = {"n_sounds": 0, "n_tags": 0, "n_clips": len(rows), "config": fingerprint(config)}
+    meta["shards"] = heard.sha256
     (folder / DESCRIPTION).write_text(json.dumps(meta) + "\n", encoding="utf-8")
     keras.utils.set_random_seed(head.seed)
     inner, heads, inference = build(config)

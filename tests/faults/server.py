@@ -17,6 +17,7 @@ import time
 import traceback
 
 import rich.console  # noqa: F401
+from joblib.externals.loky import reusable_executor
 
 import genretagger.pipeline  # noqa: F401 - imported once, for all the forks
 from genretagger import cli, planfile, report  # noqa: F401
@@ -38,6 +39,8 @@ def run(request: dict, output: int) -> None:
             under, kind, at, error = request["fault"]
             shim.fault_arm(under.encode(), ord(kind) if kind else 0, ctypes.c_long(at), error)
         code = cli.main(request["arguments"])
+        if reusable_executor._executor is not None:  # nothing else ends them before os._exit
+            reusable_executor._executor.shutdown(kill_workers=True)
         sys.stdout.flush()
         sys.stderr.flush()
         if shim:

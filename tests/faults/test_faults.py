@@ -86,7 +86,6 @@ def test_a_full_disk_stops_a_run_without_a_loss(reference, server, tmp_path, of)
         pytest.skip(str(error))
 
 
-@pytest.mark.long  # what is met depends on the moment, so that a run of it says little
 @pytest.mark.parametrize("what", ["remove", "chmod", "unmount", "readonly"])
 def test_what_is_taken_away_during_a_run_costs_those_files_and_no_more(
     reference, server, tmp_path, what
@@ -268,6 +267,70 @@ def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatc
     assert (done.state, path.read_bytes()) == (State.FAILED, old)
     assert "it stays as it was" in done.reason
     assert path.samefile(path.with_name("other.mp3"))
+
+
+@pytest.fixture(params=["one page", "several names"])
+def in_place(request, audio_file):
+    """A file that is written in place, its bytes, and the plan for it."""
+    is_page = request.param == "one page"
+    path = audio_file("FLAC" if is_page else "MP3", **({"genre": ("Blues",)} if is_page else {}))
+    os.link(path, path.parent / "other")
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
+    return path, path.read_bytes(), line
+
+
+def test_a_file_removed_just_before_it_is_written_costs_that_file_alone(in_place, monkeypatch):
+    path, old, line = in_place
+    identify = files.identify
+    asked = []
+
+    def removes(of):
+        identity = identify(of)
+        asked.append(of)
+        if len(asked) == 2:  # the last look before it is written
+            path.unlink()
+        return identity
+
+    monkeypatch.setattr(files, "identify", removes)
+    done = pipeline.apply(line, journal.Journal("test"))
+    assert (done.state, done.reason) == (
+        State.FAILED,
+        "cannot be rewritten: No such file or directory; it stays as it was",
+    )
+    assert (path.parent / "other").read_bytes() == old
+    assert not list(path.parent.glob(".genretagger-*"))
+    assert not list(journal.unfinished())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_file_removed_while_it_is_written_is_whole_under_its_other_name(
+    in_place, monkeypatch, fails
+):
+    path, old, line = in_place
+    write = files._write
+    written = []
+
+    def removes(file, start, data, **how):
+        if not written:
+            path.unlink()
+            files.copy_of(path.parent / "other").with_suffix(path.suffix).unlink()
+        written.append(data)
+        if fails and len(written) == 1:
+            write(file, start, data[: len(data) // 2])
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        write(file, start, data, **how)
+
+    monkeypatch.setattr(files, "_write", removes)
+    done = pipeline.apply(line, journal.Journal("test"))
+    assert written
+    assert done.state is (State.FAILED if fails else State.CHANGE)
+    found = (path.parent / "other").read_bytes()
+    assert (found == old) == fails
+    found_tags = path.parent / f"found{path.suffix}"
+    found_tags.write_bytes(found)
+    assert ("Rock" in str(tags.read(found_tags))) != fails
+    assert not list(path.parent.glob(".genretagger-*"))
+    assert not list(journal.unfinished())
 
 
 def test_a_folder_that_cannot_be_synced_does_not_make_a_change_undone(audio_file, monkeypatch):

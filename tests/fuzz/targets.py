@@ -368,7 +368,9 @@ def caches(folder: Path) -> Target:
         warnings: list[str] = []
         with_cache = cache.Cache(path, warn=warnings.append)
         found = with_cache.heard(key)
-        with_cache.tags(track, None, identity, cue_beside=False)
+        seen = [cache.Seen(track, identity)]
+        with_cache.tags(seen, None)
+        with_cache.heard_in(seen, "bundle")
         with_cache.audio_id(track, identity)
         with_cache.keep_heard(key, Prediction((0.5,) * len(GENRES)))
         with_cache.keep_tags(track, None, identity, tags.read(track), cue_beside=False)
