@@ -78,6 +78,9 @@ def smoke(python: Path, wheel: Path, folder: Path) -> float:
     assert "verified" in run(bin_ / "genretagger", "model", "--verify", **options)
     row = json.loads(run(bin_ / "genretagger", "predict", "--format", "json", track, **options))
     assert len(row["probabilities"]) == 14, row
+    page = folder / "report.html"
+    run(bin_ / "genretagger", "tag", "--dry-run", "--report", page, track, **options)
+    assert "chord.wav" in page.read_text(encoding="utf-8")
     tag = [bin_ / "genretagger", "tag", "--always", "--format", "json", track]
     row = json.loads(run(*tag, **options))
     assert row["state"] == "change", row
@@ -101,7 +104,11 @@ def main() -> None:
         names = zipfile.ZipFile(wheel).namelist()
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
         assert tops == {"genretagger", "beetsplug"}, tops
-        for needed in ("genretagger/bundles/default/model.tflite", "beetsplug/genrecnn.py"):
+        for needed in (
+            "genretagger/bundles/default/model.tflite",
+            "genretagger/report/assets/tabulator.min.js",
+            "beetsplug/genrecnn.py",
+        ):
             assert needed in names, f"{needed} is missing from the wheel"
         found = interpreters()
         for version, python in found.items():

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,7 @@ class _Outcome:
     old: list[str]
     new: list[str]
     reason: str
+    heard: genretagger.Prediction | None = None
 
     def __str__(self) -> str:
         if self.state == FAILED:
@@ -179,32 +180,40 @@ class GenreCnnPlugin(BeetsPlugin):
             action="store_true",
             help="take back the last run that wrote files, or the one whose JOURNAL is named",
         )
+        add("--report", metavar="FILE.html", help="also write a page for the browser")
         command.func = self._command
         return [command]
 
     # the command
 
     def _command(self, lib: Library, opts: Values, args: list[str]) -> None:
-        self.config.set_args({k: v for k, v in vars(opts).items() if k != "undo"})
+        own = ("undo", "report")
+        self.config.set_args({k: v for k, v in vars(opts).items() if k not in own})
         try:
             if opts.undo:
                 self._undo(lib, args)
             else:
-                self._run(lib, args)
+                self._run(lib, args, Path(opts.report).expanduser() if opts.report else None)
         except genretagger.FatalError as error:
             raise ui.UserError(str(error)) from error
 
-    def _run(self, lib: Library, args: list[str]) -> None:
+    def _run(self, lib: Library, args: list[str], report: Path | None) -> None:
         settings = self._settings()
         command = " ".join([RUN, *args])
         writes = settings.write and not settings.pretend
         with _only_writer(command) if writes else contextlib.nullcontext():
             if writes:
                 _recover()
-            self._run_alone(lib, args, settings, genretagger.Journal(command))
+            with _report(report, command, settings) as report_row:
+                self._run_alone(lib, args, settings, genretagger.Journal(command), report_row)
 
     def _run_alone(
-        self, lib: Library, args: list[str], settings: _Settings, journal: genretagger.Journal
+        self,
+        lib: Library,
+        args: list[str],
+        settings: _Settings,
+        journal: genretagger.Journal,
+        report: Callable[[_Outcome], None],
     ) -> None:
         items = list(lib.items(args))
         tally = _Tally()
@@ -215,6 +224,7 @@ class GenreCnnPlugin(BeetsPlugin):
                 tally.add(outcome)
                 new[outcome.of.id] = outcome.new
                 ui.print_(str(outcome))
+                report(outcome)
         except (KeyboardInterrupt, ui.UserError, genretagger.FatalError) as why:
             stopped = why
         album_ids = dict.fromkeys(i.album_id for i in items if i.album_id and i.id in new)
@@ -443,11 +453,12 @@ def _decide(
     decision = genretagger.decide_genres(heard, settings.policy)
     if not decision.genres:
         reason = f"{decision.reason} | {has}" if old else decision.reason
-        return _Outcome(item, UNDECIDED, old, old, reason)
+        return _Outcome(item, UNDECIDED, old, old, reason, heard)
     new = list(genretagger.in_order(decision.genres))
     if sorted(new) == sorted(old):
-        return _Outcome(item, KEPT, old, old, f"{decision.reason} | kept: already there")
-    return _Outcome(item, CHANGED, old, new, decision.reason)
+        reason = f"{decision.reason} | kept: already there"
+        return _Outcome(item, KEPT, old, old, reason, heard)
+    return _Outcome(item, CHANGED, old, new, decision.reason, heard)
 
 
 def _tag_one(
@@ -612,6 +623,55 @@ def _tag_album(album: Album, new: dict[int, list[str]], settings: _Settings) -> 
 
 def _own_genres(model: Item | Album) -> list[str]:
     return [genre for genre in model.genres if genre.strip()]
+
+
+_STATES = {
+    CHANGED: genretagger.State.CHANGE,
+    KEPT: genretagger.State.KEEP,
+    UNDECIDED: genretagger.State.UNDECIDED,
+    FAILED: genretagger.State.FAILED,
+}
+
+
+@contextlib.contextmanager
+def _report(
+    path: Path | None, command: str, settings: _Settings
+) -> Iterator[Callable[[_Outcome], None]]:
+    """Take outcomes for the page, and write it at the end, also of a run that is stopped."""
+    if path is None:
+        yield lambda _: None
+        return
+    changed = "to change" if settings.pretend else CHANGED
+    page = genretagger.ReportPage(
+        title="What would be set" if settings.pretend else "What was set",
+        command=command,
+        model=settings.bundle.bundle_id,
+        thresholds=settings.policy.thresholds,
+        words={state: changed if word == CHANGED else word for word, state in _STATES.items()},
+    )
+
+    def add(outcome: _Outcome) -> None:
+        heard = outcome.heard.probabilities if outcome.heard else None
+        page.add(
+            {
+                "path": os.fspath(outcome.of.filepath),
+                "state": _STATES[outcome.state],
+                "old": outcome.old,
+                "new": outcome.new,
+                "genres": outcome.new if outcome.state == CHANGED else [],
+                "probabilities": heard and dict(zip(genretagger.GENRES, heard, strict=True)),
+                "reason": outcome.reason,
+            }
+        )
+
+    try:
+        path.open("a").close()  # where it cannot be written is told before the work is done
+    except OSError as error:
+        raise genretagger.FatalError(f"--report {path}: {error.strerror}") from error
+    try:
+        yield add
+    finally:
+        page.write(path)
 
 
 def _shown(genres: Sequence[str]) -> str:

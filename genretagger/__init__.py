@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.pipeline import recover, rewrite, undo, uninterrupted
     from genretagger.records import Decision, Prediction, State
+    from genretagger.report.html import Page as ReportPage
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -42,6 +43,7 @@ __all__ = [
     "GenreTaggerError",
     "Journal",
     "Prediction",
+    "ReportPage",
     "State",
     "TrackError",
     "aggregate_probabilities",
@@ -74,6 +76,7 @@ _MODULES = {
 # a name that a submodule has, too, would be hidden by it
 _RENAMED = {
     "DEFAULT_BUNDLE": ("bundle", "DEFAULT"),
+    "ReportPage": ("report.html", "Page"),
     "aggregate_probabilities": ("aggregate", "aggregate"),
     "decide_genres": ("decide", "decide"),
     "list_journals": ("journal", "history"),

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +40,9 @@ _SILENCE = 1e-4
 
 _SHORTFALL_S = 1.0
 """How much may be missing at an excerpt's end: length estimates of VBR files are not exact."""
+
+_STRETCH_S = 60.0
+"""So much of a track is decoded at a time where all of it is heard: 21 MB of 44.1-kHz stereo."""
 
 _FFMPEG_TIMEOUT_S = 120.0
 _ASK_FFMPEG = "install ffmpeg and put it on the PATH to read this format"
@@ -204,6 +207,35 @@ def fit_length(y: Samples, n_samples: int) -> Samples:
     return np.resize(y, n_samples)
 
 
+def window_starts(duration_s: float, window_s: float, hop_s: float, most: int) -> list[float]:
+    """Choose where the windows begin that cover a track from end to end.
+
+    Parameters
+    ----------
+    duration_s, window_s : float
+        Length of the track and of a window, in seconds.
+    hop_s : float
+        At most so many seconds lie between two beginnings ...
+    most : int
+        ... unless that makes more windows than this.
+
+    Returns
+    -------
+    list of float
+        Evenly spaced; the last window ends with the track.
+
+    Examples
+    --------
+    >>> window_starts(19.0, 10.0, 3.0, 100)
+    [0.0, 3.0, 6.0, 9.0]
+    >>> window_starts(7.0, 10.0, 3.0, 100)
+    [0.0]
+    """
+    last_s = max(0.0, duration_s - window_s)
+    n = min(most, 1 + int(np.ceil(last_s / hop_s)))
+    return [float(start_s) for start_s in np.linspace(0.0, last_s, n)]
+
+
 def _checked(y: Samples) -> Samples:
     if not np.isfinite(y).all():
         raise DamagedError("the audio holds NaN or infinite samples; encode it again")
@@ -232,6 +264,122 @@ def decode_whole(path: Path, sr: int) -> Samples:
     with _open(path) as reader:
         y = _checked(reader.read(0.0, reader.duration_s))
         return np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
+
+
+def decode_windows(
+    path: Path, *, sr: int, window_s: float, hop_s: float, most: int
+) -> Iterator[Segment]:
+    """Decode a track from end to end, in windows that overlap.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    sr : int
+        Wanted sampling rate in Hz.
+    window_s, hop_s, most
+        As in `window_starts`.
+
+    Yields
+    ------
+    Segment
+        ``round(window_s * sr)`` samples each. They end early where the audio does.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be read or decoded.
+    """
+    _check_readable(path)
+    with _open(path) as reader:
+        starts = window_starts(reader.duration_s, window_s, hop_s, most)
+        while starts:
+            n = _in_one_stretch(starts, window_s)
+            begin_s, end_s = starts[0], min(starts[n - 1] + window_s, reader.duration_s)
+            y = _checked(reader.read(begin_s, end_s - begin_s))
+            y = np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
+            for start_s in starts[:n]:
+                at = round((start_s - begin_s) * sr)
+                heard = y[at : at + round(window_s * sr)]
+                if not len(heard):
+                    return
+                yield Segment(fit_length(heard, round(window_s * sr)), sr, start_s)
+            starts = starts[n:]
+
+
+def _in_one_stretch(starts: Sequence[float], window_s: float) -> int:
+    """Count the windows that are decoded together: few enough for the memory, none apart."""
+    n = 1
+    while (
+        n < len(starts)
+        and starts[n] - starts[n - 1] <= window_s
+        and starts[n] + window_s - starts[0] <= _STRETCH_S
+    ):
+        n += 1
+    return n
+
+
+def where_heard(
+    path: Path, *, segment_s: float, has_cuesheet: bool = False
+) -> tuple[float, list[float]]:
+    """Say where `decode` listens.
+
+    Parameters
+    ----------
+    path, segment_s, has_cuesheet
+        As in `decode`.
+
+    Returns
+    -------
+    duration_s : float
+        Length of the track in seconds.
+    starts_s : list of float
+        Where the excerpts begin, those that turn out to be silent, too.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be read.
+    """
+    _check_readable(path)
+    with _open(path) as reader:
+        many = _may_hold_many(reader.duration_s, has_cuesheet=has_cuesheet)
+        return reader.duration_s, excerpt_starts(reader.duration_s, segment_s, many=many)
+
+
+def _may_hold_many(duration_s: float, *, has_cuesheet: bool) -> bool:
+    return duration_s > LONG_S or (has_cuesheet and duration_s > _LONG_EVERY_S)
+
+
+def decode_stretch(path: Path, *, sr: int, start_s: float, length_s: float) -> Samples:
+    """Decode one stretch of a track to mono, to be listened to.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    sr : int
+        Wanted sampling rate in Hz.
+    start_s, length_s : float
+        In seconds.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_samples,), float32
+        Shorter, or empty, where the track ends before.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be read or decoded.
+    """
+    _check_readable(path)
+    with _open(path) as reader:
+        y = reader.read(start_s, length_s)
+        return np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
+
+
+def is_silent(y: Samples) -> bool:
+    """Tell whether there is nothing to hear: its peak is under -80 dBFS."""
+    return not np.abs(y).max() > _SILENCE
 
 
 def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False) -> Excerpts:
@@ -267,7 +415,7 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
         duration_s = reader.duration_s
         if duration_s < MIN_DURATION_S:
             raise DamagedError(f"too short: {duration_s:.1f} s of audio, 1 s is needed")
-        many = duration_s > LONG_S or (has_cuesheet and duration_s > _LONG_EVERY_S)
+        many = _may_hold_many(duration_s, has_cuesheet=has_cuesheet)
         starts = excerpt_starts(duration_s, segment_s, many=many)
         wanted_s = min(segment_s, duration_s)
         for start_s in starts:
@@ -278,7 +426,7 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
                     f"truncated: its header says {duration_s:.0f} s, but the audio ends "
                     f"before {ends_s + _SHORTFALL_S:.0f} s; get a whole copy"
                 )
-            if np.abs(y).max() > _SILENCE:
+            if not is_silent(y):
                 y = np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
                 segments.append(Segment(fit_length(y, round(segment_s * sr)), sr, start_s))
     if duration_s < segment_s:

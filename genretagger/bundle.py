@@ -73,6 +73,12 @@ class Bundle:
     info: dict[str, Any]
 
     @property
+    def bands_hz(self) -> Floats:
+        """Where each mel band is loudest, in Hz, shape (n_mels,)."""
+        peaks = self.filterbank.argmax(axis=1) * self.features.sr / self.features.n_fft
+        return np.asarray(peaks, dtype=np.float32)
+
+    @property
     def model_path(self) -> Path:
         """Where the network lies."""
         return self.path / "model.tflite"

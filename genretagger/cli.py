@@ -25,10 +25,12 @@ from genretagger.report import Csv, JsonLines, PlainTable, Report, TerminalTable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from genretagger import pipeline
     from genretagger.bundle import Bundle
     from genretagger.cache import Cache
     from genretagger.decide import DecisionPolicy
     from genretagger.journal import Journal
+    from genretagger.report.html import Page
 
 OK, SOME_FAILED, USAGE, FATAL, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. argparse itself exits with USAGE; INTERRUPTED is 128 + SIGINT, as shells have it."""
@@ -81,12 +83,12 @@ def _only_writer(options: argparse.Namespace) -> Iterator[None]:
     if "writes" not in options or vars(options).get("dry_run"):
         yield
         return
-    from genretagger import journal, lock, pipeline  # noqa: PLC0415
+    from genretagger import pipeline  # noqa: PLC0415
 
-    with lock.only_writer(journal.state_folder(), f"genretagger {options.words}"):
-        with pipeline.uninterrupted():
-            for message in pipeline.recover():
-                sys.stderr.write(f"{printable(message)}\n")
+    def say(message: str) -> None:
+        sys.stderr.write(f"{printable(message)}\n")
+
+    with pipeline.writing(f"genretagger {options.words}", say):
         yield
 
 
@@ -108,9 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_tag(commands)
+    _add_review(commands)
     _add_apply(commands)
     _add_undo(commands)
     _add_predict(commands)
+    _add_show(commands)
 
     genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
     genres.set_defaults(run=_genres)
@@ -147,6 +151,13 @@ def _add_tag(commands: Any) -> None:
         metavar="FILE",
         help="with --dry-run: save the plan, to be edited and done by 'genretagger apply'",
     )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    _add_page(_add_run(tag))
+    tag.set_defaults(run=_tag, error=tag.error, writes=True)
+
+
+def _add_policy(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--existing",
         choices=("skip", "replace", "append", "prepend"),
@@ -210,9 +221,6 @@ def _add_tag(commands: Any) -> None:
         help="one decision for each track, or for each album or folder; the tracks of "
         "compilations are decided one by one (default: %(default)s)",
     )
-    _add_preserve_mtime(group)
-    _add_run(tag)
-    tag.set_defaults(run=_tag, error=tag.error, writes=True)
 
 
 def _add_predict(commands: Any) -> None:
@@ -228,6 +236,51 @@ def _add_predict(commands: Any) -> None:
     predict.set_defaults(run=_predict, error=predict.error)
 
 
+def _add_show(commands: Any) -> None:
+    show = commands.add_parser(
+        "show",
+        help="show what is heard in one track, from beginning to end, and what moved it",
+        description="Hear one track all the way through and show its genres over time, and what "
+        "moved the leading one. No file is opened for writing but those that are asked for.",
+    )
+    show.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
+    _add_bundle(show)
+    _add_decision(show)
+    group = show.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
+    group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
+    show.set_defaults(run=_show, error=show.error)
+
+
+def _add_review(commands: Any) -> None:
+    review = commands.add_parser(
+        "review",
+        help="decide line by line in the browser, with ears and eyes, then write",
+        description="Make a plan, or go on with one, and show it in the browser: listen, accept, "
+        "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
+        "written into files before Apply. Needs: pip install 'genretagger[review]'",
+    )
+    _add_input(review)
+    _add_bundle(review)
+    _add_decision(review)
+    group = review.add_argument_group("what is planned")
+    group.add_argument(
+        "--plan",
+        dest="plan_file",
+        type=Path,
+        metavar="FILE",
+        help="save the plan here, to go on with it later: 'genretagger review FILE' (default: "
+        "a new file among genretagger's own)",
+    )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    _add_work(review.add_argument_group("run"))
+    review.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
+    review.set_defaults(run=_review, error=review.error, format="table", output=None)
+
+
 def _add_apply(commands: Any) -> None:
     apply = commands.add_parser(
         "apply",
@@ -240,7 +293,9 @@ def _add_apply(commands: Any) -> None:
         "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
     )
     _add_preserve_mtime(apply)
-    _add_format(apply.add_argument_group("report"))
+    report = apply.add_argument_group("report")
+    _add_format(report)
+    _add_page(report)
     apply.set_defaults(run=_apply, writes=True)
 
 
@@ -346,8 +401,14 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group)
+    return group
+
+
+def _add_work(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-j", "--jobs", type=_count(), metavar="N", help="processes (default: one for each core)"
     )
@@ -356,7 +417,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read and hear every track anew, and remember nothing",
     )
-    _add_format(group)
 
 
 def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
@@ -374,6 +434,15 @@ def _add_format(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
+    )
+
+
+def _add_page(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page for the browser: all tracks, what was heard, and why",
     )
 
 
@@ -460,15 +529,53 @@ _TAKEN = {
 def _tag(options: argparse.Namespace) -> int:
     from genretagger import pipeline  # noqa: PLC0415 - numpy and the decoders take 0.3 s
     from genretagger.journal import Journal  # noqa: PLC0415
-    from genretagger.plan import TagPolicy  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
     if options.plan_file and not options.dry_run:
         options.error("--plan goes with --dry-run; without it, the plan is carried out")
     run = _Run(options)
     paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
+    settings = _settings(options, analyse_all=options.dry_run)
+    words = _WORDS | ({State.CHANGE: "to change"} if options.dry_run else {})
+    _open_page(
+        run,
+        options,
+        title="What would be written" if options.dry_run else "What was written",
+        model=settings.bundle.bundle_id,
+        thresholds=settings.decision.thresholds,
+        words=words,
+        names=options.map,
+    )
+    journal = Journal(options.words)
+    write = partial(
+        pipeline.apply,
+        journal=journal,
+        field=options.field,
+        preserve_mtime=options.preserve_mtime,
+    )
+    with (
+        _opened_cache(options) as cache,
+        run.reporting() as add,
+        _plan_file(options, settings, run.roots) as save,
+    ):
+        for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
+            save(change)
+            writes = change.state is State.CHANGE and not options.dry_run
+            # what is written is also reported: Ctrl-C waits for both
+            with pipeline.uninterrupted() if writes else contextlib.nullcontext():
+                done = write(change, cache=cache) if writes else change
+                add(done.state, plan_row(done))
+    code = run.summary(words)
+    _offer_undo(journal)
+    return code
+
+
+def _settings(options: argparse.Namespace, *, analyse_all: bool) -> pipeline.Options:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.plan import TagPolicy  # noqa: PLC0415
+
     bundle = _bundle(options)
-    settings = pipeline.Options(
+    return pipeline.Options(
         bundle=bundle,
         decision=_decision(options, bundle),
         tags=TagPolicy(
@@ -483,30 +590,75 @@ def _tag(options: argparse.Namespace) -> int:
         field=options.field,
         by=options.by,
         jobs=_jobs(options),
-        analyse_all=options.dry_run,
+        analyse_all=analyse_all,
     )
-    journal = Journal(options.words)
-    write = partial(
-        pipeline.apply,
-        journal=journal,
-        field=options.field,
-        preserve_mtime=options.preserve_mtime,
+
+
+def _review(options: argparse.Namespace) -> int:
+    try:
+        from genretagger.review import server, session  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name in ("starlette", "uvicorn"):
+            raise FatalError("review needs: pip install 'genretagger[review]'") from error
+        raise
+
+    is_plan = (
+        len(options.paths) == 1
+        and not options.files_from
+        and options.paths[0].is_file()
+        and container_of(options.paths[0]) is None
     )
+    code, title = OK, ", ".join(path.name or str(path) for path in options.paths)
+    if is_plan:
+        (options.plan_file,) = options.paths
+    else:
+        options.plan_file = options.plan_file or _new_plan()
+        code = _plan_for_review(options)
+        if code == INTERRUPTED:
+            return code
+    reviewed = session.Session(
+        options.plan_file, (), _bundle(options), preserve_mtime=options.preserve_mtime
+    )
+    with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
+        server.serve(
+            reviewed,
+            f"Review of {title[:80]}",
+            say=lambda address: sys.stderr.write(f"review: {address}\nCtrl-C ends it\n"),
+            browse=not options.no_browser,
+        )
+    sys.stderr.write(f"to go on: genretagger review {printable(str(options.plan_file))}\n")
+    return code
+
+
+def _new_plan() -> Path:
+    import time  # noqa: PLC0415
+
+    from genretagger.journal import state_folder  # noqa: PLC0415
+
+    folder = state_folder() / "plans"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FatalError(f"{folder}: {error.strerror}; name another place by --plan") from error
+    return folder / time.strftime("%Y-%m-%dT%H-%M-%S.jsonl")
+
+
+def _plan_for_review(options: argparse.Namespace) -> int:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.report import plan_row  # noqa: PLC0415
+
+    run = _Run(options)
+    paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
+    settings = _settings(options, analyse_all=True)
     with (
         _opened_cache(options) as cache,
-        run.reporting() as add,
-        _plan_file(options, bundle, run.roots) as save,
+        run.reporting(shown=False) as add,
+        _plan_file(options, settings, run.roots) as save,
     ):
         for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
             save(change)
-            writes = change.state is State.CHANGE and not options.dry_run
-            # what is written is also reported: Ctrl-C waits for both
-            with pipeline.uninterrupted() if writes else contextlib.nullcontext():
-                done = write(change, cache=cache) if writes else change
-                add(done.state, plan_row(done))
-    code = run.summary(_WORDS | ({State.CHANGE: "to change"} if options.dry_run else {}))
-    _offer_undo(journal)
-    return code
+            add(change.state, plan_row(change))
+    return run.summary(_WORDS | {State.CHANGE: "to change"})
 
 
 _WORDS = {
@@ -517,6 +669,13 @@ _WORDS = {
 }
 
 
+def _open_page(run: _Run, options: argparse.Namespace, **head: Any) -> None:
+    if options.report is not None:
+        from genretagger.report.html import Page  # noqa: PLC0415
+
+        run.page = Page(command=f"genretagger {options.words}", **head)
+
+
 def _offer_undo(journal: Journal, to: str = "take it back") -> None:
     if journal.path is not None:
         sys.stderr.write(f"to {to}: genretagger undo\n")
@@ -524,7 +683,7 @@ def _offer_undo(journal: Journal, to: str = "take it back") -> None:
 
 @contextlib.contextmanager
 def _plan_file(
-    options: argparse.Namespace, bundle: Bundle, roots: Sequence[Path]
+    options: argparse.Namespace, settings: pipeline.Options, roots: Sequence[Path]
 ) -> Iterator[Callable[[TagChange], None]]:
     from genretagger.planfile import PlanFile  # noqa: PLC0415
 
@@ -536,7 +695,14 @@ def _plan_file(
     except OSError as error:
         raise FatalError(f"--plan {options.plan_file}: {error.strerror}") from error
     with stream:
-        plan = PlanFile(stream, roots=roots, field=options.field, bundle_id=bundle.bundle_id)
+        plan = PlanFile(
+            stream,
+            roots=roots,
+            field=options.field,
+            bundle_id=settings.bundle.bundle_id,
+            thresholds=settings.decision.thresholds,
+            policy=settings.tags,
+        )
         yield plan.add
 
 
@@ -545,19 +711,22 @@ def _apply(options: argparse.Namespace) -> int:
     from genretagger.journal import Journal  # noqa: PLC0415
     from genretagger.report import plan_row  # noqa: PLC0415
 
-    field, changes = planfile.read(options.plan, options.within)
+    plan = planfile.read(options.plan, options.within)
     run = _Run(options)
-    run.total = len(changes)
+    run.total = len(plan.changes)
+    words = {State.CHANGE: "changed", State.FAILED: "failed"}
+    title, model = "What was written", plan.bundle_id
+    _open_page(run, options, title=title, model=model, thresholds=plan.thresholds, words=words)
     journal = Journal(options.words)
     keep_mtime = options.preserve_mtime
     with _opened_cache(options) as cache, run.reporting() as add:
-        for change in changes:
+        for change in plan.changes:
             with pipeline.uninterrupted():
                 done = pipeline.apply(
-                    change, journal, field=field, preserve_mtime=keep_mtime, cache=cache
+                    change, journal, field=plan.field, preserve_mtime=keep_mtime, cache=cache
                 )
                 add(done.state, plan_row(done))
-    code = run.summary({State.CHANGE: "changed", State.FAILED: "failed"})
+    code = run.summary(words)
     _offer_undo(journal)
     return code
 
@@ -632,6 +801,47 @@ def _predict(options: argparse.Namespace) -> int:
     )
 
 
+def _show(options: argparse.Namespace) -> int:
+    from genretagger import pipeline  # noqa: PLC0415
+    from genretagger.decide import decide  # noqa: PLC0415
+    from genretagger.errors import TrackError  # noqa: PLC0415
+    from genretagger.report import show  # noqa: PLC0415
+
+    for written in filter(None, (options.html, options.png)):
+        _spare_audio(written)
+    bundle = _bundle(options)
+    policy = _decision(options, bundle)
+    try:
+        hearing = pipeline.hear_closely(options.track, bundle)
+    except TrackError as error:
+        _warn(f"{options.track}: {error}")
+        return SOME_FAILED
+    decision = decide(hearing.prediction, policy)
+    title, thresholds = options.track.name, policy.thresholds
+    if options.html:
+        page = show.page(title, hearing, decision, thresholds, bundle)
+        _write("--html", options.html, page.encode("utf-8"))
+    if options.png:
+        _write("--png", options.png, show.picture(title, hearing, thresholds, bundle))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(**_ENCODING)
+    for line in show.lines(title, hearing, decision, thresholds):
+        print(line)
+    return OK
+
+
+def _write(option: str, path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise FatalError(f"{option} {path}: {error.strerror}") from error
+
+
+def _spare_audio(written: Path) -> None:
+    if container_of(written) is not None:
+        raise FatalError(f"{written} is an audio file, and stays; nothing was done")
+
+
 @contextlib.contextmanager
 def _opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
     from genretagger import cache  # noqa: PLC0415
@@ -679,9 +889,10 @@ class _Run:
 
         self._format: str = options.format
         self._output: Path | None = options.output
-        for written in (options.output, vars(options).get("plan_file")):
-            if written is not None and container_of(written) is not None:
-                raise FatalError(f"{written} is an audio file, and stays; nothing was done")
+        self._page_path: Path | None = vars(options).get("report")
+        for written in (options.output, vars(options).get("plan_file"), self._page_path):
+            if written is not None:
+                _spare_audio(written)
         self._counts: Counter[State] = Counter()
         self._failures: list[tuple[str, str]] = []
         self._interrupted = False
@@ -689,7 +900,8 @@ class _Run:
         self._done = 0
         self.total: int | None = None
         self.roots: list[Path] = []
-        self._report: Report
+        self._report: Report | None = None
+        self.page: Page | None = None
 
     def find(
         self, options: argparse.Namespace, row: Callable[[Path, str], dict[str, Any]]
@@ -719,14 +931,19 @@ class _Run:
         self._counts[state] += 1
         if state is State.FAILED:
             self._failures.append((row["path"], row["reason"].removeprefix("failed: ")))
-        self._report.add(row)
+        if self._report is not None:
+            self._report.add(row)
+        if self.page is not None:
+            self.page.add(row)
 
     @contextlib.contextmanager
-    def reporting(self) -> Iterator[Callable[[State, dict[str, Any]], None]]:
-        """Show progress, and take rows; end quietly on Ctrl-C."""
+    def reporting(self, *, shown: bool = True) -> Iterator[Callable[[State, dict[str, Any]], None]]:
+        """Show progress, and take rows, which are shown or counted; end quietly on Ctrl-C."""
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
-            self._report = stack.enter_context(self._opened_report())
+            if shown:
+                self._report = stack.enter_context(self._opened_report())
+            stack.enter_context(self._written_page())
 
             def add(state: State, row: dict[str, Any]) -> None:
                 self._add(state, row)
@@ -754,6 +971,22 @@ class _Run:
         with progress.Progress(*columns, left, console=self._messages) as bar:
             task = bar.add_task("", total=self.total)
             yield lambda: bar.update(task, advance=1, total=self.total)
+
+    @contextlib.contextmanager
+    def _written_page(self) -> Iterator[None]:
+        """Write the page at the end, also of a run that is stopped, of what was done until then."""
+        page, path = self.page, self._page_path
+        if page is None or path is None:
+            yield
+            return
+        try:
+            path.open("a").close()  # where it cannot be written is told before the work is done
+        except OSError as error:
+            raise FatalError(f"--report {path}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            page.write(path)
 
     @contextlib.contextmanager
     def _opened_report(self) -> Iterator[Report]:

@@ -17,29 +17,46 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar
 
 import numpy as np
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from genretagger import audio, bundle, files, tags
+from genretagger import audio, bundle, files, lock, tags
 from genretagger import journal as journals
-from genretagger.aggregate import aggregate
+from genretagger.aggregate import aggregate, logit
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache, HeardKey, Seen
 from genretagger.classifier import Classifier
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import FatalError, TrackError
+from genretagger.explain import occlude
 from genretagger.features import log_mel
+from genretagger.genres import GENRES
 from genretagger.journal import Entry, Journal
 from genretagger.plan import TagPolicy, existing_genres, plan, why_kept
-from genretagger.records import Decision, Identity, Prediction, State, TagChange, Track, TrackTags
+from genretagger.records import (
+    Closeup,
+    Decision,
+    Hearing,
+    Identity,
+    Prediction,
+    State,
+    TagChange,
+    Track,
+    TrackTags,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _T = TypeVar("_T")
 
 _Task = tuple[Path, bool, Path, str]
 
+_HOP_S = 3.0  # between the windows of a timeline: a third of one, and about two bars
+_MOST_WINDOWS = 600  # half an hour of them; what is longer gets as many, further apart
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
 _WAITING = 2  # tracks for each worker that it has or can take at once; loky queues no more
 _AHEAD = 16  # tracks for each worker that are heard while the one before them takes long
@@ -285,6 +302,29 @@ def _take_back(back: Entry, journal: Journal, *, preserve_mtime: bool) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def writing(command: str, say: Callable[[str], object]) -> Iterator[None]:
+    """Keep other writing runs away, and put in order first what a killed one left.
+
+    Parameters
+    ----------
+    command : str
+        What this run is, for the message that another one shows.
+    say : callable
+        Told what was found, in words, one line for each file.
+
+    Raises
+    ------
+    FatalError
+        If another run is writing, or something cannot be put in order.
+    """
+    with lock.only_writer(journals.state_folder(), command):
+        with uninterrupted():
+            for message in recover():
+                say(message)
+        yield
+
+
 def recover() -> Iterator[str]:
     """Finish what a killed run left half done, and remove its working copy.
 
@@ -381,6 +421,71 @@ def predict(
             for path, track in zip(batch, _read_tags(batch, None, cache), strict=True)
         ]
         yield from zip(batch, _listen(tracks, with_bundle, jobs, cache), strict=True)
+
+
+def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
+    """Hear one file all the way through, and find out what moved its leading genre.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    with_bundle : Bundle
+
+    Returns
+    -------
+    Hearing
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be read or decoded.
+    """
+    classifier = _classifier(with_bundle.path, with_bundle.bundle_id)
+    features, filterbank = with_bundle.features, with_bundle.filterbank
+    try:
+        has_cuesheet = tags.read(path).has_cuesheet
+    except TrackError:  # the audio may be sound though the tags are not
+        has_cuesheet = False
+    excerpts = audio.decode(
+        path, sr=features.sr, segment_s=features.segment_s, has_cuesheet=has_cuesheet
+    )
+    log_mels = [log_mel(s.y, features, filterbank) for s in excerpts.segments]
+    genre, closeups, probabilities = None, [], None
+    if log_mels:
+        heard = classifier.predict(np.stack(log_mels))
+        probabilities = aggregate(heard, with_bundle.calibration)
+        leading = int(np.argmax(probabilities))
+        genre = GENRES[leading]
+        slope, _ = with_bundle.calibration[leading]
+
+        def odds_of(masked: NDArray[np.float32]) -> NDArray[np.float32]:
+            # the calibration's intercept is the same on both sides of a difference
+            log_odds = slope * logit(classifier.predict(masked)[:, leading])
+            return np.asarray(log_odds, dtype=np.float32)
+
+        closeups = [
+            Closeup(segment.start_s, spectrogram, *occlude(spectrogram, odds_of))
+            for segment, spectrogram in zip(excerpts.segments, log_mels, strict=True)
+        ]
+    starts_s, timeline = [], []
+    for window in audio.decode_windows(
+        path, sr=features.sr, window_s=features.segment_s, hop_s=_HOP_S, most=_MOST_WINDOWS
+    ):
+        starts_s.append(window.start_s)
+        if audio.is_silent(window.y):
+            timeline.append((np.nan,) * len(GENRES))
+            continue
+        heard = classifier.predict(log_mel(window.y, features, filterbank)[np.newaxis])
+        timeline.append(aggregate(heard, with_bundle.calibration))
+    return Hearing(
+        prediction=Prediction(probabilities, excerpts.notes),
+        genre=genre,
+        closeups=tuple(closeups),
+        duration_s=excerpts.duration_s,
+        window_s=features.segment_s,
+        starts_s=tuple(starts_s),
+        timeline=np.asarray(timeline, dtype=np.float32).reshape(-1, len(GENRES)),
+    )
 
 
 @contextlib.contextmanager

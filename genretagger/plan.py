@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from genretagger.containers import stored_values
 from genretagger.genres import canonical, in_order
@@ -112,17 +112,16 @@ def plan(
     genres = decision.genres if decision else ()
     because = decision.reason if decision else ""
 
-    def line(state: State, why: str, new: tuple[str, ...] = old, **changes: Any) -> TagChange:
+    def line(state: State, why: str) -> TagChange:
         return TagChange(
             path=path,
             state=state,
             old=old,
-            new=new,
+            new=old,
             genres=genres,
             probabilities=prediction.probabilities if prediction else None,
             reason=" | ".join(filter(None, (because, why))),
             identity=identity,
-            **changes,
         )
 
     if stays := why_kept(tags, policy):
@@ -131,14 +130,68 @@ def plan(
         return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
     wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
-    blocks = tuple(_block_change(block, wanted, policy, genres) for block in _targets(tags))
+    return _written(line(State.UNDECIDED, ""), tags, wanted, policy)
+
+
+def plan_by_hand(
+    path: Path, tags: TrackTags, policy: TagPolicy, values: tuple[str, ...]
+) -> TagChange:
+    """Say what becomes of one track's genre where a person names it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    tags : TrackTags
+        What the file holds now; whatever it is, it gives way.
+    policy : TagPolicy
+        How the genres are written; `existing` and what protects do not matter.
+    values : tuple of str
+        At least one; our genres in any spelling, or others.
+
+    Returns
+    -------
+    TagChange
+        With state CHANGE, or KEEP if that is what the file holds.
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be one: the message says why.
+    """
+    if not values or not all(value.strip() and value.isprintable() for value in values):
+        raise ValueError("name at least one genre, in printable letters")
+    if len(values) > _MOST_BY_HAND or max(map(len, values)) > _LONGEST_BY_HAND:
+        raise ValueError(f"at most {_MOST_BY_HAND} genres of {_LONGEST_BY_HAND} letters")
+    if any(set(value) & set(";/,|\\") for value in values):
+        raise ValueError("players split genres at the likes of ; / , |")
+    meant = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
+    ours = tuple(genre for genre in meant if canonical(genre) == genre)
+    ordered = in_order(ours) if len(ours) == len(meant) else meant
+    old = existing_genres(tags)
+    line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours, reason="by hand")
+    named = tuple(policy.names.get(genre, genre) for genre in ordered)
+    return _written(line, tags, named, replace(policy, existing="replace"))
+
+
+_MOST_BY_HAND, _LONGEST_BY_HAND = 10, 60
+
+
+def _written(
+    line: TagChange, tags: TrackTags, wanted: tuple[str, ...], policy: TagPolicy
+) -> TagChange:
+    """Say which blocks change so that they hold what is wanted."""
+    blocks = tuple(_block_change(block, wanted, policy, line.genres) for block in _targets(tags))
     if not any(change.new for change in blocks):
-        return line(State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
+        return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
     blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy.separator))
     if not blocks:
-        return line(State.KEEP, "kept: already there")
+        return _because(line, State.KEEP, "kept: already there")
     where = f"in {' and '.join(change.kind for change in blocks)}" if len(blocks) > 1 else ""
-    return line(State.CHANGE, where, shown(blocks), blocks=blocks)
+    return _because(replace(line, new=shown(blocks), blocks=blocks), State.CHANGE, where)
+
+
+def _because(line: TagChange, state: State, why: str) -> TagChange:
+    return replace(line, state=state, reason=" | ".join(filter(None, (line.reason, why))))
 
 
 def _spelled_out(tags: TrackTags) -> tuple[str, ...]:

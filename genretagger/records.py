@@ -69,6 +69,60 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Closeup:
+    """One analysed excerpt, and what in it moved one genre.
+
+    Attributes
+    ----------
+    start_s : float
+        Where in the track it begins, in seconds.
+    log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
+        In dB under its peak.
+    patches : numpy.ndarray, shape (n_bands, n_spans), float32
+        By how much the genre's log-odds fall where that patch is hidden; lowest band first.
+    bands : numpy.ndarray, shape (n_bands,), float32
+        The same where these bands are hidden all the way through.
+    spans : numpy.ndarray, shape (n_spans,), float32
+        The same where all bands are hidden for that time.
+    """
+
+    start_s: float
+    log_mel: NDArray[np.float32]
+    patches: NDArray[np.float32]
+    bands: NDArray[np.float32]
+    spans: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What is heard in one track, all the way through.
+
+    Attributes
+    ----------
+    prediction : Prediction
+        Of the track, as every other command makes it.
+    genre : str or None
+        The most probable one, which the closeups are about; None where all is silence.
+    closeups : tuple of Closeup
+        The excerpts that the prediction rests on.
+    duration_s, window_s : float
+        Length of the track and of a window, in seconds.
+    starts_s : tuple of float, length n_windows
+        Where the windows of the timeline begin.
+    timeline : numpy.ndarray, shape (n_windows, n_genres), float32
+        Calibrated probabilities; NaN where a window is silent.
+    """
+
+    prediction: Prediction
+    genre: str | None
+    closeups: tuple[Closeup, ...]
+    duration_s: float
+    window_s: float
+    starts_s: tuple[float, ...]
+    timeline: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Decision:
     """Which genres a prediction amounts to, and why.
 

@@ -7,6 +7,7 @@ import pytest
 
 from genretagger import cli, journal, planfile, tags
 from genretagger.errors import FatalError
+from genretagger.genres import GENRES
 
 
 @pytest.fixture
@@ -63,6 +64,18 @@ def test_a_plan_does_exactly_what_the_run_would_have_done(music, capsys):
             assert list(found[block["kind"]]) == block["new"]
     assert cli.main(["undo"]) == 0
     assert contents(music) == before
+
+
+def test_a_plan_keeps_what_was_heard(music):
+    path, head, lines = make(music)
+    plan = planfile.read(path, [])
+    assert dict(zip(GENRES, plan.thresholds, strict=True)) == head["thresholds"]
+    for change, row in zip(plan.changes, lines, strict=True):
+        assert dict(zip(GENRES, change.probabilities, strict=True)) == row["probabilities"]
+        assert list(change.genres) == row["genres"]
+    del head["thresholds"]  # as plans were before they said so
+    save(path, head, lines)
+    assert planfile.read(path, []).thresholds is None
 
 
 def test_lines_may_be_edited_and_deleted(music, capsys):
@@ -193,6 +206,11 @@ def test_what_is_no_plan_is_refused(tmp_path, content):
         {"blocks": [{"kind": "ID3v9", "old": [], "new": ["Rock"]}]},
         {"blocks": [{"kind": "APEv2", "old": [], "new": "Rock"}]},
         {"blocks": [{"kind": "APEv2", "old": [], "new": [""]}]},
+        {"genres": ["Rock", 3]},
+        {"probabilities": [0.5] * 14},
+        {"probabilities": {"Rock": 0.5}},
+        {"probabilities": dict.fromkeys(GENRES, 10**400)},
+        {"probabilities": dict.fromkeys(GENRES, "0.5")},
         {"reason": "x" * (1 << 20)},
     ],
 )

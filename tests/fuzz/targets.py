@@ -234,11 +234,11 @@ def plans(folder: Path) -> Target:
         row["identity"] = vars(files.identify(path))
         saved.write_bytes(damage_lines(head + json.dumps(row).encode() + b"\n", chance))
         try:
-            field, changes = planfile.read(saved, [path])
+            read = planfile.read(saved, [path])
         except FatalError as error:
             _check_message(error)
             return "refused"
-        done = [pipeline.apply(line, MemoryJournal(), field=field) for line in changes]
+        done = [pipeline.apply(line, MemoryJournal(), field=read.field) for line in read.changes]
         if other.read_bytes() != old:
             raise AssertionError("a plan reached a file outside")
         return "done" if any(line.state is State.CHANGE for line in done) else "read"

@@ -1,0 +1,724 @@
+/* The page that the report is, and that the review serves.
+
+   What it offers to a script that comes after it (review.js), as window.genretagger:
+
+   rows           every row, index = id: {id, state, name, folder, old: [..], now: [..], genres: [..],
+                  p: [14 whole numbers, 1/1000] or null, confidence: number or null, reason}
+   genres         the 14 names;  thresholds: 14 whole numbers, 1/1000, or null
+   table          the Tabulator instance, once "ready"; a new one after the layout has changed
+   current        the row under the cursor, or null
+   select(id)     moves the cursor;  step(n): n rows on in what the filters show
+   filtered()     the rows that the filters show, in the order shown
+   refreshRow(id, patch)   changes a row, and redraws it wherever it is shown
+   refresh()      redraws what is shown, after many rows were changed by hand
+   on(name, f)    "ready"(), "select"(row), "filter"(rows), "change"(row)
+   columns        definitions of columns that come before ours; {wide: true}: not on narrow screens
+   filters        functions row -> boolean, asked beside ours; applyFilters() when their answer changes
+   keys           {"y": f(event)}, while no input has the focus;  help: [["y", "accept"], ..]
+   announce(text) says it to a screen reader
+   el             {toolbar, detail, slot, banner}: slot and banner are never touched here
+
+   columns, filters, keys, help and on() are for the time before "ready", when every script has run. */
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const byId = (id) => document.getElementById(id);
+  document.documentElement.classList.add("scripted");
+
+  const ABBREVIATED = data.genres.map((g) => (g === "Hip Hop" ? "HH" : g === "RNB" ? "RB" : g.slice(0, 2)));
+  const ROW_PX = { wide: 46, narrow: 98 }; // as --row-wide and --row-narrow in report.css
+  const NARROW_PX = 720;
+  const REASON_PX = 1080; // narrower lists leave the reason to the detail panel
+  const PAGE = 10; // rows
+
+  const best = (p, genres) => {
+    const of = genres.map((g) => data.genres.indexOf(g)).filter((i) => i >= 0);
+    return Math.max(...(of.length ? of.map((i) => p[i]) : p)) / 1000;
+  };
+  const rows = data.rows.map(([folder, name, state, old, now, genres, p, reason], id) => ({
+    id,
+    state: data.states[state],
+    name,
+    folder: data.folders[folder],
+    old: data.values[old],
+    now: data.values[now],
+    genres: data.values[genres],
+    p,
+    confidence: p && best(p, data.values[genres]),
+    reason,
+    counted: data.counted[now],
+  }));
+  const words = Object.fromEntries(data.states.map((state, i) => [state, data.words[i]]));
+
+  // small things
+
+  const element = (tag, className, ...children) => {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    made.append(...children.filter((child) => child !== null && child !== ""));
+    return made;
+  };
+  const bdi = (text, className = "") => element("bdi", className, text);
+  const svg = (tag, attributes, ...children) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  };
+  const plural = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+  const joined = (values) => values.join("; ");
+  const probability = (p) => (p / 1000).toFixed(2);
+  const later = (f, ms) => {
+    let timer;
+    return () => {
+      clearTimeout(timer);
+      timer = setTimeout(f, ms);
+    };
+  };
+  const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+  // what cells show
+
+  const pill = (state) => element("span", `pill pill-${state}`, words[state]);
+
+  const track = (row) => element("div", "track", bdi(row.name), bdi(row.folder, "folder"));
+
+  const genresOf = (row) => {
+    const old = row.old.length ? bdi(joined(row.old), "old") : element("span", "none", "none");
+    if (joined(row.old) === joined(row.now)) return element("div", "genres", old);
+    return element("div", "genres", old, " → ", bdi(joined(row.now) || "none", "new"));
+  };
+
+  const strongest = (row) =>
+    row.p
+      .map((p, i) => [p, data.genres[i]])
+      .sort((a, b) => b[0] - a[0])
+      .slice(0, 3)
+      .map(([p, genre]) => `${genre} ${probability(p)}`)
+      .join(", ");
+
+  // one bar for each genre, 15 px apart, 28 px for a probability of 1: three paths a row, whatever
+  // is heard, since a screenful of rows is drawn anew in every frame of fast scrolling
+  const [STEP, BAR, HIGH] = [15, 9, 28];
+  const isOver = (p, i) => data.thresholds !== null && p >= data.thresholds[i];
+  const barsPath = (p, over) =>
+    p
+      .map((value, i) => {
+        const h = ((value / 1000) * HIGH).toFixed(1);
+        return isOver(value, i) === over ? `M${i * STEP + 3} ${HIGH + 1}v-${h}h${BAR}v${h}z` : "";
+      })
+      .join("");
+  const thresholdsPath = (data.thresholds ?? [])
+    .map((t, i) => `M${i * STEP + 1} ${(HIGH + 1 - (t / 1000) * HIGH).toFixed(1)}h${BAR + 4}`)
+    .join("");
+  const bars = (row) => {
+    if (!row.p) return element("span", "none", "not heard");
+    return svg(
+      "svg",
+      { class: "bars", role: "img", "aria-label": strongest(row), width: 14 * STEP, height: HIGH + 2 },
+      svg("path", { class: "under", d: barsPath(row.p, false) }),
+      svg("path", { class: "over", d: barsPath(row.p, true) }),
+      svg("path", { class: "threshold", d: thresholdsPath }),
+      svg("path", { class: "ground", d: `M0 ${HIGH + 1.5}h${14 * STEP}` }),
+    );
+  };
+  const barsTitle = () => {
+    const title = element("span", "bars-title", element("span", "unseen", "Heard"));
+    data.genres.forEach((genre, i) => {
+      const short = element("abbr", "", ABBREVIATED[i]);
+      short.title = genre;
+      title.append(short);
+    });
+    return title;
+  };
+
+  // the list of tracks
+
+  const cell = (make) => (tabulatorCell) => make(tabulatorCell.getData());
+  const compare = (key) => (a, b, rowA, rowB) => {
+    const [x, y] = [key(rowA.getData()), key(rowB.getData())];
+    return typeof x === "number" && typeof y === "number" ? x - y : collator.compare(x, y);
+  };
+  const columns = {
+    state: {
+      title: "State",
+      field: "state",
+      width: 102,
+      formatter: cell((row) => pill(row.state)),
+      sorter: compare((row) => data.states.indexOf(row.state)),
+    },
+    name: {
+      title: "Track",
+      field: "name",
+      minWidth: 190,
+      widthGrow: 6,
+      formatter: cell(track),
+      tooltip: (_, of) => bdi(of.getData().name), // text alone: a string would be taken as HTML
+      sorter: compare((row) => row.name),
+    },
+    now: {
+      title: "Genre",
+      field: "now",
+      minWidth: 150,
+      widthGrow: 3,
+      formatter: cell(genresOf),
+      sorter: compare((row) => joined(row.now)),
+    },
+    p: {
+      title: "Heard",
+      titleFormatter: barsTitle,
+      field: "p",
+      width: 14 * STEP + 18,
+      headerSort: false,
+      formatter: cell(bars),
+    },
+    confidence: {
+      title: "Confidence",
+      field: "confidence",
+      width: 122,
+      hozAlign: "right",
+      headerHozAlign: "right",
+      formatter: cell((row) => (row.confidence === null ? "" : row.confidence.toFixed(2))),
+      sorter: compare((row) => row.confidence ?? -1),
+      headerSortStartingDir: "desc",
+    },
+    reason: {
+      title: "Reason",
+      field: "reason",
+      minWidth: 200,
+      widthGrow: 5,
+      formatter: cell((row) => element("div", "reason", row.reason)),
+      sorter: compare((row) => row.reason),
+    },
+    narrow: {
+      title: "Track",
+      field: "id",
+      formatter: cell((row) =>
+        element(
+          "div",
+          "stacked",
+          track(row),
+          element("div", "line", pill(row.state), genresOf(row)),
+          element("div", "reason", row.p ? strongest(row) : row.reason),
+        ),
+      ),
+    },
+  };
+  const ORDERS = [
+    ["id asc", "as found"],
+    ["confidence desc", "most confident first"],
+    ["confidence asc", "least confident first"],
+    ["name asc", "track"],
+    ["now asc", "genre"],
+    ["state asc", "state"],
+    ["reason asc", "reason"],
+  ];
+
+  const listeners = {};
+  const fire = (name, ...what) => (listeners[name] ?? []).forEach((f) => f(...what));
+  const api = {
+    rows,
+    genres: data.genres,
+    thresholds: data.thresholds,
+    table: null,
+    current: null,
+    columns: [],
+    filters: [],
+    keys: {},
+    help: [],
+    el: { toolbar: byId("actions"), detail: byId("detail"), slot: byId("detail-slot"), banner: byId("banner") },
+    on: (name, f) => (listeners[name] ??= []).push(f),
+    announce: (text) => {
+      byId("live").textContent = text;
+    },
+  };
+  window.genretagger = api;
+
+  let shown = rows; // what the filters show, in the order shown
+  let place = new Map(); // from id to its place there
+  let layout = ""; // "narrow", "wide" or "wide with reason"
+  let order = ["id", "asc"];
+  let isReady = false;
+
+  const layoutFor = (width) =>
+    width < NARROW_PX ? "narrow" : width < REASON_PX ? "wide" : "wide with reason";
+  const columnsFor = (of) => {
+    const own = api.columns.filter((column) => of !== "narrow" || !column.wide);
+    const { state, name, now, p, confidence, reason, narrow } = columns;
+    if (of === "narrow") {
+      // what the list is put in order by, it must have, shown or not
+      const hidden = [state, name, now, confidence, reason].map((c) => ({ ...c, visible: false }));
+      return [...own, narrow, ...hidden];
+    }
+    return [...own, state, name, now, p, confidence, { ...reason, visible: of !== "wide" }];
+  };
+
+  const build = () => {
+    layout = layoutFor(byId("tracks").clientWidth);
+    const isNarrow = layout === "narrow";
+    const before = byId("tracks").querySelector(".tabulator-tableholder")?.scrollTop ?? 0;
+    const rowBefore = api.table ? api.table.options.rowHeight : 1;
+    api.table?.destroy();
+    const table = new Tabulator("#tracks", {
+      data: rows,
+      index: "id",
+      height: "100%",
+      layout: "fitColumns",
+      rowHeight: ROW_PX[isNarrow ? "narrow" : "wide"],
+      headerVisible: !isNarrow,
+      keybindings: false,
+      headerSortTristate: true,
+      columnDefaults: { resizable: !isNarrow },
+      columns: columnsFor(layout),
+      placeholder: "No track is left. Change the filters, or show all.",
+      initialFilter: [{ field: matches, type: {} }],
+      initialSort: order[0] === "id" ? [] : [{ column: order[0], dir: order[1] }],
+      rowFormatter: (row) => dress(row.getElement(), row.getData()),
+    });
+    api.table = table;
+    table.on("tableBuilt", () => {
+      prepare(table, byId("tracks"), "Tracks", rows.length);
+      look();
+      const holder = byId("tracks").querySelector(".tabulator-tableholder");
+      holder.scrollTop = (before / rowBefore) * table.options.rowHeight;
+      if (!isReady) {
+        isReady = true;
+        fire("ready");
+      }
+    });
+    const lookSoon = later(look, 0); // Tabulator tells before it has done it
+    table.on("dataFiltered", lookSoon);
+    table.on("dataSorted", (sorters) => {
+      order = sorters.length ? [sorters[0].field, sorters[0].dir] : order[0] === "id" ? order : ["id", "asc"];
+      byId("order").value = order.join(" ");
+      lookSoon();
+    });
+    table.on("rowClick", (_, row) => {
+      select(row.getData().id);
+      openDetail();
+    });
+  };
+
+  // what Tabulator leaves to do for keyboard and screen reader
+  const prepare = (table, grid, label, nRows) => {
+    grid.tabIndex = 0;
+    grid.setAttribute("aria-label", label);
+    grid.setAttribute("aria-rowcount", String(nRows));
+    grid.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
+    grid.querySelector(".tabulator-table").setAttribute("role", "none");
+    for (const column of table.getColumns()) {
+      const head = column.getElement();
+      if (!head.classList.contains("tabulator-sortable")) continue;
+      head.tabIndex = 0;
+      head.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        event.stopPropagation();
+        head.querySelector(".tabulator-col-content").click();
+      });
+    }
+  };
+
+  const dress = (drawn, row) => {
+    drawn.id = `row-${row.id}`;
+    const isCurrent = api.current === row;
+    drawn.classList.toggle("current", isCurrent);
+    drawn.setAttribute("aria-selected", String(isCurrent));
+    drawn.setAttribute("aria-rowindex", String((place.get(row.id) ?? 0) + 1));
+  };
+
+  const look = () => {
+    if (!api.table) return;
+    shown = api.table.getData("active");
+    place = new Map(shown.map((row, i) => [row.id, i]));
+    const all = shown.length === rows.length ? "" : ` of ${rows.length.toLocaleString("en")}`;
+    byId("shown").textContent = `${shown.length.toLocaleString("en")}${all} ${rows.length === 1 ? "track" : "tracks"}`;
+    if (!byId("by-folder").hidden) showFolders();
+    fire("filter", shown);
+  };
+
+  // the cursor
+
+  const holder = () => byId("tracks").querySelector(".tabulator-tableholder");
+  const scrollTo = (i) => {
+    const view = holder();
+    const high = api.table.options.rowHeight;
+    if (i * high < view.scrollTop) view.scrollTop = i * high;
+    if ((i + 1) * high > view.scrollTop + view.clientHeight) {
+      view.scrollTop = (i + 1) * high - view.clientHeight;
+    }
+  };
+  const select = (id) => {
+    const before = api.current;
+    api.current = rows[id] ?? null;
+    for (const row of [before, api.current]) {
+      const drawn = row && byId(`row-${row.id}`);
+      if (drawn) dress(drawn, row);
+    }
+    if (!api.current) return;
+    if (place.has(id)) scrollTo(place.get(id));
+    byId("tracks").setAttribute("aria-activedescendant", `row-${id}`);
+    showDetail();
+    fire("select", api.current);
+  };
+  const step = (n) => {
+    if (!shown.length) return;
+    const at = api.current && place.has(api.current.id) ? place.get(api.current.id) : n > 0 ? -1 : 0;
+    select(shown[Math.max(0, Math.min(shown.length - 1, at + n))].id);
+  };
+
+  const refreshRow = (id, patch) => {
+    const row = Object.assign(rows[id], patch);
+    row.counted = "counted" in patch ? patch.counted : countedAs(row.now);
+    delete row.text;
+    if (byId(`row-${id}`)) api.table.getRow(id).reformat();
+    if (api.current === row) showDetail();
+    countTiles();
+    fire("change", row);
+  };
+  const refresh = () => {
+    for (const row of api.table.getRows("visible")) row.reformat();
+    if (api.current) showDetail();
+    countTiles();
+  };
+  const lower = new Map(data.genres.map((genre) => [genre.toLowerCase(), genre]));
+  const countedAs = (values) => {
+    const known = data.values.findIndex((value) => joined(value) === joined(values));
+    if (known >= 0) return data.counted[known];
+    const parts = values.flatMap((value) => value.split(/\s*[;/,|\\]\s*/));
+    return [...new Set(parts.map((part) => lower.get(part.toLowerCase()) ?? data.other))];
+  };
+
+  // one track in detail
+
+  const heardTable = (row) => {
+    const body = element("tbody", "");
+    const ranked = row.p.map((p, i) => [p, i]).sort((a, b) => b[0] - a[0]);
+    for (const [p, i] of ranked) {
+      const genre = element("th", "", data.genres[i]);
+      genre.scope = "row";
+      const drawing = svg("svg", { class: "bar", "aria-hidden": "true" });
+      drawing.append(
+        svg("rect", { class: "room", width: "100%", y: 3, height: 10 }),
+        svg("rect", { class: isOver(p, i) ? "over" : "under", width: `${p / 10}%`, y: 3, height: 10 }),
+      );
+      if (data.thresholds) {
+        const x = `${data.thresholds[i] / 10}%`;
+        drawing.append(svg("line", { class: "threshold", x1: x, x2: x, y1: 0, y2: 16 }));
+      }
+      body.append(
+        element(
+          "tr",
+          isOver(p, i) ? "passes" : "",
+          genre,
+          element("td", "", drawing),
+          element("td", "", probability(p)),
+          element("td", "", data.thresholds ? probability(data.thresholds[i]) : ""),
+        ),
+      );
+    }
+    const heads = ["Genre", "", "Heard", data.thresholds ? "Needed" : ""].map((title) => {
+      const head = element(title ? "th" : "td", "", title);
+      if (title) head.scope = "col";
+      return head;
+    });
+    return element("table", "heard", element("thead", "", element("tr", "", ...heads)), body);
+  };
+
+  const showDetail = () => {
+    const row = api.current;
+    const text = byId("detail-text");
+    text.replaceChildren();
+    if (!row) return;
+    const close = element("button", "button close", "Close");
+    close.type = "button";
+    close.addEventListener("click", closeDetail);
+    const folder = [data.root.replace(/\/$/, ""), row.folder].filter((part, i) => i || data.root).join("/");
+    text.append(
+      element("div", "detail-head", element("h2", "", bdi(row.name)), close),
+      element("p", "folder", bdi(folder)),
+      element("p", "outcome", pill(row.state), genresOf(row)),
+      element("p", "reason", row.reason),
+    );
+    if (row.p) text.append(heardTable(row));
+  };
+  const openDetail = () => {
+    if (!api.current || !api.el.detail.hidden) return;
+    api.el.detail.hidden = false;
+    showDetail();
+  };
+  const closeDetail = () => {
+    if (api.el.detail.contains(document.activeElement)) byId("tracks").focus();
+    api.el.detail.hidden = true;
+  };
+
+  // filters
+
+  const wanted = { states: new Set(), words: [], genre: "", folder: "", least: null, most: null };
+  // a folder by its whole name is that one and those below it; part of a name is any that has it
+  const folders = new Set(data.folders);
+  const isIn = (folder, name) =>
+    folders.has(name)
+      ? folder === name || folder.startsWith(`${name}/`)
+      : folder.toLowerCase().includes(name.toLowerCase());
+  function matches(row) {
+    if (wanted.states.size && !wanted.states.has(row.state)) return false;
+    if (wanted.genre && !row.counted.includes(wanted.genre)) return false;
+    if (wanted.folder && !isIn(row.folder, wanted.folder)) return false;
+    if (wanted.least !== null && !(row.confidence >= wanted.least && row.p)) return false;
+    if (wanted.most !== null && !(row.confidence <= wanted.most && row.p)) return false;
+    if (wanted.words.length) {
+      row.text ??= [row.name, row.folder, ...row.old, ...row.now, row.reason, words[row.state]]
+        .join("\n")
+        .toLowerCase();
+      if (!wanted.words.every((word) => row.text.includes(word))) return false;
+    }
+    return api.filters.every((filter) => filter(row));
+  }
+  const applyFilters = () => {
+    const number = (id) => (byId(id).value === "" ? null : Number(byId(id).value));
+    wanted.words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    wanted.genre = byId("genre").value;
+    wanted.folder = byId("folder").value;
+    wanted.least = number("least");
+    wanted.most = number("most");
+    wanted.states = new Set(
+      [...document.querySelectorAll('.tile[aria-pressed="true"]')].map((tile) => tile.dataset.state),
+    );
+    api.table?.setFilter(matches);
+  };
+  const reset = () => {
+    for (const id of ["search", "genre", "folder", "least", "most"]) byId(id).value = "";
+    for (const tile of document.querySelectorAll(".tile[aria-pressed]")) tile.ariaPressed = "false";
+    applyFilters();
+  };
+  const countTiles = later(() => {
+    for (const tile of document.querySelectorAll(".tile[data-state]")) {
+      const n = rows.filter((row) => row.state === tile.dataset.state).length;
+      tile.querySelector("b").textContent = n.toLocaleString("en");
+    }
+  }, 50);
+  const setOrder = (value) => {
+    order = value.split(" ");
+    if (order[0] === "id") api.table.clearSort();
+    else api.table.setSort(...order);
+  };
+
+  // folders, and where their tracks disagree
+
+  let folderTable = null;
+  const foldersShown = () => {
+    const found = new Map();
+    for (const row of shown) {
+      if (!found.has(row.folder)) found.set(row.folder, new Map());
+      const genre = joined(row.now) || data.none;
+      const counts = found.get(row.folder);
+      counts.set(genre, (counts.get(genre) ?? 0) + 1);
+    }
+    return [...found].map(([folder, counts]) => {
+      const ranked = [...counts].sort((a, b) => b[1] - a[1] || collator.compare(a[0], b[0]));
+      const tagged = ranked.filter(([genre]) => genre !== data.none);
+      const n = ranked.reduce((sum, [, some]) => sum + some, 0);
+      const nTagged = tagged.reduce((sum, [, some]) => sum + some, 0);
+      ranked.sort((a, b) => (a[0] === data.none) - (b[0] === data.none));
+      return { folder, ranked, n, differ: tagged.length ? nTagged - tagged[0][1] : 0, main: tagged[0]?.[0] ?? "" };
+    });
+  };
+  const sharesOf = ({ ranked, n }) => {
+    const drawing = svg("svg", { class: "shares", "aria-hidden": "true" });
+    let x = 0;
+    ranked.forEach(([genre, some], i) => {
+      const width = (100 * some) / n;
+      const level = genre === data.none ? "none" : Math.min(i, 4);
+      drawing.append(svg("rect", { class: `share-${level}`, x: `${x}%`, width: `${width}%`, height: 10 }));
+      x += width;
+    });
+    const text = ranked.map(([genre, some]) => `${genre} ${some}`).join(" · ");
+    return element("div", "folder-genres", drawing, bdi(text));
+  };
+  const showFolders = () => {
+    const found = foldersShown();
+    if (folderTable) {
+      folderTable.replaceData(found);
+      return;
+    }
+    const isNarrow = layout === "narrow";
+    const number = { hozAlign: "right", headerHozAlign: "right", headerSortStartingDir: "desc" };
+    folderTable = new Tabulator("#by-folder", {
+      data: found,
+      index: "folder",
+      height: "100%",
+      layout: "fitColumns",
+      rowHeight: ROW_PX.wide,
+      keybindings: false,
+      columnDefaults: { resizable: false },
+      columns: [
+        {
+          title: "Folder",
+          field: "folder",
+          minWidth: 120,
+          widthGrow: 2,
+          sorter: compare((of) => of.folder),
+          formatter: cell((of) => {
+            const open = element("button", "link", bdi(of.folder));
+            open.type = "button";
+            open.title = "Show its tracks";
+            return open;
+          }),
+        },
+        { title: "Tracks", field: "n", width: 100, visible: !isNarrow, ...number },
+        { title: isNarrow ? "Differ" : "Tracks that differ", field: "differ", width: isNarrow ? 90 : 180, ...number },
+        {
+          title: "Genres",
+          field: "ranked",
+          minWidth: 120,
+          widthGrow: 3,
+          sorter: compare((of) => of.main),
+          formatter: cell(sharesOf),
+        },
+      ],
+      initialSort: [{ column: "differ", dir: "desc" }],
+      placeholder: "No track is left. Change the filters, or show all.",
+    });
+    folderTable.on("rowClick", (_, row) => {
+      byId("folder").value = row.getData().folder;
+      view("tracks");
+      applyFilters();
+    });
+    folderTable.on("tableBuilt", () => {
+      prepare(folderTable, byId("by-folder"), "Folders", found.length);
+    });
+  };
+  const view = (which) => {
+    const isFolders = which === "folders";
+    byId("tracks").hidden = isFolders;
+    byId("by-folder").hidden = !isFolders;
+    byId("view-tracks").ariaPressed = String(!isFolders);
+    byId("view-folders").ariaPressed = String(isFolders);
+    if (isFolders) {
+      closeDetail();
+      showFolders();
+    } else {
+      api.table.redraw();
+    }
+  };
+
+  // keys
+
+  const KEYS = [
+    ["j, k", "next, previous track"],
+    ["↓, ↑, Page Down, Page Up, Home, End", "the same and farther, in the list"],
+    ["Enter", "the track in detail"],
+    ["/", "search"],
+    ["Esc", "close, or leave the search"],
+    ["?", "these keys"],
+  ];
+  const showHelp = () => {
+    byId("help-keys").replaceChildren(
+      ...[...api.help, ...KEYS].flatMap(([key, what]) => [
+        element("dt", "", ...key.split(", ").flatMap((k, i) => [i ? " " : "", element("kbd", "", k)])),
+        element("dd", "", what),
+      ]),
+    );
+    byId("help").showModal();
+  };
+  const inList = {
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    PageDown: () => step(PAGE),
+    PageUp: () => step(-PAGE),
+    Home: () => step(-Infinity),
+    End: () => step(Infinity),
+    Enter: () => {
+      if (!api.current) step(1);
+      openDetail();
+    },
+  };
+  const anywhere = {
+    j: () => step(1),
+    k: () => step(-1),
+    "/": () => byId("search").focus(),
+    "?": showHelp,
+    Escape: closeDetail,
+  };
+  const onKey = (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || byId("help").open) return;
+    const on = event.target;
+    if (on.matches("input, select, textarea, [contenteditable]")) {
+      if (event.key === "Escape" && on.closest(".toolbar")) byId("tracks").focus();
+      return;
+    }
+    const isList = on === byId("tracks") || on.closest(".tabulator-tableholder");
+    const f = api.keys[event.key] ?? anywhere[event.key] ?? (isList ? inList[event.key] : undefined);
+    if (!f) return;
+    event.preventDefault();
+    f(event);
+  };
+
+  // print every row that the filters show: those beyond the screen are not in the page otherwise
+
+  const forPrint = () => {
+    const body = document.createDocumentFragment();
+    let folder = null;
+    for (const row of shown) {
+      if (row.folder !== folder) {
+        folder = row.folder;
+        const head = element("th", "", bdi(folder));
+        head.colSpan = 5;
+        body.append(element("tr", "", head));
+      }
+      const texts = [words[row.state], bdi(row.name), genresOf(row), row.p ? strongest(row) : "", row.reason];
+      body.append(element("tr", "", ...texts.map((text) => element("td", "", text))));
+    }
+    const heads = ["State", "Track", "Genre", "Heard", "Reason"].map((title) => element("th", "", title));
+    byId("print").replaceChildren(
+      element("p", "", byId("shown").textContent),
+      element("table", "", element("thead", "", element("tr", "", ...heads)), element("tbody", "", body)),
+    );
+  };
+  addEventListener("beforeprint", forPrint);
+  addEventListener("afterprint", () => byId("print").replaceChildren());
+
+  // start, when the scripts after this one have run
+
+  Object.assign(api, { select, step, refreshRow, refresh, applyFilters, filtered: () => shown });
+  const option = (value, text) => {
+    const made = element("option", "", text);
+    made.value = value;
+    return made;
+  };
+  document.addEventListener("DOMContentLoaded", () => {
+    byId("genre").append(...[...data.genres, data.other, data.none].map((genre) => option(genre, genre)));
+    byId("order").append(...ORDERS.map(([value, text]) => option(value, text)));
+    byId("folders").append(...data.folders.slice(0, 1000).map((folder) => option(folder, "")));
+    const soon = later(applyFilters, 150);
+    for (const id of ["search", "folder", "least", "most"]) byId(id).addEventListener("input", soon);
+    byId("genre").addEventListener("input", applyFilters);
+    byId("order").addEventListener("input", (event) => setOrder(event.target.value));
+    byId("reset").addEventListener("click", reset);
+    byId("view-tracks").addEventListener("click", () => view("tracks"));
+    byId("view-folders").addEventListener("click", () => view("folders"));
+    byId("all-keys").addEventListener("click", showHelp);
+    for (const tile of document.querySelectorAll("button.tile")) {
+      tile.addEventListener("click", () => {
+        tile.ariaPressed = String(tile.ariaPressed !== "true");
+        applyFilters();
+      });
+    }
+    document.addEventListener("keydown", onKey);
+    build();
+    new ResizeObserver(
+      later(() => {
+        const width = byId("tracks").clientWidth;
+        if (!width || layoutFor(width) === layout) return;
+        const isNarrow = layout === "narrow";
+        if (isNarrow || layoutFor(width) === "narrow") build();
+        else {
+          layout = layoutFor(width);
+          api.table.setColumns(columnsFor(layout));
+          prepare(api.table, byId("tracks"), "Tracks", rows.length);
+        }
+      }, 60),
+    ).observe(byId("tracks"));
+  });
+})();

@@ -1,0 +1,408 @@
+"""What a person decides on the lines of a plan, saved as it is decided, and done on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+import threading
+import wave
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genretagger import audio, files, journal, lock, pipeline, planfile, tags
+from genretagger.bundle import Bundle
+from genretagger.errors import FatalError, GenreTaggerError, TrackError
+from genretagger.plan import plan_by_hand
+from genretagger.planfile import Answer, Decisions, Verdict, is_waiting
+from genretagger.records import Hearing, State, TagChange
+from genretagger.report import Row, printable
+
+_LISTEN_HZ = 48000  # what every sound card plays; 1 MB for 10 s, in mono as the network hears it
+_REMEMBERED = 8  # tracks heard closely: 4 MB
+
+
+class RefusedError(GenreTaggerError):
+    """What was asked for cannot be done; the message says why."""
+
+
+class Session:
+    """One plan under review.
+
+    Its methods may be called from several threads.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of the plan.
+    within : sequence of pathlib.Path
+        As in `planfile.read`.
+    bundle : Bundle
+        Hears tracks closely.
+    preserve_mtime : bool
+
+    Raises
+    ------
+    FatalError
+        If it is no plan, or cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, within: Sequence[Path], bundle: Bundle, *, preserve_mtime: bool = False
+    ) -> None:
+        self.path = path.resolve()
+        self.plan = planfile.read(path, within)
+        self.bundle = bundle
+        self._preserve_mtime = preserve_mtime
+        self._decisions = Decisions(self.path)
+        self._alone = threading.RLock()
+        self._one_network = threading.Lock()
+        self._problems: dict[int, str] = dict.fromkeys(
+            self.plan.refused, "outside of what was named when the plan was made"
+        )
+        self._steps: list[dict[int, Verdict | None]] = []
+        self._work: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._progress: Row = {"what": "", "done": 0, "total": 0, "error": ""}
+        self.hear_closely = lru_cache(maxsize=_REMEMBERED)(self._hear_closely)
+        self._settle()
+
+    def only_one(self) -> AbstractContextManager[None]:
+        """Keep a second review of the same plan away while the block runs."""
+        name = hashlib.sha256(str(self.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return lock.only_writer(
+            journal.state_folder() / "reviews" / name, f"genretagger review {self.path}"
+        )
+
+    # ---- what is shown ---------------------------------------------------------------------
+
+    def decided(self) -> Row:
+        """Say what was decided on which lines, and how far a run is."""
+        with self._alone:
+            ids = {n for n, verdict in enumerate(self.plan.verdicts) if verdict is not None}
+            return {**self.progress(), "rows": self._rows(ids | set(self._problems))}
+
+    def progress(self) -> Row:
+        """Say how far Apply or Undo is, and what they would do now."""
+        with self._alone:
+            return {
+                **self._progress,
+                "running": self._work is not None and self._work.is_alive(),
+                "waiting": sum(map(is_waiting, self.plan.verdicts)),
+                "undoable": len(self._lines_of(self._last_run())),
+                "plan": printable(str(self.path)),
+            }
+
+    def _rows(self, ids: Iterator[int] | set[int] | list[int]) -> list[Row]:
+        rows = []
+        for n in sorted(ids):
+            line, verdict = self.plan.line(n), self.plan.verdicts[n] or Verdict()
+            rows.append(
+                {
+                    "id": n,
+                    "answer": verdict.answer,
+                    "edited": verdict.blocks is not None,
+                    "written": bool(verdict.written),
+                    "now": [printable(value) for value in line.new],
+                    "state": line.state.value,
+                    "problem": printable(self._problems.get(n, "")),
+                }
+            )
+        return rows
+
+    # ---- what is decided -------------------------------------------------------------------
+
+    def decide(self, ids: Sequence[int], answer: Answer) -> list[Row]:
+        """Accept or reject lines, or leave them open again. Saved when this returns.
+
+        Lines that are written, and, if accepted, those that would write nothing, are passed
+        over.
+
+        Returns
+        -------
+        list of Row
+            The lines whose decision this was.
+
+        Raises
+        ------
+        RefusedError
+            If there is no such line.
+        FatalError
+            If it cannot be saved.
+        """
+        with self._alone:
+            step: dict[int, Verdict | None] = {}
+            for n in ids:
+                self._check(n)
+                verdict = self.plan.verdicts[n] or Verdict()
+                is_able = self.plan.line(n).state is State.CHANGE and n not in self.plan.refused
+                if not verdict.written and (answer != "accepted" or is_able):
+                    step[n] = replace(verdict, answer=answer)
+            return self._take(step)
+
+    def edit(self, n: int, genres: str) -> list[Row]:
+        """Name a track's genres by hand, and accept that.
+
+        Parameters
+        ----------
+        n : int
+        genres : str
+            Separated by commas or semicolons.
+
+        Raises
+        ------
+        RefusedError
+            If the genres cannot be written into that file; the message says why.
+        FatalError
+            If it cannot be saved.
+        """
+        with self._alone:
+            self._check(n)
+            verdict, path = self.plan.verdicts[n] or Verdict(), self.plan.lines[n].path
+            if n in self.plan.refused:
+                raise RefusedError(self._problems[n])
+            if verdict.written:
+                raise RefusedError("it is written; undo that first")
+            values = tuple(part.strip() for part in re.split("[;,]", genres) if part.strip())
+            try:
+                identity = files.identify(path)
+                held = tags.read(path, field=self.plan.field)
+                change = plan_by_hand(path, held, self.plan.policy, values)
+                if change.state is not State.CHANGE:
+                    raise RefusedError(change.reason.removeprefix("by hand | "))
+                tags.check_writable(path)
+            except (TrackError, ValueError) as error:
+                raise RefusedError(str(error)) from error
+            return self._take({n: Verdict("accepted", change.blocks, identity)})
+
+    def take_back(self) -> list[Row]:
+        """Undo the last decision of this session; there may be none."""
+        with self._alone:
+            if not self._steps:
+                return []
+            step = {
+                n: verdict or Verdict()
+                for n, verdict in self._steps.pop().items()
+                if not (self.plan.verdicts[n] or Verdict()).written
+            }
+            return self._keep(step)
+
+    def _take(self, step: dict[int, Verdict | None]) -> list[Row]:
+        before = {n: self.plan.verdicts[n] for n in step}
+        rows = self._keep({n: verdict or Verdict() for n, verdict in step.items()})
+        if step:
+            self._steps.append(before)
+        return rows
+
+    def _keep(self, step: dict[int, Verdict]) -> list[Row]:
+        self._decisions.add((self.plan.lines[n].path, verdict) for n, verdict in step.items())
+        for n, verdict in step.items():
+            self.plan.verdicts[n] = verdict
+            if n not in self.plan.refused:
+                self._problems.pop(n, None)
+        return self._rows(set(step))
+
+    def _check(self, n: int) -> None:
+        if not 0 <= n < len(self.plan.lines):
+            raise RefusedError("there is no such line")
+        if self._work is not None and self._work.is_alive():
+            raise RefusedError("wait until the files are written")
+
+    # ---- what is heard ---------------------------------------------------------------------
+
+    def where_heard(self, n: int) -> Row:
+        """Say how long a track is, and where its excerpts begin.
+
+        Raises
+        ------
+        TrackError
+            If it cannot be read.
+        """
+        self._check_served(n)
+        path, segment_s = self.plan.lines[n].path, self.bundle.features.segment_s
+        has_cuesheet = tags.read(path).has_cuesheet
+        duration_s, starts = audio.where_heard(path, segment_s=segment_s, has_cuesheet=has_cuesheet)
+        return {"duration_s": duration_s, "starts_s": starts, "segment_s": segment_s}
+
+    def listen(self, n: int, start_s: float) -> bytes:
+        """Decode what is heard at one place, to be played.
+
+        Returns
+        -------
+        bytes
+            A WAV file, 16-bit mono, as long as a segment or shorter.
+
+        Raises
+        ------
+        TrackError
+            If it cannot be decoded.
+        """
+        self._check_served(n)
+        y = audio.decode_stretch(
+            self.plan.lines[n].path,
+            sr=_LISTEN_HZ,
+            start_s=max(0.0, start_s),
+            length_s=self.bundle.features.segment_s,
+        )
+        stream = io.BytesIO()
+        with wave.open(stream, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(_LISTEN_HZ)
+            file.writeframes((np.clip(y, -1, 1) * 32767).astype("<i2").tobytes())
+        return stream.getvalue()
+
+    def _hear_closely(self, n: int) -> Hearing:
+        self._check_served(n)
+        with self._one_network:
+            return pipeline.hear_closely(self.plan.lines[n].path, self.bundle)
+
+    def _check_served(self, n: int) -> None:
+        if not 0 <= n < len(self.plan.lines) or n in self.plan.refused:
+            raise RefusedError("there is no such line")
+
+    # ---- what is done ----------------------------------------------------------------------
+
+    def apply(self) -> None:
+        """Begin to write what is accepted, in the background.
+
+        Raises
+        ------
+        RefusedError
+            If files are being written already.
+        """
+        self._start("apply", self._apply)
+
+    def undo(self) -> None:
+        """Begin to take back what the last run wrote, in the background.
+
+        Raises
+        ------
+        RefusedError
+            If files are being written.
+        """
+        self._start("undo", self._undo)
+
+    def stop(self) -> None:
+        """Stop writing after the file at hand, and wait for that."""
+        self._stop.set()
+        if self._work is not None:
+            self._work.join()
+
+    def _start(self, what: str, work: Any) -> None:
+        with self._alone:
+            if self._work is not None and self._work.is_alive():
+                raise RefusedError("files are being written already")
+            self._progress = {"what": what, "done": 0, "total": 0, "failed": 0, "error": ""}
+            self._stop.clear()
+            self._work = threading.Thread(target=self._carefully, args=(work,))
+            self._work.start()
+
+    def _carefully(self, work: Any) -> None:
+        try:
+            with pipeline.writing(f"genretagger review {self.path}", lambda _: None):
+                work()
+        except GenreTaggerError as error:
+            self._progress["error"] = printable(str(error))
+
+    def _apply(self) -> None:
+        run = journal.Journal(f"review {self.path}")
+        waiting = [n for n, verdict in enumerate(self.plan.verdicts) if is_waiting(verdict)]
+        self._progress["total"] = len(waiting)
+        for n in waiting:
+            if self._stop.is_set():
+                break
+            change = self.plan.line(n)
+            done = pipeline.apply(
+                change, run, field=self.plan.field, preserve_mtime=self._preserve_mtime
+            )
+            name = run.path.name if run.path else "nothing to write"
+            self._note(n, done, written=name if done.state is State.CHANGE else "")
+
+    def _undo(self) -> None:
+        name = self._last_run()
+        path = journal.folder() / name
+        head, entries = journal.read(path)
+        back = journal.Journal(f"undo of: {head['command']}")
+        lines = {self._real(n): n for n in self._lines_of(name)}
+        self._progress["total"] = len(entries)
+        for change in pipeline.undo(entries, back, preserve_mtime=self._preserve_mtime):
+            n = lines.get(change.path)
+            if n is None:
+                self._progress["done"] += 1
+            else:
+                self._note(n, change, written="" if change.state is not State.FAILED else name)
+
+    def _note(self, n: int, done: TagChange, *, written: str) -> None:
+        """Write down what came of a line, so that the next session knows."""
+        with self._alone:
+            verdict = self.plan.verdicts[n] or Verdict()
+            if done.state is State.FAILED:
+                self._problems[n] = done.reason
+                self._progress["failed"] += 1
+            else:
+                identity = files.identify(self.plan.lines[n].path)
+                self._keep({n: replace(verdict, identity=identity, written=written)})
+            self._progress["done"] += 1
+
+    def _last_run(self) -> str:
+        runs = {v.written for v in self.plan.verdicts if v is not None and v.written}
+        known = {name for name in runs if re.fullmatch(r"[\dT-]+\.jsonl", name)}
+        there = [name for name in known if (journal.folder() / name).is_file()]
+        return max(there, key=_age, default="")
+
+    def _lines_of(self, run: str) -> list[int]:
+        if not run:
+            return []
+        return [n for n, v in enumerate(self.plan.verdicts) if v is not None and v.written == run]
+
+    def _real(self, n: int) -> Path:
+        return self.plan.lines[n].path.resolve()
+
+    def _settle(self) -> None:
+        """Find out what a killed run wrote, or another command took back, without saying so."""
+        step: dict[int, Verdict] = {}
+        runs: dict[Path, str] = {}
+        for n, verdict in enumerate(self.plan.verdicts):
+            if n in self.plan.refused or verdict is None or verdict.answer != "accepted":
+                continue
+            line = self.plan.line(n)
+            try:
+                identity = files.identify(line.path)
+                if identity == line.identity:
+                    continue
+                blocks = tags.read(line.path, field=self.plan.field).blocks
+            except TrackError as error:
+                self._problems[n] = str(error)
+                continue
+            held = {block.kind: block.values for block in blocks}
+            is_new = all(held.get(block.kind, ()) == block.new for block in line.blocks)
+            is_old = all(held.get(block.kind, ()) == block.old for block in line.blocks)
+            if is_new and not verdict.written:
+                runs = runs or _runs_by_file()
+                name = runs.get(line.path.resolve(), "another program")
+                step[n] = replace(verdict, identity=identity, written=name)
+            elif is_old and verdict.written:
+                step[n] = replace(verdict, identity=identity, written="")
+        if step:
+            self._keep(step)
+
+
+def _age(name: str) -> int:
+    return (journal.folder() / name).stat().st_mtime_ns
+
+
+def _runs_by_file() -> dict[Path, str]:
+    """Say which run was the last to change each file."""
+    runs: dict[Path, str] = {}
+    for path in journal.history():
+        with contextlib.suppress(FatalError):  # one that is damaged does not hide the others
+            runs.update((entry.path, path.name) for entry in journal.read(path)[1])
+    return runs

@@ -1,0 +1,413 @@
+"""The page for the browser, in a real one, opened from disk."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import socket
+import unicodedata
+
+import browser as browsers
+import make_rows
+import pytest
+import vendor
+
+from genretagger import cli
+from genretagger.genres import GENRES
+from genretagger.report.html import Page
+
+N = 300
+
+
+def page_of(rows):
+    page = Page(
+        title="What would be written", command="genretagger tag", thresholds=make_rows.THRESHOLDS
+    )
+    for row in rows:
+        page.add(row)
+    return page
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """Give a report of 300 tracks on disk."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    page_of(make_rows.rows(N)).write(path)
+    return path
+
+
+@pytest.fixture
+def opened(browser, report):
+    """Open it."""
+    return open_page(browser, report)
+
+
+def open_page(driver, path):
+    driver.get(path.as_uri())
+    wait(driver, "return window.genretagger?.table && document.querySelector('.tabulator-row')")
+    return driver
+
+
+def wait(driver, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(driver, 10, poll_frequency=0.05).until(lambda d: d.execute_script(script))
+
+
+def press(driver, *keys):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    chain = ActionChains(driver)
+    for key in keys:
+        chain.send_keys(key)
+    chain.perform()
+
+
+def shown(driver):
+    """Give the rows that the filters show."""
+    return driver.execute_script("return genretagger.filtered()")
+
+
+def fill(driver, name, value):
+    """Type into a filter, and wait until it is obeyed."""
+    script = (
+        "const it = document.getElementById(arguments[0]); it.value = arguments[1];"
+        "it.dispatchEvent(new Event('input')); window.filtered = false;"
+        "genretagger.on('filter', () => { window.filtered = true; })"
+    )
+    driver.execute_script(script, name, value)
+    wait(driver, "return window.filtered")
+
+
+# without a browser
+
+
+def test_vendored_files_are_what_the_tables_say():
+    for table in vendor.TABLES:
+        listed = set()
+        for row in json.loads(table.read_text(encoding="utf-8")):
+            assert row["package"], row["licence"]
+            for file in row["files"]:
+                content = (table.parent / file["name"]).read_bytes()
+                assert vendor.sha256(content) == file["sha256"], file["name"]
+                listed.add(file["name"])
+        found = {p.name for p in table.parent.iterdir() if ".min." in p.name}
+        assert found <= listed
+
+
+def test_every_script_and_style_is_allowed_by_its_hash_and_no_other(report):
+    html = report.read_text(encoding="utf-8")
+    policy = re.search(r'Policy" content="([^"]*)"', html)[1].replace("&#39;", "'")
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == rules["connect-src"] == rules["media-src"] == "'none'"
+    for tag, rule in (("script", "script-src"), ("style", "style-src")):
+        inline = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        hashes = [
+            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+            for text in inline
+        ]
+        assert hashes == rules[rule].split()
+        assert len(hashes) == 2
+    assert not re.search(r' style="', html)  # would be refused
+    assert not re.search(r'(src|href)="(?!data:,")', html)
+
+
+def test_the_data_cannot_end_its_element():
+    rows = [dict(next(make_rows.rows(1)), path=f"/m/{name}") for name in make_rows.HOSTILE]
+    rows[0]["reason"] = "</script><!--<script>"
+    html = page_of(rows).render()
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
+    assert "<" not in text
+    assert json.loads(text)["rows"][0][-1] == rows[0]["reason"]
+
+
+def test_what_is_counted_is_what_the_rows_say():
+    base = next(make_rows.rows(1))
+    rows = [
+        base | {"state": "change", "old": ["Rap"], "new": ["Pop; Rock"], "genres": ["Pop", "Rock"]},
+        base | {"state": "change", "old": [], "new": ["Soul"], "genres": ["RNB"]},
+        base | {"state": "keep", "old": ["Polka"], "new": ["Polka"]},
+        base | {"state": "failed", "old": [], "new": [], "reason": "ends at 3.5 s; get another"},
+        base | {"state": "failed", "old": [], "new": [], "reason": "ends at 4 s; get another"},
+    ]
+    page = Page(title="T", names={"RNB": "Soul"})
+    for row in rows:
+        page.add(row)
+    seen = page._overview()
+    genres = {row["name"]: (row["before"], row["after"]) for row in seen["genres"]}
+    assert genres == {
+        "Hip Hop": (1, 0),
+        "Pop": (0, 1),
+        "RNB": (0, 1),
+        "Rock": (0, 1),
+        "other genres": (1, 1),
+        "no genre": (3, 2),
+    }
+    cells = {
+        (row["name"], cell["other"]): cell["n"]
+        for row in seen["matrix"]
+        for cell in row["cells"]
+        if cell["n"]
+    }
+    assert cells == {("Rock", "Pop"): 1, ("RNB", "RNB"): 1}
+    assert seen["failures"] == [("ends at … s", 2)]
+    assert sum(map(sum, seen["confidence"])) == 5
+
+
+def test_a_report_of_nothing_is_a_page_still():
+    assert "<b>0</b> tracks" in page_of([]).render()
+
+
+def test_a_track_below_its_thresholds_alone_draws_the_page_too():
+    row = next(r for r in make_rows.rows(50) if r["state"] == "undecided")
+    assert "undecided" in page_of([row]).render()
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def data_of(path):
+    html = path.read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
+
+
+def test_a_dry_run_a_run_and_a_plan_write_the_report(audio_file, tmp_path, capsys):
+    music = tmp_path / "Music"
+    music.mkdir()
+    audio_file("FLAC", seconds=2.0).rename(music / "a.flac")
+    (music / "b.flac").write_bytes(b"no music")
+    report, plan = tmp_path / "r.html", tmp_path / "plan"
+    options = ("--always", "--jobs", "1", "--report", report)
+    assert run("tag", "--dry-run", "--plan", plan, *options, music) == 1
+    dry = data_of(report)
+    assert dry["words"][0] == "to change"
+    states = [dry["states"][row[2]] for row in dry["rows"]]
+    assert states == ["change", "failed"]
+    assert run("apply", plan, "--report", report) == 0
+    applied = data_of(report)
+    assert applied["words"][0] == "changed"
+    assert applied["thresholds"] == dry["thresholds"]
+    assert applied["rows"][0][6] == dry["rows"][0][6] != None  # noqa: E711 - what was heard
+    assert run("undo") == 0
+    assert run("tag", *options, music) == 1
+    assert len(data_of(report)["rows"]) == 2
+
+
+def test_a_report_that_cannot_be_written_stops_before_anything_is_done(
+    audio_file, tmp_path, capsys
+):
+    track = audio_file("FLAC", seconds=2.0)
+    before = track.read_bytes()
+    for report in (tmp_path / "nowhere/r.html", track):
+        assert run("tag", "--always", "--report", report, track) == 3
+        assert str(report) in capsys.readouterr().err
+        assert track.read_bytes() == before
+
+
+# in a browser
+
+
+def test_it_opens_from_disk_and_asks_for_nothing(opened):
+    assert len(shown(opened)) == N
+    opened.execute_script("genretagger.select(5); document.querySelector('#row-5').click()")
+    opened.execute_script("document.getElementById('view-folders').click()")
+    opened.execute_async_script("setTimeout(arguments[0], 300)")
+    assert browsers.network(opened) == [opened.current_url]
+    assert browsers.console(opened) == []  # nothing was refused by the page's own policy, either
+
+
+def test_what_would_leave_the_page_is_stopped(opened):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        script = (
+            "const [address, done] = arguments; const image = new Image(); image.src = address;"
+            "image.onerror = () => fetch(address).catch(() => done('stopped'))"
+        )
+        assert opened.execute_async_script(script, address) == "stopped"
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has knocked
+            server.accept()
+    assert any("Content Security Policy" in line for line in browsers.console(opened))
+
+
+def test_the_filters_show_what_they_say(opened):
+    fill(opened, "search", "artist 002 WALTZ")
+    assert shown(opened)
+    assert all("Artist 002" in row["folder"] for row in shown(opened))
+    assert all("Waltz" in row["name"] for row in shown(opened))
+    fill(opened, "search", "")
+    fill(opened, "genre", "Jazz")
+    assert shown(opened)
+    assert all("Jazz" in "; ".join(row["now"]) for row in shown(opened))
+    fill(opened, "genre", "no genre")
+    assert all(row["now"] == [] for row in shown(opened))
+    fill(opened, "genre", "")
+    fill(opened, "least", "0.9")
+    assert shown(opened)
+    assert all(row["confidence"] >= 0.9 for row in shown(opened))
+    fill(opened, "least", "")
+    fill(opened, "folder", "album 3")
+    assert {row["folder"][-7:] for row in shown(opened)} == {"Album 3"}
+    fill(opened, "folder", "music/Artist 001/Album 1")  # whole: this one, and not "Album 10"
+    assert {row["folder"] for row in shown(opened)} == {"music/Artist 001/Album 1"}
+    opened.execute_script("document.querySelector('.tile-failed').click()")
+    wait(opened, "return genretagger.filtered().every(row => row.state === 'failed')")
+    opened.execute_script("document.getElementById('reset').click()")
+    wait(opened, f"return genretagger.filtered().length === {N}")
+
+
+def test_a_heading_sorts_by_key_and_by_click(opened):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    head = opened.find_element(By.CSS_SELECTOR, ".tabulator-col[tabulator-field=confidence]")
+    head.click()
+    wait(opened, "return document.getElementById('order').value === 'confidence desc'")
+    wait(opened, "return genretagger.filtered()[0].id !== 0")
+    numbers = [row["confidence"] or -1 for row in shown(opened)]
+    assert numbers == sorted(numbers, reverse=True)
+    head.send_keys(Keys.ENTER)
+    wait(opened, "return genretagger.filtered()[0].confidence === null")
+    numbers = [row["confidence"] or -1 for row in shown(opened)]
+    assert numbers == sorted(numbers)
+    fill(opened, "order", "id asc")
+    wait(opened, "return genretagger.filtered()[1].id === 1")
+
+
+def test_a_person_walks_it_by_keyboard_alone(opened):
+    from selenium.webdriver.common.keys import Keys
+
+    def current():
+        return opened.execute_script("return genretagger.current?.id ?? null")
+
+    press(opened, "j", "j", "j", "k")
+    assert current() == 1
+    press(opened, "/", *"artist 001")
+    wait(opened, "return genretagger.filtered().every(r => r.folder.includes('Artist 001'))")
+    press(opened, Keys.ESCAPE, Keys.END)
+    assert current() == shown(opened)[-1]["id"]
+    wait(opened, "return document.querySelector('.tabulator-row.current')")
+    press(opened, Keys.HOME, Keys.ARROW_DOWN, Keys.ENTER)
+    row = shown(opened)[1]
+    assert current() == row["id"]
+    detail = opened.execute_script("return document.getElementById('detail').innerText")
+    assert row["name"] in detail
+    assert row["reason"] in detail
+    assert all(genre in detail for genre in GENRES)
+    press(opened, Keys.ESCAPE)
+    assert opened.execute_script("return document.getElementById('detail').hidden")
+    press(opened, "?")
+    assert opened.execute_script("return document.getElementById('help').open")
+
+
+def test_folders_say_where_their_tracks_disagree(opened):
+    opened.execute_script("document.getElementById('view-folders').click()")
+    wait(opened, "return document.querySelector('#by-folder .tabulator-row')")
+    first = opened.execute_script(
+        "return [...document.querySelectorAll('#by-folder .tabulator-row:first-child '"
+        " + '.tabulator-cell')].map(cell => cell.textContent)"
+    )
+    rows = list(make_rows.rows(N))
+    worst = 0
+    for folder in {row["path"].rpartition("/")[0] for row in rows}:
+        genres = ["; ".join(r["new"]) for r in rows if r["path"].rpartition("/")[0] == folder]
+        tagged = [genre for genre in genres if genre]
+        worst = max(worst, len(tagged) - max(map(tagged.count, tagged), default=0))
+    assert first[1:3] == ["10", str(worst)]
+    opened.execute_script("document.querySelector('#by-folder .tabulator-row').click()")
+    wait(opened, "return genretagger.filtered().length === 10")
+
+
+def test_hostile_names_are_shown_and_never_obeyed(browser, tmp_path):
+    rows = list(make_rows.rows(len(make_rows.HOSTILE)))
+    for row, name in zip(rows, make_rows.HOSTILE, strict=True):
+        row.update(path=f"/m/{name}", old=[name], reason=name)
+    path = tmp_path / "hostile.html"
+    page = Page(title=make_rows.HOSTILE[0], command=make_rows.HOSTILE[2])
+    for row in rows:
+        page.add(row)
+    page.write(path)
+    open_page(browser, path)
+    for row in range(len(rows)):
+        browser.execute_script(
+            f"genretagger.select({row}); document.querySelector('#row-{row}').click()"
+        )
+    text = browser.execute_script("return document.querySelector('#tracks').textContent")
+    assert "<img src=x onerror=alert(1)>.mp3" in text
+    assert r"\u202egnp.exe.wav" in text
+    assert r"not UTF-8 \xff\x80.mp3" in text
+    assert "{{ 7 * 7 }} ${8 * 8}.wv" in text
+    assert browser.execute_script("return document.images.length") == 0
+    assert browser.execute_script("return document.scripts.length") == 3
+    assert browsers.network(browser) == [path.as_uri()]
+    assert browsers.console(browser) == []
+
+
+def test_all_filtered_rows_are_printed_and_not_only_those_on_the_screen(opened):
+    pypdf = pytest.importorskip("pypdf")
+    fill(opened, "search", "artist 00")
+    fill(opened, "folder", "album 2")
+    rows = shown(opened)
+    drawn = opened.execute_script(
+        "return document.querySelectorAll('#tracks .tabulator-row').length"
+    )
+    assert drawn < len(rows)
+    pdf = opened.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"]
+    pages = pypdf.PdfReader(io.BytesIO(base64.b64decode(pdf))).pages
+    text = "\n".join(page.extract_text() for page in pages)
+    text = unicodedata.normalize("NFKC", text)  # "fl" is one letter in print
+    assert len(re.findall(r"\d\d\s[A-Z][a-z\s]+\.flac", text)) == len(rows)
+    assert "Album 3" not in text
+
+
+def test_it_is_readable_without_javascript(report, tmp_path):
+    driver = browsers.start(tmp_path / "profile", javascript=False)
+    try:
+        driver.get(report.as_uri())
+        body = driver.execute_cdp_cmd("Runtime.evaluate", {"expression": "document.body.innerText"})
+        text = body["result"]["value"]
+    finally:
+        driver.quit()
+    rows = list(make_rows.rows(N))
+    assert text.count(".flac") == N
+    assert all(row["reason"] in text for row in rows)
+    assert "Search" not in text
+
+
+@pytest.mark.parametrize(("which", "width"), [("light", 1280), ("dark", 360)])
+def test_axe_finds_nothing_serious(opened, which, width):
+    browsers.size(opened, width, 800)
+    browsers.scheme(opened, which)
+    wait(opened, "return document.querySelector('.tabulator-row :is(.bars, .stacked)')")
+    opened.execute_script("genretagger.select(0); document.querySelector('#row-0').click()")
+    assert browsers.axe(opened) == []
+    press(opened, "?")
+    assert browsers.axe(opened) == []
+    press(opened, "\ue00c")
+    opened.execute_script("document.getElementById('view-folders').click()")
+    wait(opened, "return document.querySelector('#by-folder .tabulator-row')")
+    assert browsers.axe(opened) == []
+
+
+def test_no_width_makes_the_page_overflow(opened):
+    for width in (1920, 1024, 600, 360):
+        browsers.size(opened, width, 800)
+        opened.execute_async_script("setTimeout(arguments[0], 300)")
+        wait(opened, "return document.querySelector('.tabulator-row :is(.bars, .stacked)')")
+        script = (
+            "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+        assert opened.execute_script(script), width
+
+
+def test_a_row_that_changes_is_drawn_anew_everywhere(opened):
+    opened.execute_script("genretagger.select(0); document.querySelector('#row-0').click()")
+    opened.execute_script("genretagger.refreshRow(0, {now: ['Jazz'], state: 'keep'})")
+    assert "Jazz" in opened.execute_script("return document.getElementById('row-0').innerText")
+    assert "Jazz" in opened.execute_script(
+        "return document.querySelector('#detail .genres').innerText"
+    )
+    fill(opened, "genre", "Jazz")
+    assert 0 in [row["id"] for row in shown(opened)]
