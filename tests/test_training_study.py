@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from genretagger.errors import FatalError
-from training import findings, grid, manifest, networks, study, variants
+from training import config, findings, grid, manifest, networks, split, study, variants
 from training.__main__ import main
 from training.manifest import Clip
 
@@ -140,7 +140,8 @@ def begun(tmp_path_factory):
         genre = ("Classical", "Punk", "Rock")[kind]
         clips.append(Clip(f"t{i:02}", f"a{i // 2}", "panda", path.name, (genre,), 3, 30.0))
     clips.append(replace(clips[0], track_id="short", duration_s=20.0))
-    manifest.write(folder / "run/manifest.jsonl", clips)
+    splits = split.named(clips, config.load(config.DEFAULT).split)
+    manifest.write(folder / "run/manifest.jsonl", manifest.with_splits(clips, splits))
     assert command("shards", folder, "--variant", "mfcc-10s-augmented", "--copy-all") == 0
     return folder
 
@@ -153,10 +154,10 @@ def command(stage, folder, *options):
 
 @pytest.fixture(scope="module")
 def store(begun):
-    config = study.load(begun / "tiny.toml")
-    clips = study.eligible(manifest.read(begun / "run/manifest.jsonl"), config)
+    tiny = study.load(begun / "tiny.toml")
+    clips = study.eligible(manifest.read(begun / "run/manifest.jsonl"), tiny)
     variant = grid.parse("mfcc-10s-augmented")
-    return config, clips, variants.read(begun / "run/variants", clips, variant, config.features)
+    return tiny, clips, variants.read(begun / "run/variants", clips, variant, tiny.features)
 
 
 def tracks(examples, indices):
@@ -164,10 +165,10 @@ def tracks(examples, indices):
 
 
 def test_shuffled_examples_leak_tracks_and_artists_apart_do_not(store):
-    config, clips, examples = store
+    tiny, clips, examples = store
     artists = np.array([clip.artist_id for clip in clips])
     for protocol in study.PROTOCOLS:
-        parts = study.divide(examples, clips, config, protocol)
+        parts = study.divide(examples, clips, tiny, protocol)
         train, test = tracks(examples, parts.train), tracks(examples, parts.test)
         validation = tracks(examples, parts.validation)
         n = sum(len(part) for part in (parts.train, parts.validation, parts.test))
@@ -217,6 +218,6 @@ def test_a_variant_without_shards_is_named_with_the_command_that_makes_them(begu
 
 
 def test_no_track_long_enough_is_a_clear_error(store):
-    config, clips, _ = store
+    tiny, clips, _ = store
     with pytest.raises(FatalError, match=r"no track of the manifest is 30\.0 s long"):
-        study.eligible([replace(clip, duration_s=20.0) for clip in clips], config)
+        study.eligible([replace(clip, duration_s=20.0) for clip in clips], tiny)

@@ -141,7 +141,8 @@ def _variants(args: argparse.Namespace, run: _Run) -> None:
     config, clips, store = _grid(args, run)
     chosen = grid.select(args.variant)
     copied = [True] * len(clips) if args.copy_all else study.training_part(clips, config)
-    began, first = time.monotonic(), None
+    before = variants.n_done(store)
+    progress = Progress(len(clips) - before, _say)
     for done, n_rejected in variants.build(
         store,
         clips,
@@ -152,14 +153,13 @@ def _variants(args: argparse.Namespace, run: _Run) -> None:
         n_jobs=args.jobs,
         cluster=args.cluster,
     ):
-        first = done if first is None else first
-        left = (len(clips) - done) * (time.monotonic() - began) / max(1, done - first or done)
-        _say(f"{done}/{len(clips)} tracks, {n_rejected} rejected, {left / 60:.0f} min left")
+        progress.at(done - before, f"{done}/{len(clips)} tracks, {n_rejected} rejected")
     if args.png:
         for variant in chosen:
             examples = variants.read(store, clips, variant, config.features)
+            progress = Progress(len(examples), _say)
             for done in variants.export_png(args.png / variant.id, examples, clips):
-                _say(f"{variant.id}: {done}/{len(examples)} pictures")
+                progress.at(done, f"{variant.id}: {done}/{len(examples)} pictures")
 
 
 def _study(args: argparse.Namespace) -> None:
@@ -168,20 +168,22 @@ def _study(args: argparse.Namespace) -> None:
 
     config, clips, store = _grid(args, run)
     folder = args.out or run.folder / "study"
-    for found in study.run(
+    chosen = grid.select(args.variant or ["all"])
+    protocols = args.protocol or ["artists", "shuffled"]
+    progress = Progress(len(chosen) * len(protocols), _say, every_s=0)
+    trainings = study.run(
         folder,
         store,
         clips,
-        grid.select(args.variant or ["all"]),
-        protocols=args.protocol or ["artists", "shuffled"],
+        chosen,
+        protocols=protocols,
         config=config,
         n_jobs=args.jobs,
         n_threads=args.threads,
-    ):
-        _say(
-            f"{found['protocol']}: {found['variant']}  accuracy "
-            f"{found['log'][-1]['accuracy']:.3f}  {found['seconds']:.0f} s"
-        )
+    )
+    for done, found in enumerate(trainings, start=1):
+        accuracy = found["log"][-1]["accuracy"]
+        progress.at(done, f"{found['protocol']}: {found['variant']}  accuracy {accuracy:.3f}")
     results = findings.read(folder, clips, config.evaluate)
     text = findings.describe(results, clips, config)
     (folder / "study.md").write_text(text + "\n", encoding="utf-8")

@@ -217,8 +217,13 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def n_done(folder: Path) -> int:
+    """Count the tracks of a store that are done, rejected ones too."""
+    return len(_rows(folder))
+
+
 def _meta(clips: Sequence[Clip], layout: _Layout, copied: Sequence[bool]) -> dict[str, Any]:
-    about = [[c.track_id, c.path, c.sha256 if hasattr(c, "sha256") else ""] for c in clips]
+    about = [[clip.track_id, clip.path, clip.sha256] for clip in clips]
     return {
         "format": 1,
         "clips": hashlib.sha256(json.dumps(about).encode()).hexdigest(),
