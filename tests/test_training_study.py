@@ -186,6 +186,15 @@ def test_shuffled_examples_leak_tracks_and_artists_apart_do_not(store):
         assert len(test) == pytest.approx(6, abs=2)
 
 
+def test_the_input_is_standardised_by_row_and_channel(store):
+    _, _, examples = store
+    chosen = np.arange(0, len(examples), 7)
+    mean, variance = study._moments(examples, chosen)
+    x = examples.read(chosen).astype(np.float64)
+    assert np.allclose(mean, x.mean(axis=(0, 2)), rtol=1e-3, atol=1e-3)
+    assert np.allclose(variance, x.var(axis=(0, 2)), rtol=1e-2, atol=1e-2)
+
+
 def test_one_tiny_variant_goes_through_the_whole_stage(begun, capfd):
     pytest.importorskip("tensorflow")
     chosen = ("--variant", "mfcc-10s-augmented", "--protocol", "artists")

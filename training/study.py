@@ -229,6 +229,16 @@ def _loss(positive_weights: Floats) -> Callable[[Any, Any], Any]:
     return loss
 
 
+def _moments(examples: variants.Examples, indices: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Compute mean and variance by row and channel, one example in memory at a time."""
+    each = []
+    for i in indices:
+        x = examples.read([i])[0].astype(np.float32)
+        each.append((x.mean(axis=1), np.square(x).mean(axis=1)))
+    mean, square = (np.mean(part, axis=0, dtype=np.float64) for part in zip(*each, strict=True))
+    return mean.astype(np.float32), np.maximum(square - mean**2, 0).astype(np.float32)
+
+
 def _use_threads(n: int) -> None:
     import tensorflow as tf
 
@@ -300,9 +310,9 @@ def fit(
     targets = labels.astype(np.float32)
     n_pass = len(parts.train) // (variant.n_parts * (N_COPIES if variant.augmented else 1))
 
-    sample = examples.read(rng.choice(parts.train, min(_N_ADAPT, len(parts.train)), replace=False))
-    sample = sample.astype(np.float32)
-    mean, variance = sample.mean(axis=(0, 2)), sample.var(axis=(0, 2))
+    mean, variance = _moments(
+        examples, rng.choice(parts.train, min(_N_ADAPT, len(parts.train)), replace=False)
+    )
     model = networks.report(examples.shape, pooling=train.pooling, mean=mean, variance=variance)
     counts = targets[examples.track[parts.train]].sum(axis=0)
     weights = (counts.max() / np.maximum(counts, 1.0)) ** train.positive_power
@@ -314,7 +324,10 @@ def fit(
             yield x, y
 
     def estimate(indices: NDArray[np.int64]) -> Floats:
-        found = [model.predict_on_batch(x) for x, _ in examples.batches(targets, indices, 64)]
+        found = [
+            model.predict_on_batch(x)
+            for x, _ in examples.batches(targets, indices, train.batch_size)
+        ]
         return np.concatenate(found)
 
     dataset = variants.stream(batches, examples.shape, len(GENRES), -(-n_pass // train.batch_size))
