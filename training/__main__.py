@@ -347,7 +347,9 @@ def _export(args: argparse.Namespace) -> None:
         raise FatalError(f"{run.metrics} is missing: run the stage `evaluate` first") from error
     heads = [run.heads(name) for name in run.models()][-1]
     if found.pop("made_from", None) != run.made_from():
-        raise FatalError(f"{run.metrics} is of other models: run the stage `evaluate` again")
+        raise FatalError(
+            f"{run.metrics} is of other models or settings: run the stage `evaluate` again"
+        )
     learns = run.learns(train.FINAL, clips)
     learned = [clip for clip, mine in zip(clips, learns, strict=True) if mine]
     data = {
