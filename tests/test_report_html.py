@@ -376,6 +376,15 @@ def test_it_is_readable_without_javascript(report, tmp_path):
     assert "Search" not in text
 
 
+@pytest.mark.parametrize("which", ["light", "dark"])
+def test_numbers_can_be_read_on_every_shade_of_the_matrix(opened, which):
+    browsers.scheme(opened, which)
+    shade = """document.querySelectorAll(".card-matrix td[class^=level]").forEach((cell, i) => {
+        cell.className = `level-${i % 5}`; cell.textContent = "17"; })"""
+    opened.execute_script(shade)
+    assert browsers.axe(opened) == []
+
+
 @pytest.mark.parametrize(("which", "width"), [("light", 1280), ("dark", 360)])
 def test_axe_finds_nothing_serious(opened, which, width):
     browsers.size(opened, width, 800)

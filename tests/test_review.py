@@ -446,7 +446,7 @@ def press(driver, *keys):
 def until(driver, condition):
     from selenium.webdriver.support.wait import WebDriverWait
 
-    return WebDriverWait(driver, 20, 0.05).until(lambda d: d.execute_script(f"return {condition}"))
+    return WebDriverWait(driver, 90, 0.05).until(lambda d: d.execute_script(f"return {condition}"))
 
 
 ANSWERS = "genretagger.rows.map(row => row.answer).join()"

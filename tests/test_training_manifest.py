@@ -1,6 +1,7 @@
 """Any source becomes one table; artists and copies of a recording never cross a split."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -353,3 +354,87 @@ def test_fpcalc_and_we_hear_the_same(tmp_path):
     assert abs(len(ours) - len(theirs)) <= 1
     n = min(len(ours), len(theirs))
     assert np.unpackbits((ours[:n] ^ theirs[:n]).view(np.uint8)).mean() < 0.02
+
+
+def test_quotes_and_odd_line_ends_in_a_table_swallow_no_row(tmp_path):
+    odd = '"Heroes'
+    text = f"id\tgenres\tartist\na\tRock\t{odd}\nb\tPop\tP\u2028Y\nc\tJazz\tZ\x0bW\n"
+    (tmp_path / "labels.tsv").write_text(text, encoding="utf-8")
+    rejects = sources.Rejects()
+    found = sources.from_labels(tmp_path / "labels.tsv", rejects)
+    assert [(e.track_id, e.keys, e.where[-6:]) for e in found] == [
+        ("a", ("heroes",), "line 2"),
+        ("b", ("p y",), "line 3"),
+        ("c", ("z w",), "line 4"),
+    ]
+    assert rejects.rows == []
+
+
+def test_a_clip_with_a_line_separator_in_its_name_is_read_back(tmp_path):
+    clip = manifest.Clip("a\u2028b\x85", "x", "s", "a\u2028b.flac", (), 3, 1.0)
+    manifest.write(tmp_path / "m.jsonl", [clip])
+    assert manifest.read(tmp_path / "m.jsonl") == [clip]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_left_out_and_told(tmp_path):
+    folder = tmp_path / "music" / "Rock"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"A - caf\xe9.flac")).write_bytes(b"fLaC")
+    rejects = sources.Rejects()
+    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects)
+    assert found == []
+    (row,) = rejects.rows
+    assert "rename" in row["remedy"]
+    json.dumps(row, ensure_ascii=False).encode()
+    assert sources.from_collection(tmp_path / "music", sources.read_names(None), rejects) == []
+    assert len(rejects.rows) == 2
+
+
+def test_a_name_of_signs_alone_is_a_name_and_nobody_joins_nothing():
+    assert artists.names("!!!") == ["!!!"]
+    assert artists.names("Unknown feat. Various") == []
+
+
+def crash_on_b(path, real=manifest._hear):
+    if path.stem == "b":
+        os.abort()
+    return real(path)
+
+
+def test_a_decoder_that_crashes_costs_one_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "_hear", crash_on_b)
+    paths = [save(tmp_path / f"{name}.wav", music(i, 2)) for i, name in enumerate("abc")]
+    heard = manifest.hear(paths, tmp_path / "heard.jsonl", n_jobs=2, say=lambda line: None)
+    assert [found.error for found in heard] == ["", "the decoder crashed on it", ""]
+    assert [found.duration_s for found in heard] == [2.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("change", ["other sound", "damage", "removal"])
+def test_shards_of_a_file_that_changed_after_the_manifest_are_refused(tmp_path, change):
+    pytest.importorskip("librosa")
+    path = save(tmp_path / "a.flac", music(0, 2))
+    sha256 = rows.sha256(path)
+    if change == "other sound":
+        save(path, music(1, 2))
+    elif change == "damage":
+        path.write_bytes(b"fLaC")
+    else:
+        path.unlink()
+    clip = Clip("a", "x", "s", "a.flac", ("Pop",), 3, 2.0, sha256)
+    features = config.load(config.DEFAULT).features
+    options = {"manifest_sha256": "m", "yamnet": None, "musicnn_wheel": None, "n_jobs": 1}
+    with pytest.raises(FatalError, match=r"a\.flac.*run the stage `manifest` again"):
+        list(shards.build(tmp_path / "shards", [clip], tmp_path, features, **options))
+
+
+def test_a_mix_of_hours_is_left_out_before_it_fills_the_memory(tmp_path, monkeypatch):
+    import soundfile
+
+    with soundfile.SoundFile(tmp_path / "mix.flac", "w", 4000, 1) as file:
+        for _ in range(21):
+            file.write(np.tile(music(0, 4)[::4], 15))
+    monkeypatch.setattr(manifest.audio, "decode_whole", lambda *_: pytest.fail("decoded whole"))
+    (heard,) = manifest.hear(
+        [tmp_path / "mix.flac"], tmp_path / "heard.jsonl", n_jobs=1, say=lambda line: None
+    )
+    assert "21 min long, over 20: a mix or an album" in heard.error

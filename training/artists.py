@@ -41,9 +41,10 @@ def names(credit: str) -> list[str]:
     for part in _CUTS.split(_BRACKETS.sub(" ", credit)):
         plain = unicodedata.normalize("NFKD", part.casefold())
         plain = "".join(c for c in plain if not unicodedata.combining(c))
-        plain = " ".join(re.sub(r"[^\w]+", " ", plain).split())
+        # a name of signs alone, such as "!!!", is a name
+        plain = " ".join(re.sub(r"[^\w]+", " ", plain).split()) or plain.strip()
         plain = re.sub(r"^the (?=.)", "", plain)
-        if plain:
+        if plain not in _UNKNOWN:
             found.append(plain)
     return found
 

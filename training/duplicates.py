@@ -35,7 +35,7 @@ MAX_ERROR = 0.25
 MIN_OVERLAP_S = 6.0
 """Shorter overlaps are no evidence."""
 
-_MIN_SHARED = 3  # words at the same lag; what two recordings share by chance is 1, seldom 2
+_MIN_SHARED = 2  # words at the same lag; a true pair of 16 in our data shares no third
 _MOST_WORDS = 1 << 11  # of a fingerprint: twice what `LISTEN_S` gives
 _COMMON = 40  # a word in more tracks than this is a hum or silence, and tells nothing
 

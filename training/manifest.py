@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+from joblib.externals.loky.process_executor import (
+    BrokenProcessPool,
+    ProcessPoolExecutor,
+    TerminatedWorkerError,
+)
 
 from genretagger import audio
 from genretagger.errors import FatalError, TrackError
@@ -30,6 +35,8 @@ LABELS = "labels.tsv"
 
 HEARD, REJECTED, DUPLICATES = "heard.jsonl", "rejected.jsonl", "duplicates.jsonl"
 """Beside the manifest: what is known of each file, what was left out, what sounds the same."""
+
+_BLOCK = 8  # files for each worker between two lines of the journal
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,12 @@ def _identity(path: Path) -> str:
 
 def _hear(path: Path) -> Heard:
     try:
+        # the excerpts first: they tell the length without decoding all of it, and an hour of
+        # stereo at 44.1 kHz takes 1.9 GB when it is decoded whole, as the shards do, too
+        heard = audio.decode(path, sr=duplicates.SR, segment_s=audio.MIN_DURATION_S)
+        if heard.duration_s > audio.LONG_S:
+            minutes = f"{heard.duration_s / 60:.0f} min long, over {audio.LONG_S / 60:.0f}"
+            return Heard(0.0, "", "", f"{minutes}: a mix or an album, to be cut into tracks")
         y = audio.decode_whole(path, duplicates.SR)
         if len(y) < audio.MIN_DURATION_S * duplicates.SR:
             return Heard(0.0, "", "", f"shorter than {audio.MIN_DURATION_S} s")
@@ -110,6 +123,15 @@ def _hear(path: Path) -> Heard:
     except (TrackError, OSError) as error:
         return Heard(0.0, "", "", str(error))
     return Heard(round(len(y) / duplicates.SR, 4), digest, duplicates.fingerprint(y))
+
+
+def _hear_alone(path: Path) -> Heard:
+    """Hear one file in a process of its own, so that a crash of the decoder costs just that one."""
+    with ProcessPoolExecutor(max_workers=1) as executor:
+        try:
+            return executor.submit(_hear, path).result()
+        except BrokenProcessPool:
+            return Heard(0.0, "", "", "the decoder crashed on it")
 
 
 def hear(
@@ -142,13 +164,21 @@ def hear(
         if file not in known or known[file].error
     }
     progress = Progress(max(1, len(todo)), say)
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    left = list(todo)
+    step = _BLOCK * joblib.effective_n_jobs(n_jobs)
     with appending(journal) as out:
-        found = parallel(joblib.delayed(_hear)(path) for path in todo.values())
-        for done, (file, heard) in enumerate(zip(todo, found, strict=True), 1):
-            known[file] = heard
-            out.write(json.dumps({"file": file, **asdict(heard)}, ensure_ascii=False) + "\n")
+        for start in range(0, len(left), step):
+            block = left[start : start + step]
+            try:
+                parallel = joblib.Parallel(n_jobs=n_jobs)
+                found = parallel(joblib.delayed(_hear)(todo[file]) for file in block)
+            except TerminatedWorkerError:
+                found = [_hear_alone(todo[file]) for file in block]
+            for file, heard in zip(block, found, strict=True):
+                known[file] = heard
+                out.write(json.dumps({"file": file, **asdict(heard)}, ensure_ascii=False) + "\n")
             out.flush()
+            done = start + len(block)
             progress.at(done, f"{done}/{len(todo)} files heard")
     return [known[file] for file in files]
 
@@ -262,7 +292,8 @@ def read(path: Path) -> list[Clip]:
         If it does not exist, or is not one of this version.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # not splitlines: a name may hold what Unicode calls a line separator
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         raise FatalError(f"{path} cannot be read: run the stage `manifest` first") from error
     clips = []

@@ -30,11 +30,12 @@ import joblib
 import numpy as np
 
 from genretagger import audio
-from genretagger.errors import FatalError
+from genretagger.errors import FatalError, TrackError
 from genretagger.features import FeatureConfig, mel_power
 from training import musicnn
 from training.manifest import Clip
 from training.rows import appending, read_jsonl, write_jsonl
+from training.rows import sha256 as hash_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,9 +162,21 @@ def embed(y: Floats, path: Path) -> NDArray[np.float16]:
 
 
 def _extract(
-    path: Path, config: FeatureConfig, bank: Floats, yamnet: Path | None, wheel: Path | None
+    path: Path,
+    sha256: str,
+    config: FeatureConfig,
+    bank: Floats,
+    teachers: tuple[Path | None, Path | None],
 ) -> tuple[NDArray[np.float16], NDArray[np.float16], Floats]:
-    y = audio.decode_whole(path, config.sr)
+    yamnet, wheel = teachers
+    again = "run the stage `manifest` again"
+    try:
+        # labels were given to other sound: the manifest's hash says to which
+        if sha256 and hash_of(path) != sha256:
+            raise FatalError(f"{path} has changed since the manifest was made: {again}")
+        y = audio.decode_whole(path, config.sr)
+    except (OSError, TrackError) as error:
+        raise FatalError(f"{path}: {error}; {again}, which leaves it out") from error
     db = 10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank)))
     sounds = np.empty((0, SOUNDS_SIZE), np.float16)
     tags = np.empty(0, np.float32)
@@ -221,6 +234,12 @@ def build(
     ------
     int
         Clips done so far.
+
+    Raises
+    ------
+    FatalError
+        If a clip's file is no longer the one that the manifest's hash is of, or cannot be
+        decoded any more.
     """
     teachers = {
         name: None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
@@ -253,7 +272,9 @@ def build(
             block = clips[start : start + _BLOCK]
             sizes = []
             for mel, sounds, tags in parallel(
-                joblib.delayed(_extract)(data / clip.path, config, bank, yamnet, musicnn_wheel)
+                joblib.delayed(_extract)(
+                    data / clip.path, clip.sha256, config, bank, (yamnet, musicnn_wheel)
+                )
                 for clip in block
             ):
                 for file, part in ((mel_file, mel), (sounds_file, sounds), (tags_file, tags)):
@@ -271,6 +292,7 @@ def build(
     tags = np.fromfile(made / "tags.raw", dtype=np.float32).reshape(len(clips), n_tags)
     np.save(made / "tags.npy", tags)
     (made / "tags.raw").unlink()
+    journal.unlink()
     index = {
         "fingerprint": made_from,
         "teachers": teachers,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,7 +146,9 @@ def from_labels(path: Path, rejects: Rejects) -> list[Entry]:
         If the table lacks a column.
     """
     entries = []
-    reader = csv.DictReader(_text(path).splitlines(keepends=True), delimiter="\t")
+    # quotes are letters (a title may begin with one), and only a line feed ends a row
+    lines = [line.removesuffix("\r") for line in _text(path).split("\n")]
+    reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     columns = set(reader.fieldnames or ())
     missing = sorted(set(_COLUMNS) - columns)
     if not columns & {"artist_group", "artist"}:
@@ -221,14 +223,20 @@ def from_downloads(path: Path, rejects: Rejects) -> list[Entry]:
     return entries
 
 
-def _walk(folder: Path, rejects: Rejects) -> Iterable[Path]:
+def _walk(folder: Path, rejects: Rejects) -> Iterator[Path]:
     if not folder.is_dir():
         raise FatalError(f"{folder} is no folder")
 
     def unread(path: Path, reason: str) -> None:
         rejects.add(str(path), reason, "repair or remove it")
 
-    return scan.find_tracks([folder], on_error=unread)
+    for path in scan.find_tracks([folder], on_error=unread):
+        # no table, log or screen can hold a name in no known encoding
+        shown = str(path).encode(errors="backslashreplace").decode()
+        if shown == str(path):
+            yield path
+        else:
+            rejects.add(shown, "its name is not UTF-8", "rename it")
 
 
 def from_tree(folder: Path, meaning: Names, rejects: Rejects) -> list[Entry]:
