@@ -24,8 +24,9 @@ def edit(folder, **changes):
     (folder / "bundle.json").write_text(json.dumps(info))
 
 
-def test_the_shipped_bundle_is_whole_and_small():
-    shipped = bundle.read(bundle.DEFAULT)
+@pytest.mark.parametrize("name", ["default", "accurate"])
+def test_a_shipped_bundle_is_whole_and_small(name):
+    shipped = bundle.read(bundle.locate(name))
     assert sum(f.stat().st_size for f in shipped.path.iterdir()) < 10e6
     assert {f.name for f in shipped.path.iterdir()} == {
         *("model.tflite", "bundle.json", "golden.npz", "MODEL_CARD.md")
@@ -34,17 +35,24 @@ def test_the_shipped_bundle_is_whole_and_small():
     assert "MIT" in (shipped.path / "MODEL_CARD.md").read_text()
 
 
-def test_the_golden_segment_gives_its_log_mel_and_its_probabilities():
-    shipped = bundle.read(bundle.DEFAULT)
+@pytest.mark.parametrize("name", ["default", "accurate"])
+def test_the_golden_segment_gives_its_log_mel_and_its_probabilities(name):
+    shipped = bundle.read(bundle.locate(name))
     with np.load(shipped.path / "golden.npz") as golden:
         found = log_mel(golden["y"], shipped.features, shipped.filterbank)
         np.testing.assert_allclose(found, golden["log_mel"], atol=1e-3)
     assert Classifier(shipped).verify() < 1e-3
 
 
-def test_the_network_tells_music_from_music():
+def test_a_folder_is_no_bundle_that_ships(tmp_path):
+    assert bundle.locate(tmp_path) == tmp_path
+    assert bundle.locate("accurate") != bundle.locate("./accurate")
+
+
+@pytest.mark.parametrize("name", ["default", "accurate"])
+def test_the_network_tells_music_from_music(name):
     # a network that always says the same would pass its golden test
-    shipped = bundle.read(bundle.DEFAULT)
+    shipped = bundle.read(bundle.locate(name))
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.1, shipped.features.n_samples).astype(np.float32)
     tone = np.sin(np.arange(shipped.features.n_samples) * 0.17).astype(np.float32)

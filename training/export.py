@@ -159,7 +159,9 @@ def export(
         "name": config.name,
         "version": config.version,
         "created": datetime.now(timezone.utc).date().isoformat(),
-        "licence": "MIT",
+        "licence": "MIT"
+        if config.network is not None
+        else "MIT; MusiCNN's weights ISC, see MODEL_CARD.md",
         "code_version": code_version(),
         "versions": versions(),
         "data": data,
