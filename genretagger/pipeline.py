@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar
 
 import numpy as np
-from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from genretagger import audio, bundle, files, lock, tags
@@ -725,20 +725,39 @@ def _hear_tracks(
             # loky stumbles if it is told to drop what it has not yet put before its workers
             while any(not (future.running() or future.done()) for _, future in begun):
                 time.sleep(0.001)
-            _workers(jobs).shutdown(kill_workers=True)
+            _dismiss_workers()
 
 
 def _submit(task: _Task, jobs: int) -> Future[Prediction | TrackError]:
     while True:
-        # a worker may crash between these two calls; the next one gets new workers
-        with contextlib.suppress(BrokenProcessPool):
+        try:
             future: Future[Prediction | TrackError] = _workers(jobs).submit(_hear, *task)
+        except BrokenProcessPool:  # a worker has crashed meanwhile
+            _dismiss_workers()
+        else:
             return future
+
+
+_pools: dict[int, Any] = {}  # the one there is, by its number of workers
+# loky keeps a pool for reuse, too, but it is joblib's, whose users beside us would trip over ours
 
 
 def _workers(jobs: int) -> Any:
     """Give the worker processes, which are started once and serve the whole run."""
-    return get_reusable_executor(jobs, timeout=_IDLE_S, initializer=_begin_worker, env=_ONE_THREAD)
+    for n_workers, pool in _pools.items():
+        if n_workers >= jobs:  # the last tracks of a run need fewer
+            return pool
+    _dismiss_workers()
+    _pools[jobs] = ProcessPoolExecutor(
+        jobs, timeout=_IDLE_S, initializer=_begin_worker, env=_ONE_THREAD
+    )
+    return _pools[jobs]
+
+
+def _dismiss_workers() -> None:
+    while _pools:
+        _, pool = _pools.popitem()
+        pool.shutdown(kill_workers=True)
 
 
 def _hear_alone(task: _Task) -> Prediction | TrackError:

@@ -924,7 +924,7 @@ class TestIntentions(Helper):
     def test_every_option_has_a_configuration_key_and_every_key_is_documented(self):
         (command,) = genrecnn.GenreCnnPlugin().commands()
         options = {option.dest for option in command.parser.option_list if option.dest}
-        assert options - {"undo"} == genrecnn.DEFAULTS.keys() - {"auto"}
+        assert options - {"undo", "report"} == genrecnn.DEFAULTS.keys() - {"auto"}
         documented = dict(
             re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", (ROOT / "docs/beets.md").read_text(), re.M)
         )
@@ -952,7 +952,8 @@ class TestIntentions(Helper):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
-        assert done.stdout.strip() == "[] ['genretagger', 'genretagger.genres']"
+        light = "['genretagger', 'genretagger.genres', 'genretagger.records']"
+        assert done.stdout.strip() == f"[] {light}"
 
 
 def test_a_real_beet_imports_hears_and_tags_a_real_library(tmp_path):

@@ -71,7 +71,9 @@ def test_a_close_look_says_the_same_of_the_track_as_every_other_command(encoded)
     path, model = encoded("FLAC", seconds=25.0), bundle.read(bundle.DEFAULT)
     hearing = pipeline.hear_closely(path, model)
     ((_, prediction),) = pipeline.predict([path], model)
-    assert hearing.prediction == prediction
+    # in a worker sums run in one thread, and so in another order
+    assert hearing.prediction.probabilities == pytest.approx(prediction.probabilities, abs=1e-5)
+    assert hearing.prediction.notes == prediction.notes
     assert hearing.genre == GENRES[int(np.argmax(prediction.probabilities))]
     assert hearing.timeline.shape == (len(hearing.starts_s), len(GENRES))
     assert len(hearing.closeups) == 3
