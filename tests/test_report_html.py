@@ -302,6 +302,19 @@ def test_a_person_walks_it_by_keyboard_alone(opened):
     assert opened.execute_script("return document.getElementById('help').open")
 
 
+def test_the_cursor_never_leaves_the_part_of_the_list_that_is_seen(opened):
+    is_seen = """
+        const row = document.querySelector('.tabulator-row.current')?.getBoundingClientRect();
+        const list = document.querySelector('.tabulator-tableholder').getBoundingClientRect();
+        return !!row && row.top >= list.top - 1 && row.bottom <= list.bottom + 1"""
+    last = shown(opened)[-1]["id"]
+    for place in (last // 2, last, 0, last - 1):
+        opened.execute_script("genretagger.select(arguments[0])", place)
+        wait(opened, is_seen)
+    press(opened, *["k"] * 30)
+    wait(opened, is_seen)
+
+
 def test_folders_say_where_their_tracks_disagree(opened):
     opened.execute_script("document.getElementById('view-folders').click()")
     wait(opened, "return document.querySelector('#by-folder .tabulator-row')")

@@ -150,7 +150,7 @@
     name: {
       title: "Track",
       field: "name",
-      minWidth: 190,
+      minWidth: 160,
       widthGrow: 6,
       formatter: cell(track),
       tooltip: (_, of) => bdi(of.getData().name), // text alone: a string would be taken as HTML
@@ -340,23 +340,38 @@
   // the cursor
 
   const holder = () => byId("tracks").querySelector(".tabulator-tableholder");
-  const scrollTo = (i) => {
+  const intoView = (id) => {
+    const drawn = byId(`row-${id}`);
+    if (!drawn) return;
     const view = holder();
-    const high = api.table.options.rowHeight;
-    if (i * high < view.scrollTop) view.scrollTop = i * high;
-    if ((i + 1) * high > view.scrollTop + view.clientHeight) {
-      view.scrollTop = (i + 1) * high - view.clientHeight;
+    const { top } = view.getBoundingClientRect();
+    const row = drawn.getBoundingClientRect();
+    if (row.top < top) view.scrollTop -= top - row.top;
+    else view.scrollTop += Math.max(0, row.bottom - top - view.clientHeight);
+  };
+  const scrollTo = (id, tries = 8) => {
+    const near = place.get(id) / Math.max(1, place.size);
+    if (byId(`row-${id}`)) {
+      intoView(id);
+    } else if (tries === 8) {
+      // Tabulator guesses the heights of rows that it has not drawn: go near, then look again
+      holder().scrollTop = near * (holder().scrollHeight - holder().clientHeight);
+    } else {
+      api.table.scrollToRow(id, "center", true).catch(() => {});
     }
+    // what comes into sight is drawn a frame later, and can move the rest then
+    if (tries) requestAnimationFrame(() => api.current?.id === id && scrollTo(id, tries - 1));
   };
   const select = (id) => {
     const before = api.current;
     api.current = rows[id] ?? null;
     for (const row of [before, api.current]) {
-      const drawn = row && byId(`row-${row.id}`);
-      if (drawn) dress(drawn, row);
+      // also one that was drawn once and is out of sight: Tabulator shows it again as it is
+      const drawn = row && api.table.getRow(row.id);
+      if (drawn) dress(drawn.getElement(), row);
     }
     if (!api.current) return;
-    if (place.has(id)) scrollTo(place.get(id));
+    if (place.has(id)) scrollTo(id);
     byId("tracks").setAttribute("aria-activedescendant", `row-${id}`);
     showDetail();
     fire("select", api.current);

@@ -206,6 +206,7 @@
     try {
       const found = await places_of(row);
       if (!found) return;
+      if (!found.duration_s) throw new Error(`${row.name}: there is no sound in it`);
       excerpt = Math.min(n, found.starts_s.length - 1);
       drawPlaces();
       playAt(found.starts_s[excerpt]);
