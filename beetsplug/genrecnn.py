@@ -664,14 +664,8 @@ def _report(
             }
         )
 
-    try:
-        path.open("a").close()  # where it cannot be written is told before the work is done
-    except OSError as error:
-        raise genretagger.FatalError(f"--report {path}: {error.strerror}") from error
-    try:
+    with page.written_to(path):
         yield add
-    finally:
-        page.write(path)
 
 
 def _shown(genres: Sequence[str]) -> str:

@@ -943,7 +943,8 @@ class _Run:
             advance = stack.enter_context(self._progress())
             if shown:
                 self._report = stack.enter_context(self._opened_report())
-            stack.enter_context(self._written_page())
+            if self.page is not None and self._page_path is not None:
+                stack.enter_context(self.page.written_to(self._page_path))
 
             def add(state: State, row: dict[str, Any]) -> None:
                 self._add(state, row)
@@ -971,22 +972,6 @@ class _Run:
         with progress.Progress(*columns, left, console=self._messages) as bar:
             task = bar.add_task("", total=self.total)
             yield lambda: bar.update(task, advance=1, total=self.total)
-
-    @contextlib.contextmanager
-    def _written_page(self) -> Iterator[None]:
-        """Write the page at the end, also of a run that is stopped, of what was done until then."""
-        page, path = self.page, self._page_path
-        if page is None or path is None:
-            yield
-            return
-        try:
-            path.open("a").close()  # where it cannot be written is told before the work is done
-        except OSError as error:
-            raise FatalError(f"--report {path}: {error.strerror}") from error
-        try:
-            yield
-        finally:
-            page.write(path)
 
     @contextlib.contextmanager
     def _opened_report(self) -> Iterator[Report]:

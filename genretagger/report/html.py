@@ -7,6 +7,7 @@ beside. What the scripts in it offer to each other stands at the top of assets/r
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -113,6 +114,24 @@ class Page:
                 printable(row["reason"]),
             )
         )
+
+    @contextlib.contextmanager
+    def written_to(self, path: Path) -> Iterator[None]:
+        """Write the page at the end, also of a run that is stopped, of what was done until then.
+
+        Raises
+        ------
+        FatalError
+            If the file cannot be written: told before the work is done.
+        """
+        try:
+            path.open("a").close()
+        except OSError as error:
+            raise FatalError(f"--report {path}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            self.write(path)
 
     def write(self, path: Path) -> None:
         """Write the report.
