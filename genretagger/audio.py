@@ -242,6 +242,10 @@ def _checked(y: Samples) -> Samples:
     return y
 
 
+def _resampled(y: Samples, from_sr: int, to_sr: int) -> Samples:
+    return np.asarray(soxr.resample(y, from_sr, to_sr, quality="HQ"), dtype=np.float32)
+
+
 def decode_whole(path: Path, sr: int) -> Samples:
     """Decode a whole file to mono.
 
@@ -263,7 +267,7 @@ def decode_whole(path: Path, sr: int) -> Samples:
     _check_readable(path)
     with _open(path) as reader:
         y = _checked(reader.read(0.0, reader.duration_s))
-        return np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
+        return _resampled(y, reader.sr, sr)
 
 
 def decode_windows(
@@ -296,7 +300,7 @@ def decode_windows(
             n = _in_one_stretch(starts, window_s)
             begin_s, end_s = starts[0], min(starts[n - 1] + window_s, reader.duration_s)
             y = _checked(reader.read(begin_s, end_s - begin_s))
-            y = np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
+            y = _resampled(y, reader.sr, sr)
             for start_s in starts[:n]:
                 at = round((start_s - begin_s) * sr)
                 heard = y[at : at + round(window_s * sr)]
@@ -374,7 +378,7 @@ def decode_stretch(path: Path, *, sr: int, start_s: float, length_s: float) -> S
     _check_readable(path)
     with _open(path) as reader:
         y = reader.read(start_s, length_s)
-        return np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
+        return _resampled(y, reader.sr, sr)
 
 
 def is_silent(y: Samples) -> bool:
@@ -427,7 +431,7 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
                     f"before {ends_s + _SHORTFALL_S:.0f} s; get a whole copy"
                 )
             if not is_silent(y):
-                y = np.asarray(soxr.resample(y, reader.sr, sr, quality="HQ"), dtype=np.float32)
+                y = _resampled(y, reader.sr, sr)
                 segments.append(Segment(fit_length(y, round(segment_s * sr)), sr, start_s))
     if duration_s < segment_s:
         notes.append(f"short: {duration_s:.1f} s, repeated to {segment_s:.0f} s")

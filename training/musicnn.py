@@ -66,6 +66,11 @@ def load(wheel: Path) -> dict[str, Floats]:
         return {name.rpartition("model/")[2]: reader.get_tensor(name) for name in wanted}
 
 
+def numbered(kind: str, i: int) -> str:
+    """Name a layer as TensorFlow 1 does: the first one of a kind has no number."""
+    return kind if i == 0 else f"{kind}_{i}"
+
+
 def network(weights: dict[str, Floats]) -> Any:
     """Build the network for inference.
 
@@ -80,9 +85,6 @@ def network(weights: dict[str, Floats]) -> Any:
         From log-mel patches (n, 187, 96) to (n, 250).
     """
     import tensorflow as tf
-
-    def numbered(kind: str, i: int) -> str:
-        return kind if i == 0 else f"{kind}_{i}"
 
     def norm(x: Any, i: int) -> Any:
         name = numbered("batch_normalization", i)

@@ -25,6 +25,7 @@ from genretagger.genres import GENRES
 from training import musicnn
 from training.config import Config, HeadConfig, fingerprint
 from training.manifest import Clip, reference
+from training.progress import Progress
 from training.shards import Shards
 from training.train import DESCRIPTION, WEIGHTS, check, draw_weights
 
@@ -139,17 +140,16 @@ def load_body(wheel: Path) -> keras.Model:
     n_pooled = len(weights["batch_normalization_9/gamma"])
     order = np.concatenate([np.arange(0, n_pooled, 2), np.arange(1, n_pooled, 2)])
 
-    def numbered(kind: str, i: int) -> str:
-        return kind if i == 0 else f"{kind}_{i}"
-
     model = body()
     for layer in model.layers:
         kind, _, i = layer.name.rpartition("_")
         if kind == "norm":
-            found = [weights[f"{numbered('batch_normalization', int(i))}/{part}"] for part in _BN]
+            found = [
+                weights[f"{musicnn.numbered('batch_normalization', int(i))}/{part}"] for part in _BN
+            ]
             layer.set_weights([v[order] for v in found] if i == "9" else found)
         elif kind in ("conv", "dense"):
-            name = numbered("conv2d" if kind == "conv" else "dense", int(i))
+            name = musicnn.numbered("conv2d" if kind == "conv" else "dense", int(i))
             kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
             if kind == "conv" and int(i) >= 5:
                 kernel = kernel[:, :, 0, :]
@@ -254,17 +254,18 @@ def embed(
     key = json.dumps([shards.sha256, musicnn.N_FRAMES, LOG_RANGE]).encode()
     stamp = hashlib.sha256(key + b"".join(w.tobytes() for w in trunk.get_weights())).hexdigest()
     found, owner = [], []
-    began = time.monotonic()
+    progress = Progress(len(clips), say)
     for start in range(0, len(clips), 100):
         path = folder / f"{stamp[:12]}-{start}.npy"
         block = range(start, min(start + 100, len(clips)))
-        cut = [segments(shards, i, clips[i].duration_s, features) for i in block]
-        owner += [i for i, part in zip(block, cut, strict=True) for _ in part]
+        for i in block:
+            owner += [i] * len(audio.excerpt_starts(clips[i].duration_s, features.segment_s))
         if path.exists():
             found.append(np.load(path))
             continue
         values = []
-        for part in cut:
+        for i in block:
+            part = segments(shards, i, clips[i].duration_s, features)
             n_patches = features.n_frames // musicnn.N_FRAMES
             patches = part[:, : n_patches * musicnn.N_FRAMES]
             patches = patches.reshape(-1, musicnn.N_FRAMES, features.n_mels)
@@ -274,7 +275,7 @@ def embed(
         np.save(part_path, means)
         part_path.replace(path)
         found.append(means)
-        say(f"heard {block.stop}/{len(clips)} clips, {time.monotonic() - began:.0f} s")
+        progress.at(block.stop, f"heard {block.stop}/{len(clips)} clips")
     return Heard(np.concatenate(found), np.array(owner), trunk, shards.sha256)
 
 
