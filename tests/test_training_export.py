@@ -68,7 +68,7 @@ calibration_c = 1.0
 
 
 def test_the_default_configuration_is_complete_and_names_its_card():
-    found = config.load(config.DEFAULT)
+    found = config.load(config.DEFAULT.with_name("cnn.toml"))
     assert found.features == FeatureConfig()
     assert found.card.endswith("default.card.md")
 

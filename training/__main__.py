@@ -20,6 +20,7 @@ from genretagger.errors import FatalError, GenreTaggerError
 from genretagger.genres import GENRES
 from training import config as configuration
 from training import (
+    corpus,
     download,
     grid,
     manifest,
@@ -126,6 +127,11 @@ def _manifest(args: argparse.Namespace) -> None:
         _say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
 
 
+def _corpus(args: argparse.Namespace) -> None:
+    run = _Run(args)
+    corpus.run(run.folder, run.config, args.audio, n_jobs=args.jobs, say=_say)
+
+
 def _grid(args: argparse.Namespace, run: _Run) -> tuple[study.StudyConfig, list[Clip], Path]:
     config = study.load(args.grid)
     clips = run.clips()
@@ -228,16 +234,18 @@ def _train(args: argparse.Namespace) -> None:
     if run.config.network is None:
         if args.musicnn is None:
             raise FatalError(f"{args.config}: to train heads on MusiCNN, give --musicnn WHEEL")
-        from training import transfer
+        from training import compact, transfer
 
         fit = transfer.fit
+        if run.config.compact is None:
+            trunk = transfer.load_body(args.musicnn)
+        else:
+            music = corpus.read(run.folder)
+            trunk = compact.load(
+                run.folder / compact.FOLDER, run.config, args.musicnn, music, say=_say
+            )
         learned_from = transfer.embed(
-            run.folder / "embeddings",
-            run.config,
-            clips,
-            cached,
-            transfer.load_body(args.musicnn),
-            say=_say,
+            run.folder / "embeddings", run.config, clips, cached, trunk, say=_say
         )
     for name in args.model or run.models():
         if name not in run.models():
@@ -318,11 +326,27 @@ def _evaluate(args: argparse.Namespace) -> None:
         _say(f"{name}: {ranking['n_clips']} clips, {figures}")
 
 
+def _baselines(args: argparse.Namespace) -> None:
+    run = _Run(args)
+    from training import baselines
+
+    clips, cached = run.clips(), run.open_shards()
+    bundles = {f"`{folder.name}`": baselines.of_run(folder, clips) for folder in args.of}
+    found = baselines.predict(run.config, clips, cached, run.folder / "baselines", say=_say)
+    results = baselines.measure(run.config, clips, found | bundles, say=_say)
+    _say(baselines.write(run.folder, results))
+
+
 def _training_summary(run: _Run) -> dict[str, Any]:
     log = run.model(train.FINAL) / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     summary: dict[str, Any] = asdict(run.config.train)
-    if run.config.network is None:
+    if run.config.compact is not None:
+        from training import compact
+
+        summary["network"] = "a smaller MSD_musicnn (Pons and Serra; ISC) with heads"
+        summary["compact"] = compact.summary(run.folder, run.config)
+    elif run.config.network is None:
         summary["network"] = "MSD_musicnn (Pons and Serra; Million Song Dataset; ISC) with heads"
     else:
         summary["network"] = asdict(run.config.network)
@@ -409,6 +433,7 @@ def _parser() -> argparse.ArgumentParser:
     manifest.add_arguments(
         add("manifest", _manifest, "labelled audio of any source -> manifest.jsonl", data)
     )
+    corpus.add_arguments(add("corpus", _corpus, "free music without labels -> corpus/"))
     stage = add("shards", _shards, "clips -> shards/", data)
     stage.add_argument("--yamnet", type=Path, metavar="TFLITE", help="a teacher: yamnet.tflite")
     stage.add_argument(
@@ -431,6 +456,15 @@ def _parser() -> argparse.ArgumentParser:
         "--musicnn", type=Path, metavar="WHEEL", help="for a configuration of heads on MusiCNN"
     )
     add("evaluate", _evaluate, "models -> metrics.json, curves.json, plots/", data)
+    stage = add("baselines", _baselines, "what the models are compared with -> baselines.md")
+    stage.add_argument(
+        "--of",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="measure this run's models, too, out of their folds; repeatable",
+    )
     stage = add("export", _export, "the final model -> bundle/", data)
     stage.add_argument("--out", type=Path, metavar="FOLDER", help="default: bundle/ in the run")
     stage.add_argument("--compare", type=int, default=100, help="clips for LiteRT against Keras")

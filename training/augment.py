@@ -75,6 +75,35 @@ class Augmenter:
         shifts = np.linspace(-config.pitch_semitones, config.pitch_semitones, _PITCH_STEPS)
         self._pitch = [pitch_matrix(self._centres, s) for s in shifts]
 
+    def vary(self, segment_db: Floats, rng: np.random.Generator) -> Floats:
+        """Vary a segment's pitch, equaliser and bandwidth.
+
+        Parameters
+        ----------
+        segment_db : numpy.ndarray, shape (n_frames, n_mels), float32
+            Power in dB of a whole segment, time first, relative to anything.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_frames, n_mels), float32
+        """
+        config = self._config
+        x = segment_db
+        if config.pitch_semitones:
+            x = x @ self._pitch[rng.integers(len(self._pitch))].T
+        if config.tilt_db:
+            # a smooth equaliser: a random gain at five points across the mel axis
+            gains = rng.normal(0.0, config.tilt_db / 2, 5)
+            bands = np.linspace(0.0, 4.0, x.shape[1])
+            x = x + np.interp(bands, np.arange(5), gains).astype(np.float32)
+        if rng.random() < config.bandlimit_share:
+            # a codec's or an old recording's low-pass: 3 to 7 kHz, 96 dB per octave
+            cutoff_hz = rng.uniform(3000.0, 7000.0)
+            octaves = np.maximum(0.0, np.log2(self._centres / cutoff_hz))
+            x = x - (96.0 * octaves).astype(np.float32)
+        return x
+
     def crop(self, segment_db: Floats, rng: np.random.Generator) -> tuple[Floats, int, int]:
         """Vary a segment and cut a crop out of it.
 
@@ -92,19 +121,7 @@ class Augmenter:
             The frames of the segment that were heard: ``first <= frame < last``.
         """
         config = self._config
-        x = segment_db
-        if config.pitch_semitones:
-            x = x @ self._pitch[rng.integers(len(self._pitch))].T
-        if config.tilt_db:
-            # a smooth equaliser: a random gain at five points across the mel axis
-            gains = rng.normal(0.0, config.tilt_db / 2, 5)
-            bands = np.linspace(0.0, 4.0, x.shape[1])
-            x = x + np.interp(bands, np.arange(5), gains).astype(np.float32)
-        if rng.random() < config.bandlimit_share:
-            # a codec's or an old recording's low-pass: 3 to 7 kHz, 96 dB per octave
-            cutoff_hz = rng.uniform(3000.0, 7000.0)
-            octaves = np.maximum(0.0, np.log2(self._centres / cutoff_hz))
-            x = x - (96.0 * octaves).astype(np.float32)
+        x = self.vary(segment_db, rng)
         x = np.maximum(x - x.max(), -self._features.top_db)
 
         length = min(config.crop_frames, len(x))

@@ -22,6 +22,9 @@ _DECISIONS = {
     "undecided_without_label": "left undecided, of clips without a label",
     "recall": "labels that are written",
     "genres_per_decision": "genres for each decision",
+    "exact_set": "clips whose genres are all right, none missing",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
 }
 
 
@@ -141,6 +144,14 @@ def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) 
         "precision": _number(metrics["decisions"]["all"]["precision"]["value"]),
         "coverage": _number(metrics["decisions"]["all"]["coverage"]["value"]),
     }
+    made = about["training"].get("compact")
+    if made is not None:
+        values |= {
+            "corpus_hours": made["corpus_hours"],
+            "corpus_packages": made["corpus_packages"],
+            "explained_hidden": f"{made['explained']['hidden']:.0%}",
+            "explained_tags": f"{made['explained']['tags']:.0%}",
+        }
     try:
         return Template(template).substitute(values)
     except (KeyError, ValueError) as error:

@@ -118,6 +118,35 @@ class HeadConfig:
 
 
 @dataclass(frozen=True)
+class CorpusConfig:
+    """Which free music is collected; see `training.corpus`."""
+
+    packages: tuple[str, ...]
+    shortest_s: float
+    most_segments: int
+
+
+@dataclass(frozen=True)
+class CompactConfig:
+    """The shape of the smaller MusiCNN, and how it learns the large one; see `training.compact`."""
+
+    time_stride: int
+    timbral_stride: int
+    temporal_stride: int
+    rank: int
+    seed: int
+    n_patches: int
+    mixed_share: float
+    tilt_db: float
+    bandlimit_share: float
+    pitch_semitones: float
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup_share: float
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """How it is measured; see `training.evaluate`."""
 
@@ -148,8 +177,11 @@ class Config:
     split, evaluate
         One for each stage.
     network : NetworkConfig or None
-        None if the network is a published one, with heads of our own.
+        None if the network is MusiCNN, or a smaller one made of it, with heads of our own.
     train : TrainConfig or HeadConfig
+    corpus : CorpusConfig or None
+    compact : CompactConfig or None
+        None if MusiCNN is used as it is.
     """
 
     name: str
@@ -160,6 +192,8 @@ class Config:
     network: NetworkConfig | None
     train: TrainConfig | HeadConfig
     evaluate: EvaluateConfig
+    corpus: CorpusConfig | None = None
+    compact: CompactConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +283,8 @@ def load(path: Path) -> Config:
     }
     if "head" in table:
         kinds["head"] = HeadConfig
+        if "compact" in table:
+            kinds |= {"corpus": CorpusConfig, "compact": CompactConfig}
     else:
         kinds |= {"network": NetworkConfig, "train": TrainConfig}
     found = sections(path, table, kinds)
@@ -293,6 +329,7 @@ def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) 
 def fingerprint(config: Config) -> str:
     """Hash all that a trained model depends on, in hex; how it is measured is no part."""
     used = (config.features, config.split, config.network, config.train)
+    used += (config.corpus, config.compact)
     parts = [asdict(part) for part in used if part is not None]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -208,11 +208,15 @@ def _decisions(
 ) -> dict[str, Any]:
     """Measure what would be written."""
     labelled = ref.any(axis=1)
+    counted = ref.sum(axis=0) >= config.least_positives
 
     def measure(rows: NDArray[np.int64]) -> Numbers:
         out, want = written[rows], ref[rows]
         right, n_written = (out & want).sum(), out.sum()
         first = labelled[rows]
+        both = (out.sum(axis=0) + want.sum(axis=0))[counted]
+        with np.errstate(invalid="ignore"):
+            f1 = 2 * (out & want).sum(axis=0)[counted] / both
         return np.array(
             [
                 right / n_written if n_written else np.nan,
@@ -221,6 +225,9 @@ def _decisions(
                 (~out[~first].any(axis=1)).mean() if (~first).any() else np.nan,
                 right / want.sum() if want.any() else np.nan,
                 out.sum() / max(1, out.any(axis=1).sum()),
+                (out == want).all(axis=1).mean(),
+                2 * right / (n_written + want.sum()) if n_written + want.sum() else np.nan,
+                _mean(f1),
             ]
         )
 
@@ -231,6 +238,9 @@ def _decisions(
         "undecided_without_label",
         "recall",
         "genres_per_decision",
+        "exact_set",
+        "micro_f1",
+        "macro_f1",
     )
     value = measure(np.arange(len(ref)))
     low, high = metrics.intervals(

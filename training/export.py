@@ -168,7 +168,7 @@ def export(
         "training": training,
         "network": {
             "parameters": int(inference.count_params()),
-            "macs_per_segment": transfer.n_macs(config.features)
+            "macs_per_segment": transfer.n_macs(config.features, config.compact)
             if config.network is None
             else networks.n_macs(config.network, config.features),
             "bytes": len(model),

@@ -36,6 +36,17 @@ SIZE = 250
 N_PATCHES = 4
 """Patches of a clip that are heard, evenly spaced: tags hardly change within 30 s."""
 
+TAGS = (
+    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s"),
+    *("alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists"),
+    *("classic rock", "soul", "indie rock", "Mellow", "electronica", "80s", "folk", "90s"),
+    *("chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient", "acoustic"),
+    *("experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country"),
+    *("easy listening", "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock"),
+    *("60s", "rnb", "indie pop", "sad", "House", "happy"),
+)
+"""The tags, in the order of the network's outputs (the package's ``configuration.py``)."""
+
 _CHECKPOINT = "musicnn/MSD_musicnn/"
 
 

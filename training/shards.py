@@ -32,7 +32,7 @@ import numpy as np
 from genretagger import audio
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import FeatureConfig, mel_power
-from training import musicnn
+from training import musicnn, networks
 from training.manifest import Clip
 from training.rows import appending, read_jsonl, write_jsonl
 from training.rows import sha256 as hash_of
@@ -124,12 +124,8 @@ def _yamnet(path: Path) -> tuple[Any, int]:
 
 @lru_cache(maxsize=1)
 def _musicnn(wheel: Path) -> Any:
-    import tensorflow as tf
-
-    # one of several processes: one thread each
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    return musicnn.network(musicnn.load(wheel))
+    shape = (1, musicnn.N_FRAMES, 96)
+    return networks.runner(musicnn.network(musicnn.load(wheel)), shape)
 
 
 def embed(y: Floats, path: Path) -> NDArray[np.float16]:
@@ -183,7 +179,8 @@ def _extract(
     if yamnet is not None:
         sounds = embed(y, yamnet)
     if wheel is not None:
-        tags = np.asarray(_musicnn(wheel)(musicnn.patches(y))).mean(axis=0)
+        said = [_musicnn(wheel)(patch[None]) for patch in musicnn.patches(y)]
+        tags = np.concatenate(said).mean(axis=0)
     return np.ascontiguousarray(db.T.astype(np.float16)), sounds, tags
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from genretagger.errors import FatalError
 from training import musicnn, networks
 from training.augment import Augmenter
-from training.config import Config, TrainConfig, fingerprint
+from training.config import Config, HeadConfig, TrainConfig, fingerprint
 from training.manifest import Clip, reference
 from training.progress import Progress
 from training.shards import WINDOW_HOP, WINDOW_SAMPLES, Shards
@@ -40,7 +40,7 @@ _CUT = 5.0  # standard deviations
 _SAVE_EVERY = 3  # epochs: half a minute of work is lost at most when a run is killed
 
 
-def draw_weights(clips: Sequence[Clip], config: TrainConfig) -> NDArray[np.float64]:
+def draw_weights(clips: Sequence[Clip], config: TrainConfig | HeadConfig) -> NDArray[np.float64]:
     """Decide how often each clip is drawn.
 
     A clip's weight falls with the number of clips of its artist group, and a kind of

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ import numpy as np
 from genretagger import audio
 from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
-from training import musicnn
-from training.config import Config, HeadConfig, fingerprint
+from training import musicnn, networks
+from training.config import CompactConfig, Config, HeadConfig, fingerprint
 from training.manifest import Clip, reference
 from training.progress import Progress
 from training.shards import Shards
@@ -63,7 +63,7 @@ class Heard:
     trunk : keras.Model
         MusiCNN, as `body` builds it.
     sha256 : str
-        The fingerprint of the shards.
+        The fingerprint of the shards, and of the body if it is one of our own.
     """
 
     embeddings: Floats
@@ -72,14 +72,38 @@ class Heard:
     sha256: str
 
 
-def body() -> keras.Model:
+@dataclass(frozen=True)
+class Examples:
+    """What heads learn from.
+
+    Attributes
+    ----------
+    embeddings : numpy.ndarray, shape (n_segments, size), float32
+    first : numpy.ndarray, shape (n_clips + 1,), int64
+        Clip ``i`` has the segments ``first[i]`` to ``first[i + 1]``.
+    labels : numpy.ndarray, shape (n_clips, n_genres), float32
+    """
+
+    embeddings: Floats
+    first: NDArray[np.int64]
+    labels: Floats
+
+
+def body(compact: CompactConfig | None = None) -> keras.Model:
     """Build MusiCNN without its last layer, for patches of any number of frames.
+
+    Parameters
+    ----------
+    compact : CompactConfig, optional
+        Build a smaller one instead: its filters are linear combinations of `rank` ones each,
+        compared at every `time_stride`-th frame and every `timbral_stride`-th or
+        `temporal_stride`-th band. See `training.compact`.
 
     Returns
     -------
     keras.Model
         From log-mel in dB under the peak, (n, n_frames, 96), to (n, 250): the last hidden
-        layer, then the logits of the 50 tags.
+        layer, then the logits of the 50 tags. The layer ``front`` is what follows the filters.
     """
     import keras
     from keras import layers
@@ -87,13 +111,22 @@ def body() -> keras.Model:
     def norm(x: Any, i: int) -> Any:
         return layers.BatchNormalization(name=f"norm_{i}")(x)
 
-    def conv(x: Any, i: int, channels: int, kernel: tuple[int, int], padding: str) -> Any:
-        return layers.Conv2D(
-            channels, kernel, padding=padding, activation="relu", name=f"conv_{i}"
+    def filters(x: Any, i: int, channels: int, kernel: tuple[int, int], stride: int) -> Any:
+        """Compare windows of the signal with filters, directly or by way of fewer ones."""
+        padding = "valid" if kernel[1] > 1 else "same"
+        if compact is None:
+            return layers.Conv2D(
+                channels, kernel, padding=padding, activation="relu", name=f"conv_{i}"
+            )(x)
+        strides = (compact.time_stride, stride)
+        x = layers.Conv2D(
+            compact.rank, kernel, strides, padding=padding, use_bias=False, name=f"basis_{i}"
         )(x)
+        return layers.Conv2D(channels, 1, activation="relu", name=f"conv_{i}")(x)
 
     def over_time(x: Any, i: int) -> Any:
-        y = layers.Conv1D(64, 7, padding="same", activation="relu", name=f"conv_{i}")(x)
+        n_taps = 7 if compact is None else 1 + 2 * -(-3 // compact.time_stride)
+        y = layers.Conv1D(64, n_taps, padding="same", activation="relu", name=f"conv_{i}")(x)
         return norm(y, i + 1)
 
     decibels = keras.Input((None, 96))
@@ -101,15 +134,16 @@ def body() -> keras.Model:
     x = layers.Rescaling(math.log(10) / 10, offset=LOG_RANGE * math.log(10))(decibels)
     x = layers.Activation("softplus")(x)
     x = layers.Rescaling(1 / math.log(10))(x)
-    x = norm(layers.Reshape((-1, 96, 1))(x), 0)
-    timbral = layers.ZeroPadding2D((3, 0))(x)
-    parts = [conv(timbral, i, 204, (7, width), "valid") for i, width in enumerate(WIDTHS)]
-    parts += [conv(x, i, 51, (length, 1), "same") for i, length in enumerate(LENGTHS, 2)]
+    x = norm(layers.Reshape((-1, 96, 1), name="signal")(x), 0)
+    across, along = (1, 1) if compact is None else (compact.timbral_stride, compact.temporal_stride)
+    padded = layers.ZeroPadding2D((3, 0))(x)
+    parts = [filters(padded, i, 204, (7, width), across) for i, width in enumerate(WIDTHS)]
+    parts += [filters(x, i, 51, (length, 1), along) for i, length in enumerate(LENGTHS, 2)]
     heard = []
     for i, part in enumerate(parts, 1):
         peak = layers.MaxPooling2D((1, part.shape[2]))(norm(part, i))
         heard.append(layers.Reshape((-1, part.shape[3]))(peak))
-    front = layers.Concatenate()(heard)
+    front = layers.Concatenate(name="front")(heard)
     first = over_time(front, 5)
     second = layers.Add()([over_time(first, 6), first])
     third = layers.Add()([over_time(second, 7), second])
@@ -157,6 +191,36 @@ def load_body(wheel: Path) -> keras.Model:
     return model
 
 
+def build_heads(size: int, head: HeadConfig) -> keras.Model:
+    """Build the heads.
+
+    Parameters
+    ----------
+    size : int
+        Of an embedding.
+    head : HeadConfig
+
+    Returns
+    -------
+    keras.Model
+        From (n, size) to logits (n, n_heads, n_genres).
+    """
+    import keras
+    from keras import layers, ops
+
+    embedding = keras.Input((size,))
+    # standardises, by what `fit` finds in the training clips; learns nothing
+    standard = layers.BatchNormalization(center=False, scale=False, name="standard")
+    x = ops.clip(standard(embedding, training=False), -_CUT, _CUT)
+    logits = []
+    for i in range(head.n_heads):
+        y = layers.Dropout(head.input_dropout)(x)
+        y = layers.Dense(head.hidden, activation="relu", name=f"hidden_{i}")(y)
+        y = layers.Dropout(head.dropout)(y)
+        logits.append(layers.Dense(len(GENRES), name=f"logits_{i}")(y))
+    return keras.Model(embedding, ops.stack(logits, axis=1), name="heads")
+
+
 def build(config: Config) -> tuple[keras.Model, keras.Model, keras.Model]:
     """Build body and heads.
 
@@ -180,19 +244,8 @@ def build(config: Config) -> tuple[keras.Model, keras.Model, keras.Model]:
 
     head, features = config.train, config.features
     assert isinstance(head, HeadConfig)
-    embedding = keras.Input((musicnn.SIZE,))
-    # standardises, by what `fit` finds in the training clips; learns nothing
-    standard = layers.BatchNormalization(center=False, scale=False, name="standard")
-    x = ops.clip(standard(embedding, training=False), -_CUT, _CUT)
-    logits = []
-    for i in range(head.n_heads):
-        y = layers.Dropout(head.input_dropout)(x)
-        y = layers.Dense(head.hidden, activation="relu", name=f"hidden_{i}")(y)
-        y = layers.Dropout(head.dropout)(y)
-        logits.append(layers.Dense(len(GENRES), name=f"logits_{i}")(y))
-    heads = keras.Model(embedding, ops.stack(logits, axis=1), name="heads")
-
-    trunk = body()
+    heads = build_heads(musicnn.SIZE, head)
+    trunk = body(config.compact)
     n_patches = features.n_frames // musicnn.N_FRAMES
     shape = (1, features.n_mels, features.n_frames, 1)
     decibels = keras.Input(batch_shape=shape, name="log_mel_db")
@@ -241,7 +294,7 @@ def embed(
         The whole manifest.
     shards : Shards
     trunk : keras.Model
-        From `load_body`.
+        From `load_body` or `compact.load`.
     say : callable
         Takes one line of progress.
 
@@ -254,6 +307,7 @@ def embed(
     key = json.dumps([shards.sha256, musicnn.N_FRAMES, LOG_RANGE]).encode()
     stamp = hashlib.sha256(key + b"".join(w.tobytes() for w in trunk.get_weights())).hexdigest()
     found, owner = [], []
+    run = networks.runner(trunk, (1, musicnn.N_FRAMES, features.n_mels))
     progress = Progress(len(clips), say)
     for start in range(0, len(clips), 100):
         path = folder / f"{stamp[:12]}-{start}.npy"
@@ -269,7 +323,8 @@ def embed(
             n_patches = features.n_frames // musicnn.N_FRAMES
             patches = part[:, : n_patches * musicnn.N_FRAMES]
             patches = patches.reshape(-1, musicnn.N_FRAMES, features.n_mels)
-            values.append(trunk.predict_on_batch(patches).reshape(len(part), n_patches, -1))
+            said = np.concatenate([run(patch[None]) for patch in patches])
+            values.append(said.reshape(len(part), n_patches, -1))
         means = np.concatenate([value.mean(axis=1) for value in values])
         part_path = path.with_suffix(".part.npy")
         np.save(part_path, means)
@@ -314,7 +369,6 @@ def fit(
         If the folder holds a model of another configuration.
     """
     import keras
-    import tensorflow as tf
 
     head = config.train
     assert isinstance(head, HeadConfig)
@@ -332,9 +386,53 @@ def fit(
     inner.set_weights(heard.trunk.get_weights())
     mine = heard.embeddings[np.isin(heard.owner, rows)]
     heads.get_layer("standard").set_weights([mine.mean(axis=0), mine.var(axis=0)])
-    labels = reference(clips).astype(np.float32)
-    weights = draw_weights([clips[i] for i in rows], head)
     first = np.searchsorted(heard.owner, np.arange(len(clips) + 1))
+    examples = Examples(heard.embeddings, first, reference(clips).astype(np.float32))
+    weights = draw_weights([clips[i] for i in rows], head)
+    seed = [head.seed, *name.encode()]
+    began = time.monotonic()
+    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+        losses = fit_heads(heads, head, examples, rows, weights, seed=seed)
+        for epoch, loss in enumerate(losses, 1):
+            line = {"epoch": epoch, "labels": round(loss, 4)}
+            line["seconds"] = round(time.monotonic() - began, 1)
+            began = time.monotonic()
+            log.write(json.dumps(line) + "\n")
+    say(f"{name}: {head.epochs} epochs, loss {line['labels']}")
+    inference.save_weights(folder / WEIGHTS)
+
+
+def fit_heads(
+    heads: keras.Model,
+    head: HeadConfig,
+    examples: Examples,
+    rows: Sequence[int] | NDArray[np.int64],
+    weights: NDArray[np.float64],
+    *,
+    seed: Sequence[int],
+) -> Iterator[float]:
+    """Fit heads to embeddings, with mixup.
+
+    Parameters
+    ----------
+    heads : keras.Model
+        From `build_heads`.
+    head : HeadConfig
+    examples : Examples
+    rows : sequence of int
+        Clips to learn from.
+    weights : numpy.ndarray, shape (len(rows),)
+        How often each is drawn; they sum to 1.
+    seed : sequence of int
+
+    Yields
+    ------
+    float
+        The mean loss of an epoch.
+    """
+    import keras
+    import tensorflow as tf
+
     n_batches = max(1, len(rows) // head.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(head.learning_rate, n_batches * head.epochs)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=head.weight_decay)
@@ -351,32 +449,33 @@ def fit(
         optimizer.apply(gradients, heads.trainable_variables)
         return loss / head.n_heads
 
-    rng = np.random.default_rng([head.seed, *name.encode()])
-    began = time.monotonic()
-    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
-        for epoch in range(head.epochs):
-            losses = []
-            for _ in range(n_batches):
-                drawn = rng.choice(rows, head.batch_size, p=weights)
-                x = heard.embeddings[rng.integers(first[drawn], first[drawn + 1])]
-                other = rng.permutation(len(drawn))
-                share = rng.beta(head.mixup_alpha, head.mixup_alpha, (len(drawn), 1))
-                share = share.astype(np.float32)
-                wanted = share * labels[drawn] + (1 - share) * labels[drawn[other]]
-                losses.append(float(step(share * x + (1 - share) * x[other], wanted)))
-            line = {"epoch": epoch + 1, "labels": round(float(np.mean(losses)), 4)}
-            line["seconds"] = round(time.monotonic() - began, 1)
-            began = time.monotonic()
-            log.write(json.dumps(line) + "\n")
-    say(f"{name}: {head.epochs} epochs, loss {line['labels']}")
-    inference.save_weights(folder / WEIGHTS)
+    embeddings, first, labels = examples.embeddings, examples.first, examples.labels
+    rng = np.random.default_rng(seed)
+    for _ in range(head.epochs):
+        losses = []
+        for _ in range(n_batches):
+            drawn = rng.choice(rows, head.batch_size, p=weights)
+            x = embeddings[rng.integers(first[drawn], first[drawn + 1])]
+            other = rng.permutation(len(drawn))
+            share = rng.beta(head.mixup_alpha, head.mixup_alpha, (len(drawn), 1))
+            share = share.astype(np.float32)
+            wanted = share * labels[drawn] + (1 - share) * labels[drawn[other]]
+            losses.append(float(step(share * x + (1 - share) * x[other], wanted)))
+        yield float(np.mean(losses))
 
 
-def n_macs(features: FeatureConfig) -> int:
-    """Count the multiply-accumulates of MusiCNN's convolutions for one segment."""
+def n_macs(features: FeatureConfig, compact: CompactConfig | None = None) -> int:
+    """Count the multiply-accumulates of a body's convolutions for one segment."""
     n_frames = features.n_frames // musicnn.N_FRAMES * musicnn.N_FRAMES
-    n_mels = features.n_mels
-    timbral = sum((n_mels - width + 1) * 7 * width * 204 for width in WIDTHS)
-    temporal = sum(n_mels * length * 51 for length in LENGTHS)
-    n_front = 2 * 204 + 3 * 51
-    return n_frames * (timbral + temporal + 7 * 64 * (n_front + 2 * 64))
+    n_mels, n_front = features.n_mels, 2 * 204 + 3 * 51
+    sizes = [(7 * width, n_mels - width + 1, 204) for width in WIDTHS]
+    sizes += [(length, n_mels, 51) for length in LENGTHS]
+    if compact is None:
+        per_frame = sum(area * n_bands * channels for area, n_bands, channels in sizes)
+        return n_frames * (per_frame + 7 * 64 * (n_front + 2 * 64))
+    strides = 2 * [compact.timbral_stride] + 3 * [compact.temporal_stride]
+    per_frame = sum(
+        -(-n_bands // stride) * compact.rank * (area + channels)
+        for (area, n_bands, channels), stride in zip(sizes, strides, strict=True)
+    )
+    return n_frames // compact.time_stride * (per_frame + 5 * 64 * (n_front + 2 * 64))

@@ -1,0 +1,134 @@
+"""Free music out of Debian packages, for one network to learn another by."""
+
+import json
+import shutil
+import subprocess
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from genretagger.errors import FatalError
+from training import config, corpus
+
+SR = 22050
+
+
+@pytest.fixture(scope="module")
+def settings():
+    found = config.load(config.DEFAULT)
+    wanted = replace(found.corpus, packages=("demo",), shortest_s=20.0, most_segments=3)
+    return replace(found, corpus=wanted)
+
+
+def music(path, seconds, seed=0):
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * rng.standard_normal(int(SR * seconds)), SR)
+    return path
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Build a real package: a song, a sound effect, a song in a game's archive, terms."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb")
+    root = tmp_path / "root"
+    games = root / "usr/share/games/demo"
+    music(games / "song.ogg", 45)
+    music(games / "click.ogg", 0.1)
+    inner = music(tmp_path / "inner.ogg", 25, seed=1)
+    with zipfile.ZipFile(games / "base.pk3", "w") as archive:
+        archive.write(inner, "../../../../evil.ogg")
+        archive.writestr("maps/one.bsp", b"0" * 50_000)
+    (games / "broken.pk3").write_bytes(b"no zip file")
+    terms = root / "usr/share/doc/demo"
+    terms.mkdir(parents=True)
+    (terms / "copyright").write_text("CC0-1.0")
+    control = root / "DEBIAN"
+    control.mkdir()
+    (control / "control").write_text(
+        "Package: demo\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
+        "Description: a demo\n"
+    )
+    target = tmp_path / "run" / corpus.FOLDER / "packages" / "demo_1_all.deb"
+    target.parent.mkdir(parents=True)
+    subprocess.run(["dpkg-deb", "--build", root, target], check=True, capture_output=True)
+    return target
+
+
+def test_the_music_of_a_package_is_taken_and_nothing_else(package, tmp_path):
+    folder = tmp_path / "out" / "demo"
+    assert corpus.unpack(package, folder) == 2
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["0000.ogg", "0001.ogg", "copyright", "origins.jsonl"]
+    assert (folder / "copyright").read_text() == "CC0-1.0"
+    origins = [
+        json.loads(line)["from"] for line in (folder / "origins.jsonl").read_text().splitlines()
+    ]
+    assert sorted(origins) == [
+        "./usr/share/games/demo/base.pk3/../../../../evil.ogg",
+        "./usr/share/games/demo/song.ogg",
+    ]
+    assert not list(tmp_path.rglob("evil.ogg"))
+
+
+def test_a_package_cut_short_is_named(package, tmp_path):
+    package.write_bytes(package.read_bytes()[:-20_000])
+    with pytest.raises(FatalError, match=r"demo_1_all\.deb"):
+        corpus.unpack(package, tmp_path / "out" / "demo")
+    assert not (tmp_path / "out" / "demo").exists()
+
+
+def test_the_corpus_holds_segments_spread_over_each_file(package, settings, tmp_path):
+    if shutil.which("apt-get") is None:
+        pytest.skip("no apt-get")
+    said = []
+    corpus.run(tmp_path / "run", settings, [], n_jobs=1, say=said.append)
+    assert said == ["1/1 sources, 2 files, 6 segments"]
+    (segments,), digest = corpus.read(tmp_path / "run")
+    features = settings.features
+    assert segments.shape == (6, features.n_frames, features.n_mels)
+    assert segments.dtype == np.float16
+    assert np.isfinite(segments).all() and np.ptp(segments) > 10
+    package.unlink()  # what is there is not made again
+    corpus.run(tmp_path / "run", settings, [], n_jobs=1, say=said.append)
+    assert corpus.read(tmp_path / "run")[1] == digest
+
+
+def test_any_folder_of_music_will_do(settings, tmp_path):
+    place = tmp_path / "mine"
+    music(place / "a" / "long.wav", 30)
+    music(place / "short.flac", 5)
+    (place / "broken.mp3").write_bytes(b"no music")
+    corpus.run(tmp_path / "run", settings, [place], n_jobs=1, say=lambda _: None)
+    (segments,), _ = corpus.read(tmp_path / "run")
+    assert len(segments) == 3
+    lines = (tmp_path / "run" / corpus.FOLDER / "mel" / "mine.jsonl").read_text().splitlines()
+    rows = {row["file"]: row for row in map(json.loads, lines)}
+    assert rows["short.flac"]["left_out"] == "shorter than 20 s"
+    assert "cannot be decoded" in rows["broken.mp3"]["left_out"]
+    assert rows["a/long.wav"]["n_segments"] == 3
+
+
+def test_what_is_missing_is_said_with_the_remedy(settings, tmp_path, monkeypatch):
+    with pytest.raises(FatalError, match="run the stage `corpus` first"):
+        corpus.read(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FatalError, match=r"no music of 20 s or more.*--audio"):
+        corpus.run(tmp_path, settings, [tmp_path / "empty"], n_jobs=1, say=lambda _: None)
+    with pytest.raises(FatalError, match=r"no table \[corpus\]"):
+        corpus.run(tmp_path, replace(settings, corpus=None), [], n_jobs=1, say=lambda _: None)
+    monkeypatch.setattr(corpus.shutil, "which", lambda _: None)
+    with pytest.raises(FatalError, match=r"apt-get is missing.*--audio"):
+        corpus.run(tmp_path, settings, [], n_jobs=1, say=lambda _: None)
+
+
+def test_a_package_that_apt_does_not_know_is_named(settings, tmp_path):
+    if shutil.which("apt-get") is None:
+        pytest.skip("no apt-get")
+    unknown = replace(settings.corpus, packages=("no-such-package-of-music",))
+    with pytest.raises(FatalError, match="apt-get download no-such-package-of-music"):
+        corpus.run(tmp_path, replace(settings, corpus=unknown), [], n_jobs=1, say=lambda _: None)

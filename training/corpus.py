@@ -1,0 +1,285 @@
+"""Stage `corpus`: free music without labels, in no fold, for one network to learn another by.
+
+Debian carries some twenty hours of music in its games, under free licences. Every fold may
+share what was learned from it, because nothing of it is ever measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+import joblib
+import numpy as np
+
+from genretagger import audio
+from genretagger.errors import FatalError, TrackError
+from genretagger.features import FeatureConfig, mel_power
+from training import shards
+from training.config import Config, CorpusConfig
+from training.progress import Progress
+from training.rows import read_jsonl, write_jsonl
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Halves = NDArray[np.float16]
+
+FOLDER = "corpus"
+"""In the run folder."""
+
+SUFFIXES = (".ogg", ".oga", ".opus", ".mp3", ".flac", ".wav", ".m4a")
+"""What is taken out of a package."""
+
+_ARCHIVES = (".zip", ".pk3", ".pk4", ".nxl", ".data")  # zip files under game engines' names
+_ORIGINS = "origins.jsonl"
+_LEAST_BYTES = 40_000  # 20 s of music at 16 kbit/s; most sound effects are smaller
+_REMEDY = "or name any folder of music that you do not measure on with --audio"
+
+
+def _download(name: str, folder: Path) -> Path:
+    """Fetch a package by apt, without installing it; one that lies there is not fetched again."""
+    found = sorted(folder.glob(f"{name}_*.deb"))
+    if found:
+        return found[-1]
+    with tempfile.TemporaryDirectory(dir=folder) as part:
+        command = ["apt-get", "download", "-qq", name]
+        done = subprocess.run(command, cwd=part, capture_output=True, text=True, check=False)
+        files = list(Path(part).glob("*.deb"))
+        if done.returncode or not files:
+            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise FatalError(f"apt-get download {name}: {said}; try `apt-get update`, {_REMEDY}")
+        return files[0].rename(folder / files[0].name)
+
+
+def _sounds(name: str, size: int, file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Find the music in one file of a package: itself, or in a zip file."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in SUFFIXES and size >= _LEAST_BYTES:
+        yield name, file
+    elif suffix in _ARCHIVES:
+        with tempfile.TemporaryFile() as copy:  # zip needs to seek, a pipe cannot
+            shutil.copyfileobj(file, copy)
+            if not zipfile.is_zipfile(copy):
+                return
+            with zipfile.ZipFile(copy) as archive:
+                for info in archive.infolist():
+                    with archive.open(info) as inner:
+                        yield from _sounds(f"{name}/{info.filename}", info.file_size, inner)
+
+
+def unpack(package: Path, folder: Path) -> int:
+    """Take the music and the terms it is under out of a Debian package.
+
+    Parameters
+    ----------
+    package : pathlib.Path
+        A ``.deb``; nothing of it is run or installed.
+    folder : pathlib.Path
+        Takes the files, numbered in the package's order, and ``copyright``; replaced.
+
+    Returns
+    -------
+    int
+        Files taken.
+
+    Raises
+    ------
+    FatalError
+        If the package cannot be read.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    origins = []
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as pipe:
+        assert pipe.stdout is not None
+        try:
+            with tarfile.open(fileobj=pipe.stdout, mode="r|") as tar:
+                for member in tar:
+                    file = tar.extractfile(member) if member.isreg() else None
+                    if file is None:
+                        continue
+                    if member.name.startswith("./usr/share/doc/") and member.name.endswith(
+                        "/copyright"
+                    ):
+                        (part / "copyright").write_bytes(file.read())
+                    for name, sound in _sounds(member.name, member.size, file):
+                        # our own names: those in an archive may lead anywhere
+                        target = part / f"{len(origins):04d}{PurePosixPath(name).suffix.lower()}"
+                        with target.open("wb") as out:
+                            shutil.copyfileobj(sound, out)
+                        origins.append({"file": target.name, "from": name})
+        except (tarfile.TarError, zipfile.BadZipFile, OSError) as error:
+            raise FatalError(f"{package} cannot be unpacked: {error}; remove it") from error
+    if pipe.returncode:
+        raise FatalError(f"{package} is no whole Debian package; remove it, and run again")
+    write_jsonl(part / _ORIGINS, origins)
+    part.rename(folder)
+    return len(origins)
+
+
+def _find(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
+def _hear(path: Path, features: FeatureConfig, config: CorpusConfig, bank: Floats) -> Halves | str:
+    """Compute the mel power of a file's segments, in dB, or say why it is left out."""
+    try:
+        duration_s, _ = audio.where_heard(path, segment_s=features.segment_s)
+        if duration_s < config.shortest_s:
+            return f"shorter than {config.shortest_s:g} s"
+        every_s = max(features.segment_s, duration_s / config.most_segments)
+        windows = audio.decode_windows(
+            path,
+            sr=features.sr,
+            window_s=features.segment_s,
+            hop_s=every_s,
+            most=config.most_segments,
+        )
+        heard = [mel_power(w.y, features, bank) for w in windows if not audio.is_silent(w.y)]
+    except (TrackError, OSError) as error:
+        return str(error)
+    if not heard:
+        return "silent"
+    decibels = 10.0 * np.log10(np.maximum(np.float32(1e-10), np.stack(heard)))
+    return decibels.transpose(0, 2, 1).astype(np.float16)
+
+
+def run(
+    folder: Path,
+    config: Config,
+    extra: Sequence[Path],
+    *,
+    n_jobs: int,
+    say: Callable[[str], None],
+) -> None:
+    """Collect the music, and store what its segments sound like; a killed run goes on.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run's. ``corpus/mel/SOURCE.npy`` holds the segments of a package or folder, float16,
+        shape (n_segments, n_frames, n_mels), in dB, and ``SOURCE.jsonl`` beside it the files.
+    config : Config
+        With a `CorpusConfig`.
+    extra : sequence of pathlib.Path
+        Folders of music instead of the packages.
+    n_jobs : int
+        Processes.
+    say : callable
+        Takes a line of progress.
+
+    Raises
+    ------
+    FatalError
+        If a package cannot be had, nothing is found, or the configuration has no table
+        ``[corpus]``.
+    """
+    wanted = config.corpus
+    if wanted is None:
+        raise FatalError("the configuration has no table [corpus]: nothing is learned from one")
+    if not extra and shutil.which("apt-get") is None:
+        raise FatalError(
+            f"the packages are Debian's, and apt-get is missing: use Debian, {_REMEDY}"
+        )
+    mine = folder / FOLDER
+    for name in ("packages", "mel"):
+        (mine / name).mkdir(parents=True, exist_ok=True)
+    bank = shards.filterbank(config.features)
+    names = [path.name for path in extra] if extra else list(wanted.packages)
+    progress = Progress(len(names), say)
+    n_files = n_segments = 0
+    for i, name in enumerate(names):
+        target = mine / "mel" / f"{name}.npy"
+        listed = target.with_suffix(".jsonl")
+        if not listed.exists():
+            if extra:
+                place = extra[i]
+            else:
+                place = mine / "audio" / name
+                if not place.exists():
+                    unpack(_download(name, mine / "packages"), place)
+            files = _find(place)
+            with joblib.Parallel(n_jobs=n_jobs) as parallel:
+                heard = parallel(
+                    joblib.delayed(_hear)(path, config.features, wanted, bank) for path in files
+                )
+            _store(target, listed, place, files, heard)
+        rows = read_jsonl(listed)
+        n_files += sum(row["n_segments"] > 0 for row in rows)
+        n_segments += sum(row["n_segments"] for row in rows)
+        progress.at(i + 1, f"{i + 1}/{len(names)} sources, {n_files} files, {n_segments} segments")
+    if not n_segments:
+        raise FatalError(f"no music of {wanted.shortest_s:g} s or more was found: {_REMEDY}")
+
+
+def _store(
+    target: Path, listed: Path, place: Path, files: Sequence[Path], heard: Sequence[Halves | str]
+) -> None:
+    origins = {row["file"]: row["from"] for row in read_jsonl(place / _ORIGINS)}
+    rows, kept = [], []
+    for path, what in zip(files, heard, strict=True):
+        name = path.relative_to(place).as_posix()
+        row = {"file": origins.get(name, name), "n_segments": 0}
+        if isinstance(what, str):
+            rows.append(row | {"left_out": what})
+        else:
+            kept.append(what)
+            rows.append(row | {"n_segments": len(what)})
+    if kept:
+        part = target.with_name(f".{target.name}")
+        np.save(part, np.concatenate(kept))
+        part.replace(target)
+    write_jsonl(listed, rows)  # last: it says that the segments are whole
+
+
+def read(folder: Path) -> tuple[list[Halves], str]:
+    """Open what `run` has stored.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run's.
+
+    Returns
+    -------
+    segments : list of numpy.ndarray, shape (n_segments, n_frames, n_mels), float16
+        Memory maps, one for each source.
+    sha256 : str
+        Of the lists of files.
+
+    Raises
+    ------
+    FatalError
+        If there is nothing.
+    """
+    lists = sorted((folder / FOLDER / "mel").glob("*.jsonl"))
+    paths = [path.with_suffix(".npy") for path in lists if path.with_suffix(".npy").exists()]
+    if not paths:
+        raise FatalError(f"{folder / FOLDER} holds no music: run the stage `corpus` first")
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()
+    return [np.load(path, mmap_mode="r") for path in paths], digest
+
+
+def add_arguments(stage: argparse.ArgumentParser) -> None:
+    """Add the stage's options."""
+    stage.add_argument(
+        "--audio",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="music instead of the packages, of artists that are not measured; repeatable",
+    )
