@@ -64,10 +64,11 @@ class Classifier:
         except (OSError, ValueError, RuntimeError) as error:
             raise FatalError(f"model bundle {bundle.path}: model.tflite: {error}") from error
         wanted = (1, bundle.features.n_mels, bundle.features.n_frames, 1)
-        if tuple(entry["shape"]) != wanted or tuple(exit_["shape"]) != (1, len(GENRES)):
+        shapes = tuple(entry["shape"].tolist()), tuple(exit_["shape"].tolist())
+        if shapes != (wanted, (1, len(GENRES))):
             raise FatalError(
-                f"model bundle {bundle.path}: model.tflite maps {tuple(entry['shape'])} to "
-                f"{tuple(exit_['shape'])}, not {wanted} to {(1, len(GENRES))}"
+                f"model bundle {bundle.path}: model.tflite maps {shapes[0]} to "
+                f"{shapes[1]}, not {wanted} to {(1, len(GENRES))}"
             )
         self._entry, self._exit = entry["index"], exit_["index"]
 

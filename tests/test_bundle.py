@@ -111,7 +111,7 @@ def test_a_mismatch_refuses_to_load(copy, changes, message):
 def test_a_network_of_another_shape_refuses_to_load(copy):
     features = asdict(bundle.read(copy).features)
     edit(copy, features=features | {"segment_s": 5.0})
-    with pytest.raises(FatalError, match=r"model\.tflite maps .* not \(1, 96, 251, 1\)"):
+    with pytest.raises(FatalError, match=r"model\.tflite maps .* not \(1, 96, 313, 1\)"):
         Classifier(bundle.read(copy))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -226,8 +227,9 @@ def _train(args: argparse.Namespace) -> None:
     run = _Run(args)
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(args.jobs)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with contextlib.suppress(RuntimeError):  # too late: TensorFlow was used before in this process
+        tf.config.threading.set_intra_op_parallelism_threads(args.jobs)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     clips, cached = run.clips(), run.open_shards()
     fit: Any = train.fit
     learned_from: Any = cached

@@ -171,7 +171,7 @@ def full_disk(
         with small_disk(folder / "small", 2 * size + (64 << 20)) as disk:
             where = {"music": disk / "case", "state": folder / "case"}[of]
             case = Case(where, reference, state=folder / "s" if of == "music" else disk / "state")
-            free = chance.randrange(2 * largest if of == "music" else 40_000) & ~4095
+            free = chance.randrange(2 * largest if of == "music" else 400_000) & ~4095
             _fill(disk, free)
             answer = server.run(case, *case.apply())
             assert answer["status"] in (0, 1, 3), answer
