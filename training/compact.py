@@ -38,9 +38,6 @@ FOLDER = "compact"
 
 WEIGHTS = "compact.weights.h5"
 
-N_FRONT = 2 * 204 + 3 * 51
-"""Outputs of MusiCNN's filters for each frame."""
-
 _MADE = "made.json"
 _HELD_OUT = 20  # every 20th patch is never learned from, and tells how close it came
 _BLOCK = 250  # patches between two saves
@@ -94,7 +91,7 @@ class Patches:
 
 
 def front(model: keras.Model) -> keras.Model:
-    """Take the filters of a body: patches to (n, n_frames / time_stride, N_FRONT)."""
+    """Take the filters of a body: patches to (n, n_frames / time_stride, transfer.N_FRONT)."""
     import keras
 
     return keras.Model(model.inputs, model.get_layer("front").output)
@@ -131,8 +128,7 @@ def approximate(small: keras.Model, large: keras.Model, x: Floats, config: Compa
     for layer in large.layers:
         if layer.name.startswith(("norm_", "dense_")):
             small.get_layer(layer.name).set_weights(layer.get_weights())
-    sizes = [(7, width) for width in transfer.WIDTHS] + [(n, 1) for n in transfer.LENGTHS]
-    for i, size in enumerate(sizes):
+    for i, (size, _) in enumerate(transfer.FILTERS):
         kernel, bias = large.get_layer(f"conv_{i}").get_weights()
         views = np.lib.stride_tricks.sliding_window_view(signal, size, axis=(1, 2))
         at = [rng.integers(n, size=_WINDOWS) for n in views.shape[:3]]
@@ -168,15 +164,15 @@ def approximate(small: keras.Model, large: keras.Model, x: Floats, config: Compa
     run_small, run_large = (
         networks.runner(front(model), (1, *x.shape[1:])) for model in (small, large)
     )
-    given = np.concatenate([run_small(patch[None]) for patch in x]).reshape(-1, N_FRONT)
+    given = np.concatenate([run_small(patch[None]) for patch in x]).reshape(-1, transfer.N_FRONT)
     wanted_all = [run_large(patch[None])[:, :: config.time_stride] for patch in x]
-    goal = np.concatenate(wanted_all).reshape(-1, N_FRONT)
+    goal = np.concatenate(wanted_all).reshape(-1, transfer.N_FRONT)
     mean_given, mean_goal = given.mean(axis=0), goal.mean(axis=0)
     centred = given - mean_given
     slope = (centred * (goal - mean_goal)).mean(axis=0) / ((centred**2).mean(axis=0) + 1e-9)
     shift = mean_goal - slope * mean_given
     first = 0
-    for i in range(1, 1 + len(sizes)):
+    for i in range(1, 1 + len(transfer.FILTERS)):
         layer = small.get_layer(f"norm_{i}")
         gamma, beta, *moving = layer.get_weights()
         mine = slice(first, first + len(gamma))
@@ -216,7 +212,7 @@ def listen(
     -------
     small : keras.Model
         With the filters that it will have.
-    heard : numpy.ndarray, shape (n_patches, n_frames / time_stride, N_FRONT), float16
+    heard : numpy.ndarray, shape (n_patches, n_frames / time_stride, transfer.N_FRONT), float16
         By the smaller one's filters; a memory map.
     said : numpy.ndarray, shape (n_patches, 250), float32
         By the large one; a memory map.
@@ -232,7 +228,7 @@ def listen(
     stamp = _made_from(found, heard_by)
     n_frames = -(-musicnn.N_FRAMES // config.time_stride)
     shapes = {
-        "heard": ((config.n_patches, n_frames, N_FRONT), np.float16),
+        "heard": ((config.n_patches, n_frames, transfer.N_FRONT), np.float16),
         "said": ((config.n_patches, musicnn.SIZE), np.float32),
     }
     journal = folder / "journal.json"
@@ -314,13 +310,11 @@ def learn(
         return tf.stack([tf.reduce_mean(each[:n]), tf.reduce_mean(each[n:])])
 
     @tf.function
-    def step(x: Any, wanted: Any) -> Any:
+    def step(x: Any, wanted: Any) -> None:
         with tf.GradientTape() as tape:
-            found = left(x, wanted)
-            loss = tf.reduce_sum(found)
+            loss = tf.reduce_sum(left(x, wanted))
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
-        return found
 
     def batch(index: NDArray[np.int64]) -> tuple[Floats, Floats]:
         index = np.sort(index)

@@ -22,7 +22,7 @@ import numpy as np
 
 from genretagger import audio
 from genretagger.errors import FatalError, TrackError
-from genretagger.features import FeatureConfig, mel_power
+from genretagger.features import FeatureConfig
 from training import shards
 from training.config import Config, CorpusConfig
 from training.progress import Progress
@@ -148,13 +148,12 @@ def _hear(path: Path, features: FeatureConfig, config: CorpusConfig, bank: Float
             hop_s=every_s,
             most=config.most_segments,
         )
-        heard = [mel_power(w.y, features, bank) for w in windows if not audio.is_silent(w.y)]
+        heard = [shards.decibels(w.y, features, bank) for w in windows if not audio.is_silent(w.y)]
     except (TrackError, OSError) as error:
         return str(error)
     if not heard:
         return "silent"
-    decibels = 10.0 * np.log10(np.maximum(np.float32(1e-10), np.stack(heard)))
-    return decibels.transpose(0, 2, 1).astype(np.float16)
+    return np.stack(heard).astype(np.float16)
 
 
 def run(

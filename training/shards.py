@@ -104,6 +104,11 @@ def filterbank(config: FeatureConfig) -> Floats:
     )
 
 
+def decibels(y: Floats, config: FeatureConfig, bank: Floats) -> Floats:
+    """Compute mel power in dB, relative to nothing, shape (n_frames, n_mels)."""
+    return 10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank))).T
+
+
 @lru_cache(maxsize=1)
 def _yamnet(path: Path) -> tuple[Any, int]:
     from ai_edge_litert.interpreter import Interpreter
@@ -173,7 +178,7 @@ def _extract(
         y = audio.decode_whole(path, config.sr)
     except (OSError, TrackError) as error:
         raise FatalError(f"{path}: {error}; {again}, which leaves it out") from error
-    db = 10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank)))
+    db = decibels(y, config, bank)
     sounds = np.empty((0, SOUNDS_SIZE), np.float16)
     tags = np.empty(0, np.float32)
     if yamnet is not None:
@@ -181,7 +186,7 @@ def _extract(
     if wheel is not None:
         said = [_musicnn(wheel)(patch[None]) for patch in musicnn.patches(y)]
         tags = np.concatenate(said).mean(axis=0)
-    return np.ascontiguousarray(db.T.astype(np.float16)), sounds, tags
+    return np.ascontiguousarray(db.astype(np.float16)), sounds, tags
 
 
 def fingerprint(

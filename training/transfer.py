@@ -46,6 +46,12 @@ WIDTHS = (38, 67)
 LENGTHS = (128, 64, 32)
 """Frames that the temporal filters span."""
 
+FILTERS = (*(((7, width), 204) for width in WIDTHS), *(((n, 1), 51) for n in LENGTHS))
+"""Size in frames and bands, and number, of each kind of filter."""
+
+N_FRONT = sum(channels for _, channels in FILTERS)
+"""Outputs of the filters for each frame."""
+
 _CUT = 5.0  # standard deviations
 
 _BN = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -63,7 +69,7 @@ class Heard:
     trunk : keras.Model
         MusiCNN, as `body` builds it.
     sha256 : str
-        The fingerprint of the shards, and of the body if it is one of our own.
+        The fingerprint of the shards.
     """
 
     embeddings: Floats
@@ -87,6 +93,11 @@ class Examples:
     embeddings: Floats
     first: NDArray[np.int64]
     labels: Floats
+
+
+def _n_taps(compact: CompactConfig | None) -> int:
+    """Count the frames that a filter over time spans, which are 7 of MusiCNN's."""
+    return 7 if compact is None else 1 + 2 * -(-3 // compact.time_stride)
 
 
 def body(compact: CompactConfig | None = None) -> keras.Model:
@@ -125,8 +136,9 @@ def body(compact: CompactConfig | None = None) -> keras.Model:
         return layers.Conv2D(channels, 1, activation="relu", name=f"conv_{i}")(x)
 
     def over_time(x: Any, i: int) -> Any:
-        n_taps = 7 if compact is None else 1 + 2 * -(-3 // compact.time_stride)
-        y = layers.Conv1D(64, n_taps, padding="same", activation="relu", name=f"conv_{i}")(x)
+        y = layers.Conv1D(
+            64, _n_taps(compact), padding="same", activation="relu", name=f"conv_{i}"
+        )(x)
         return norm(y, i + 1)
 
     decibels = keras.Input((None, 96))
@@ -134,11 +146,15 @@ def body(compact: CompactConfig | None = None) -> keras.Model:
     x = layers.Rescaling(math.log(10) / 10, offset=LOG_RANGE * math.log(10))(decibels)
     x = layers.Activation("softplus")(x)
     x = layers.Rescaling(1 / math.log(10))(x)
-    x = norm(layers.Reshape((-1, 96, 1), name="signal")(x), 0)
+    x = norm(layers.Reshape((-1, 96, 1))(x), 0)
     across, along = (1, 1) if compact is None else (compact.timbral_stride, compact.temporal_stride)
     padded = layers.ZeroPadding2D((3, 0))(x)
-    parts = [filters(padded, i, 204, (7, width), across) for i, width in enumerate(WIDTHS)]
-    parts += [filters(x, i, 51, (length, 1), along) for i, length in enumerate(LENGTHS, 2)]
+    parts = [
+        filters(padded, i, channels, kernel, across)
+        if kernel[1] > 1
+        else filters(x, i, channels, kernel, along)
+        for i, (kernel, channels) in enumerate(FILTERS)
+    ]
     heard = []
     for i, part in enumerate(parts, 1):
         peak = layers.MaxPooling2D((1, part.shape[2]))(norm(part, i))
@@ -467,15 +483,14 @@ def fit_heads(
 def n_macs(features: FeatureConfig, compact: CompactConfig | None = None) -> int:
     """Count the multiply-accumulates of a body's convolutions for one segment."""
     n_frames = features.n_frames // musicnn.N_FRAMES * musicnn.N_FRAMES
-    n_mels, n_front = features.n_mels, 2 * 204 + 3 * 51
-    sizes = [(7 * width, n_mels - width + 1, 204) for width in WIDTHS]
-    sizes += [(length, n_mels, 51) for length in LENGTHS]
-    if compact is None:
-        per_frame = sum(area * n_bands * channels for area, n_bands, channels in sizes)
-        return n_frames * (per_frame + 7 * 64 * (n_front + 2 * 64))
-    strides = 2 * [compact.timbral_stride] + 3 * [compact.temporal_stride]
-    per_frame = sum(
-        -(-n_bands // stride) * compact.rank * (area + channels)
-        for (area, n_bands, channels), stride in zip(sizes, strides, strict=True)
-    )
-    return n_frames // compact.time_stride * (per_frame + 5 * 64 * (n_front + 2 * 64))
+    n_mels, n_taps = features.n_mels, _n_taps(compact)
+    stride, per_frame = 1, n_taps * 64 * (N_FRONT + 2 * 64)
+    for (length, width), channels in FILTERS:
+        n_bands = n_mels - width + 1
+        if compact is None:
+            per_frame += n_bands * length * width * channels
+        else:
+            step = compact.timbral_stride if width > 1 else compact.temporal_stride
+            per_frame += -(-n_bands // step) * compact.rank * (length * width + channels)
+            stride = compact.time_stride
+    return n_frames // stride * per_frame
