@@ -8,6 +8,8 @@ from test_training_transfer import checkpoint, decibels
 
 from genretagger.features import FeatureConfig
 from training import compact, config, musicnn, transfer
+from training.manifest import Clip
+from training.shards import Shards
 
 pytest.importorskip("tensorflow")
 
@@ -24,7 +26,14 @@ def _little_to_hear(monkeypatch):
 def settings():
     found = config.load(config.DEFAULT)
     wanted = replace(
-        found.compact, rank=RANK, n_patches=40, epochs=2, batch_size=8, mixed_share=0.5
+        found.compact,
+        rank=RANK,
+        n_patches=40,
+        patches_per_clip=3,
+        epochs=2,
+        clip_epochs=1,
+        batch_size=4,
+        mixed_share=0.5,
     )
     return replace(found, compact=wanted)
 
@@ -71,11 +80,25 @@ def test_fewer_frames_and_bands_are_heard(settings, large):
     assert transfer.n_macs(features, settings.compact) < transfer.n_macs(features) / 10
 
 
+def music(settings, n=4, seed=0):
+    features = settings.features
+    shape = (n, features.n_frames, features.n_mels)
+    return np.random.default_rng(seed).normal(-40, 9, shape).astype(np.float16)
+
+
+def shards_of(n_frames, settings):
+    """Clips of so many frames, each at a level of its own."""
+    rng = np.random.default_rng(0)
+    mel = [rng.normal(-30 - 9 * i, 1, (n, 96)) for i, n in enumerate(n_frames)]
+    frames = np.cumsum([0, *n_frames])
+    windows = np.zeros(len(frames), dtype=int)
+    return Shards(np.concatenate(mel).astype(np.float16), frames, None, windows, None, "of a test")
+
+
 def test_patches_are_under_their_segments_peak(settings):
     features = settings.features
-    rng = np.random.default_rng(0)
-    segments = [rng.normal(-40, 9, (n, features.n_frames, features.n_mels)) for n in (2, 1)]
-    patches = compact.Patches(settings.compact, features, [s.astype(np.float16) for s in segments])
+    draw = compact.CorpusSegments([music(settings, 2), music(settings, 1)])
+    patches = compact.Patches(settings.compact, features, draw)
     drawn = [patches.draw(np.random.default_rng(i)) for i in range(12)]
     assert {x.shape for x in drawn} == {(musicnn.N_FRAMES, features.n_mels)}
     assert all(-features.top_db <= x.min() and x.max() <= 0 for x in drawn)
@@ -83,39 +106,84 @@ def test_patches_are_under_their_segments_peak(settings):
     assert np.array_equal(drawn[3], patches.draw(np.random.default_rng(3)))
 
 
-def test_it_learns_what_the_large_one_says_and_is_not_made_twice(
-    settings, large, tmp_path, monkeypatch
-):
-    features = settings.features
-    rng = np.random.default_rng(0)
-    shape = (4, features.n_frames, features.n_mels)
-    music = ([rng.normal(-40, 9, shape).astype(np.float16)], "of the corpus")
+def test_segments_come_from_the_clips_that_may_be_learned_from(settings):
+    shards = shards_of([900, 625, 300], settings)
+    draw = compact.ClipSegments(shards, [0, 2], 625)
+    drawn = [draw(np.random.default_rng(i)) for i in range(20)]
+    assert {x.shape for x in drawn} == {(625, 96)}
+    assert {round(float(x.mean()) / 9) for x in drawn} == {-3, -5}  # -30 and -48, not -39
+    short = next(x for x in drawn if x.mean() < -40)
+    assert np.array_equal(short[:300], short[300:600])
+
+
+@pytest.fixture
+def course(settings, large, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "load_body", lambda _: large)
+    monkeypatch.setattr(compact, "_runners", {})
+    shards = shards_of([700, 650, 640, 300], settings)
+    clips = [Clip(f"{i}", f"{i}", "x", "", (), 3, 9.0, split=str(i % 2)) for i in range(4)]
+
+    def run(settings=settings, say=lambda _: None, learns=None):
+        learns = learns or {"0": [1, 3], "1": [0, 2]}
+        return dict(
+            compact.load(
+                tmp_path,
+                settings,
+                clips,
+                shards,
+                wheel="a wheel",
+                music=([music(settings)], "of the corpus"),
+                learns=learns,
+                n_jobs=1,
+                say=say,
+            )
+        )
+
+    return run
+
+
+def test_models_share_the_corpus_and_part_over_their_clips(settings, course):
     said = []
-    small = compact.load(tmp_path, settings, "a wheel", music, say=said.append)
-    explained = [line for line in said if "explained" in line]
-    assert len(explained) == 1 + settings.compact.epochs
+    trunks = course(say=said.append)
+    assert list(trunks) == ["0", "1"]
+    epochs = [line for line in said if line.startswith("epoch")]
+    assert len(epochs) == settings.compact.epochs + 2 * settings.compact.clip_epochs
+    heard = [line.partition(" ")[0] for line in said if "patches heard" in line]
+    assert heard == ["40/40", "6/6", "6/6"]
+    x = decibels(2, musicnn.N_FRAMES, 96)
+    given = {name: trunk.predict_on_batch(x) for name, trunk in trunks.items()}
+    assert not np.array_equal(given["0"], given["1"])
+    for layer in (f"basis_{i}" for i in range(5)):
+        mine, other = (t.get_layer(layer).get_weights()[0] for t in trunks.values())
+        assert np.array_equal(mine, other)
 
     before = said.copy()
-    again = compact.load(tmp_path, settings, "a wheel", music, say=said.append)
+    again = course(say=said.append)
     assert said == before
-    x = decibels(2, musicnn.N_FRAMES, 96)
-    assert np.array_equal(small.predict_on_batch(x), again.predict_on_batch(x))
+    assert np.array_equal(again["1"].predict_on_batch(x), given["1"])
 
-    # another training hears nothing again, and goes on where it was killed
+
+def test_another_training_hears_nothing_again_and_goes_on_where_it_was_killed(settings, course):
+    course()
     longer = replace(settings, compact=replace(settings.compact, epochs=3))
-    _kill_after(2, longer, large, tmp_path, music, monkeypatch)
-    said.clear()
-    compact.load(tmp_path, longer, "a wheel", music, say=said.append)
-    assert not [line for line in said if "heard" in line]
-    assert "goes on after epoch 2" in said
-    assert [line[:8] for line in said if line.startswith("epoch")] == ["epoch 3:"]
 
-
-def _kill_after(epoch, settings, large, folder, music, monkeypatch):
-    def say(line):
-        if line.startswith(f"epoch {epoch}:"):
+    def kill(line):
+        if line.startswith("epoch 2:"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compact.load(folder, settings, "a wheel", music, say=say)
+        course(longer, say=kill)
+    said = []
+    course(longer, say=said.append)
+    assert not [line for line in said if "heard" in line]
+    assert "goes on after epoch 2" in said
+    assert [line[:8] for line in said if line.startswith("epoch")][:1] == ["epoch 3:"]
+
+
+def test_what_a_model_is_measured_on_changes_nothing_in_it(settings, course, tmp_path):
+    """The model of fold 0 is the same whether or not the clips of fold 0 are ever heard."""
+    alone = course(learns={"0": [1, 3]})["0"].get_weights()
+    for path in tmp_path.glob("*.json"):
+        path.unlink()
+    both = course()["0"].get_weights()
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(alone, both, strict=True))

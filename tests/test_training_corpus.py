@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from genretagger import audio
 from genretagger.errors import FatalError
-from training import config, corpus
+from training import config, corpus, duplicates
 
 SR = 22050
 
@@ -86,15 +87,16 @@ def test_the_corpus_holds_segments_spread_over_each_file(package, settings, tmp_
     if shutil.which("apt-get") is None:
         pytest.skip("no apt-get")
     said = []
-    corpus.run(tmp_path / "run", settings, [], n_jobs=1, say=said.append)
-    assert said == ["1/1 sources, 2 files, 6 segments"]
-    (segments,), digest = corpus.read(tmp_path / "run")
+    corpus.run(tmp_path / "run", settings, [], measured={}, n_jobs=1, say=said.append)
+    assert said == ["1/1 sources, 2 files, 5 segments", "0 files hold a labelled clip"]
+    found, digest = corpus.read(tmp_path / "run")
     features = settings.features
-    assert segments.shape == (6, features.n_frames, features.n_mels)
-    assert segments.dtype == np.float16
-    assert np.isfinite(segments).all() and np.ptp(segments) > 10
+    assert [len(segments) for segments in found] == [2, 3]  # of 25 and of 45 s
+    assert {s.shape[1:] for s in found} == {(features.n_frames, features.n_mels)}
+    assert {s.dtype for s in found} == {np.dtype(np.float16)}
+    assert all(np.isfinite(s).all() and np.ptp(s) > 10 for s in found)
     package.unlink()  # what is there is not made again
-    corpus.run(tmp_path / "run", settings, [], n_jobs=1, say=said.append)
+    corpus.run(tmp_path / "run", settings, [], measured={}, n_jobs=1, say=said.append)
     assert corpus.read(tmp_path / "run")[1] == digest
 
 
@@ -103,7 +105,7 @@ def test_any_folder_of_music_will_do(settings, tmp_path):
     music(place / "a" / "long.wav", 30)
     music(place / "short.flac", 5)
     (place / "broken.mp3").write_bytes(b"no music")
-    corpus.run(tmp_path / "run", settings, [place], n_jobs=1, say=lambda _: None)
+    corpus.run(tmp_path / "run", settings, [place], measured={}, n_jobs=1, say=lambda _: None)
     (segments,), _ = corpus.read(tmp_path / "run")
     assert len(segments) == 3
     lines = (tmp_path / "run" / corpus.FOLDER / "mel" / "mine.jsonl").read_text().splitlines()
@@ -113,17 +115,52 @@ def test_any_folder_of_music_will_do(settings, tmp_path):
     assert rows["a/long.wav"]["n_segments"] == 3
 
 
+def melody(path, seconds, seed):
+    """Chords that change twice a second, which Chromaprint can tell apart."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(SR // 2) / SR
+    chords = 220 * 2 ** (rng.integers(0, 24, (int(2 * seconds), 3, 1)) / 12)
+    y = 0.1 * np.sin(2 * np.pi * chords * time).sum(axis=1).reshape(-1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, y, SR)
+    return y
+
+
+def test_a_file_that_holds_a_labelled_clip_is_left_out(settings, tmp_path):
+    pytest.importorskip("chromaprint")
+    y = melody(tmp_path / "mine" / "long.wav", 300, seed=0)
+    melody(tmp_path / "mine" / "other.wav", 60, seed=1)
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, 0.3 * y[int(SR * 170.3) :][: SR * 15], SR)
+    print_of = duplicates.fingerprint(audio.decode_whole(clip, duplicates.SR))
+    said = []
+    place = [tmp_path / "mine"]
+    corpus.run(
+        tmp_path / "run", settings, place, measured={"clip": print_of}, n_jobs=1, say=said.append
+    )
+    assert said[-1] == "1 files hold a labelled clip"
+    (segments,), digest = corpus.read(tmp_path / "run")
+    corpus.run(tmp_path / "run", settings, place, measured={}, n_jobs=1, say=said.append)
+    found, other = corpus.read(tmp_path / "run")
+    assert len(found) == 2 and np.array_equal(found[1], segments)
+    assert digest != other
+
+
 def test_what_is_missing_is_said_with_the_remedy(settings, tmp_path, monkeypatch):
     with pytest.raises(FatalError, match="run the stage `corpus` first"):
         corpus.read(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FatalError, match=r"no music of 20 s or more.*--audio"):
-        corpus.run(tmp_path, settings, [tmp_path / "empty"], n_jobs=1, say=lambda _: None)
+        corpus.run(
+            tmp_path, settings, [tmp_path / "empty"], measured={}, n_jobs=1, say=lambda _: None
+        )
     with pytest.raises(FatalError, match=r"no table \[corpus\]"):
-        corpus.run(tmp_path, replace(settings, corpus=None), [], n_jobs=1, say=lambda _: None)
+        corpus.run(
+            tmp_path, replace(settings, corpus=None), [], measured={}, n_jobs=1, say=lambda _: None
+        )
     monkeypatch.setattr(corpus.shutil, "which", lambda _: None)
     with pytest.raises(FatalError, match=r"apt-get is missing.*--audio"):
-        corpus.run(tmp_path, settings, [], n_jobs=1, say=lambda _: None)
+        corpus.run(tmp_path, settings, [], measured={}, n_jobs=1, say=lambda _: None)
 
 
 def test_a_package_that_apt_does_not_know_is_named(settings, tmp_path):
@@ -131,4 +168,11 @@ def test_a_package_that_apt_does_not_know_is_named(settings, tmp_path):
         pytest.skip("no apt-get")
     unknown = replace(settings.corpus, packages=("no-such-package-of-music",))
     with pytest.raises(FatalError, match="apt-get download no-such-package-of-music"):
-        corpus.run(tmp_path, replace(settings, corpus=unknown), [], n_jobs=1, say=lambda _: None)
+        corpus.run(
+            tmp_path,
+            replace(settings, corpus=unknown),
+            [],
+            measured={},
+            n_jobs=1,
+            say=lambda _: None,
+        )

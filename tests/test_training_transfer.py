@@ -15,6 +15,9 @@ tf = pytest.importorskip("tensorflow")
 ACCURATE = config.DEFAULT.with_name("accurate.toml")
 
 
+NOTHING = np.empty((0, musicnn.SIZE), np.float32)
+
+
 @pytest.fixture(scope="module")
 def settings():
     found = config.load(ACCURATE)
@@ -100,7 +103,7 @@ def test_heads_learn_from_the_training_clips_alone_and_are_not_trained_twice(
     embeddings = rng.normal(0, 1, (240, musicnn.SIZE)).astype(np.float32)
     embeddings[np.arange(240), owner % 3] += 6.0
     embeddings[200:] = np.nan  # what is left out must not be looked at
-    heard = transfer.Heard(embeddings, owner, trunk, "shards")
+    heard = transfer.Heard(embeddings, owner, NOTHING, trunk, "shards")
     said = []
     settings = replace(settings, train=replace(settings.train, batch_size=20, learning_rate=0.01))
 
@@ -120,6 +123,33 @@ def test_heads_learn_from_the_training_clips_alone_and_are_not_trained_twice(
     assert said[-1] == "0: trained before"
     with pytest.raises(FatalError, match="another configuration"):
         fit(replace(settings, train=replace(settings.train, hidden=8)))
+
+
+def test_heads_learn_to_say_nothing_about_speech(settings, trunk, tmp_path):
+    rng = np.random.default_rng(3)
+    clips = [Clip(f"t{i}", f"a{i}", "panda", "", (GENRES[i % 3],), 3, 9.0) for i in range(100)]
+    embeddings = rng.normal(0, 0.3, (100, musicnn.SIZE)).astype(np.float32)
+    embeddings[np.arange(100), np.arange(100) % 3] += 6.0
+    speech = rng.normal(0, 0.3, (30, musicnn.SIZE)).astype(np.float32)
+    speech[:, [0, 5]] += 6.0  # as the first genre, and something of its own
+    changed = replace(
+        settings,
+        train=replace(settings.train, batch_size=20, learning_rate=0.01),
+        negatives=replace(settings.negatives, share=0.3),
+    )
+
+    def probability_of(negatives, name):
+        heard = transfer.Heard(embeddings, np.arange(100), negatives, trunk, "shards")
+        folder = tmp_path / name
+        rows = range(100)
+        transfer.fit(changed, clips, heard, rows=rows, name="0", folder=folder, say=lambda _: None)
+        _, heads, inference = transfer.build(changed)
+        inference.load_weights(folder / transfer.WEIGHTS)
+        logits = np.asarray(heads(speech[20:], training=False)).mean(axis=1)
+        return 1 / (1 + np.exp(-logits[:, 0].mean()))
+
+    without, taught = probability_of(NOTHING, "without"), probability_of(speech[:20], "taught")
+    assert taught < 0.1 < 0.2 < without
 
 
 def test_the_configuration_of_the_accurate_bundle_is_complete():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import sys
@@ -25,6 +26,7 @@ from training import (
     download,
     grid,
     manifest,
+    negatives,
     playlists,
     rows,
     shards,
@@ -130,7 +132,12 @@ def _manifest(args: argparse.Namespace) -> None:
 
 def _corpus(args: argparse.Namespace) -> None:
     run = _Run(args)
-    corpus.run(run.folder, run.config, args.audio, n_jobs=args.jobs, say=_say)
+    if run.config.negatives is not None:
+        negatives.run(run.folder, run.config.negatives, run.config.features, say=_say)
+        if run.config.corpus is None:
+            return
+    measured = manifest.fingerprints(run.folder, run.clips())
+    corpus.run(run.folder, run.config, args.audio, measured=measured, n_jobs=args.jobs, say=_say)
 
 
 def _grid(args: argparse.Namespace, run: _Run) -> tuple[study.StudyConfig, list[Clip], Path]:
@@ -231,36 +238,57 @@ def _train(args: argparse.Namespace) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(args.jobs)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     clips, cached = run.clips(), run.open_shards()
-    fit: Any = train.fit
-    learned_from: Any = cached
-    if run.config.network is None:
-        if args.musicnn is None:
-            raise FatalError(f"{args.config}: to train heads on MusiCNN, give --musicnn WHEEL")
-        from training import compact, transfer
-
-        fit = transfer.fit
-        if run.config.compact is None:
-            trunk = transfer.load_body(args.musicnn)
-        else:
-            music = corpus.read(run.folder)
-            trunk = compact.load(
-                run.folder / compact.FOLDER, run.config, args.musicnn, music, say=_say
-            )
-        learned_from = transfer.embed(
-            run.folder / "embeddings", run.config, clips, cached, trunk, say=_say
-        )
-    for name in args.model or run.models():
+    names = args.model or run.models()
+    for name in names:
         if name not in run.models():
             raise FatalError(f"there is no model {name!r}, only {', '.join(run.models())}")
-        fit(
+    learns = {name: np.flatnonzero(run.learns(name, clips)).tolist() for name in names}
+
+    def fit(one: Any, name: str, learned_from: Any) -> None:
+        one(
             run.config,
             clips,
             learned_from,
-            rows=np.flatnonzero(run.learns(name, clips)).tolist(),
+            rows=learns[name],
             name=name,
             folder=run.model(name),
             say=_say,
         )
+
+    if run.config.network is not None:
+        for name in names:
+            fit(train.fit, name, cached)
+        return
+    if args.musicnn is None:
+        raise FatalError(f"{args.config}: to train heads on MusiCNN, give --musicnn WHEEL")
+    from training import compact, transfer
+
+    if run.config.compact is None:
+        trunks: Any = zip(names, itertools.repeat(transfer.load_body(args.musicnn)), strict=False)
+    else:
+        trunks = compact.load(
+            run.folder / compact.FOLDER,
+            run.config,
+            clips,
+            cached,
+            wheel=args.musicnn,
+            music=corpus.read(run.folder),
+            learns=learns,
+            n_jobs=args.jobs,
+            say=_say,
+        )
+    silent_about = negatives.read(run.folder, run.config.negatives, run.config.features)
+    for name, trunk in trunks:
+        heard = transfer.embed(
+            run.folder / "embeddings",
+            run.config,
+            clips,
+            cached,
+            trunk,
+            silent_about=silent_about,
+            say=_say,
+        )
+        fit(transfer.fit, name, heard)
 
 
 def _predictions(run: _Run, name: str, clips: Sequence[Clip], args: argparse.Namespace) -> Any:
@@ -347,7 +375,7 @@ def _training_summary(run: _Run) -> dict[str, Any]:
         from training import compact
 
         summary["network"] = "a smaller MSD_musicnn (Pons and Serra; ISC) with heads"
-        summary["compact"] = compact.summary(run.folder, run.config)
+        summary["compact"] = compact.summary(run.folder, run.config, train.FINAL)
     elif run.config.network is None:
         summary["network"] = "MSD_musicnn (Pons and Serra; Million Song Dataset; ISC) with heads"
     else:

@@ -127,6 +127,17 @@ class CorpusConfig:
 
 
 @dataclass(frozen=True)
+class NegativesConfig:
+    """What heads are taught to say nothing about; see `training.negatives`."""
+
+    packages: tuple[str, ...]
+    seed: int
+    n_segments: int
+    n_noises: int
+    share: float
+
+
+@dataclass(frozen=True)
 class CompactConfig:
     """The shape of the smaller MusiCNN, and how it learns the large one; see `training.compact`."""
 
@@ -136,11 +147,13 @@ class CompactConfig:
     rank: int
     seed: int
     n_patches: int
+    patches_per_clip: int
     mixed_share: float
     tilt_db: float
     bandlimit_share: float
     pitch_semitones: float
     epochs: int
+    clip_epochs: int
     batch_size: int
     learning_rate: float
     warmup_share: float
@@ -179,6 +192,7 @@ class Config:
     network : NetworkConfig or None
         None if the network is MusiCNN, or a smaller one made of it, with heads of our own.
     train : TrainConfig or HeadConfig
+    negatives : NegativesConfig or None
     corpus : CorpusConfig or None
     compact : CompactConfig or None
         None if MusiCNN is used as it is.
@@ -192,6 +206,7 @@ class Config:
     network: NetworkConfig | None
     train: TrainConfig | HeadConfig
     evaluate: EvaluateConfig
+    negatives: NegativesConfig | None = None
     corpus: CorpusConfig | None = None
     compact: CompactConfig | None = None
 
@@ -282,7 +297,7 @@ def load(path: Path) -> Config:
         "evaluate": EvaluateConfig,
     }
     if "head" in table:
-        kinds["head"] = HeadConfig
+        kinds |= {"head": HeadConfig, "negatives": NegativesConfig}
         if "compact" in table:
             kinds |= {"corpus": CorpusConfig, "compact": CompactConfig}
     else:
@@ -329,7 +344,7 @@ def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) 
 def fingerprint(config: Config) -> str:
     """Hash all that a trained model depends on, in hex; how it is measured is no part."""
     used = (config.features, config.split, config.network, config.train)
-    used += (config.corpus, config.compact)
+    used += (config.negatives, config.corpus, config.compact)
     parts = [asdict(part) for part in used if part is not None]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

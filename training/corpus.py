@@ -1,7 +1,8 @@
 """Stage `corpus`: free music without labels, in no fold, for one network to learn another by.
 
 Debian carries some twenty hours of music in its games, under free licences. Every fold may
-share what was learned from it, because nothing of it is ever measured.
+share what was learned from it, because nothing of it is ever measured: a file that holds a
+labelled clip's recording, by Chromaprint, is left out.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -23,7 +25,7 @@ import numpy as np
 from genretagger import audio
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import FeatureConfig
-from training import shards
+from training import duplicates, shards
 from training.config import Config, CorpusConfig
 from training.progress import Progress
 from training.rows import read_jsonl, write_jsonl
@@ -42,12 +44,28 @@ SUFFIXES = (".ogg", ".oga", ".opus", ".mp3", ".flac", ".wav", ".m4a")
 
 _ARCHIVES = (".zip", ".pk3", ".pk4", ".nxl", ".data")  # zip files under game engines' names
 _ORIGINS = "origins.jsonl"
+_MEASURED = "measured.jsonl"
 _LEAST_BYTES = 40_000  # 20 s of music at 16 kbit/s; most sound effects are smaller
 _REMEDY = "or name any folder of music that you do not measure on with --audio"
 
 
-def _download(name: str, folder: Path) -> Path:
-    """Fetch a package by apt, without installing it; one that lies there is not fetched again."""
+def download(name: str, folder: Path) -> Path:
+    """Fetch a package by apt, without installing it; one that lies there is not fetched again.
+
+    Returns
+    -------
+    pathlib.Path
+        The ``.deb``.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be had.
+    """
+    if shutil.which("apt-get") is None:
+        raise FatalError(
+            f"the packages are Debian's, and apt-get is missing: use Debian, {_REMEDY}"
+        )
     found = sorted(folder.glob(f"{name}_*.deb"))
     if found:
         return found[-1]
@@ -61,10 +79,12 @@ def _download(name: str, folder: Path) -> Path:
         return files[0].rename(folder / files[0].name)
 
 
-def _sounds(name: str, size: int, file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Find the music in one file of a package: itself, or in a zip file."""
+def _sounds(
+    name: str, size: int, file: IO[bytes], least_bytes: int
+) -> Iterator[tuple[str, IO[bytes]]]:
+    """Find the sound in one file of a package: itself, or in a zip file."""
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix in SUFFIXES and size >= _LEAST_BYTES:
+    if suffix in SUFFIXES and size >= least_bytes:
         yield name, file
     elif suffix in _ARCHIVES:
         with tempfile.TemporaryFile() as copy:  # zip needs to seek, a pipe cannot
@@ -74,11 +94,12 @@ def _sounds(name: str, size: int, file: IO[bytes]) -> Iterator[tuple[str, IO[byt
             with zipfile.ZipFile(copy) as archive:
                 for info in archive.infolist():
                     with archive.open(info) as inner:
-                        yield from _sounds(f"{name}/{info.filename}", info.file_size, inner)
+                        inside = f"{name}/{info.filename}"
+                        yield from _sounds(inside, info.file_size, inner, least_bytes)
 
 
-def unpack(package: Path, folder: Path) -> int:
-    """Take the music and the terms it is under out of a Debian package.
+def unpack(package: Path, folder: Path, least_bytes: int = _LEAST_BYTES) -> int:
+    """Take the sound and the terms it is under out of a Debian package.
 
     Parameters
     ----------
@@ -86,6 +107,8 @@ def unpack(package: Path, folder: Path) -> int:
         A ``.deb``; nothing of it is run or installed.
     folder : pathlib.Path
         Takes the files, numbered in the package's order, and ``copyright``; replaced.
+    least_bytes : int
+        Smaller files are left.
 
     Returns
     -------
@@ -115,7 +138,7 @@ def unpack(package: Path, folder: Path) -> int:
                         "/copyright"
                     ):
                         (part / "copyright").write_bytes(file.read())
-                    for name, sound in _sounds(member.name, member.size, file):
+                    for name, sound in _sounds(member.name, member.size, file, least_bytes):
                         # our own names: those in an archive may lead anywhere
                         target = part / f"{len(origins):04d}{PurePosixPath(name).suffix.lower()}"
                         with target.open("wb") as out:
@@ -130,30 +153,41 @@ def unpack(package: Path, folder: Path) -> int:
     return len(origins)
 
 
-def _find(folder: Path) -> list[Path]:
+def find(folder: Path) -> list[Path]:
+    """Find the files of sound in a folder."""
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def _hear(path: Path, features: FeatureConfig, config: CorpusConfig, bank: Floats) -> Halves | str:
+@dataclass(frozen=True)
+class _Heard:
+    mel: Halves
+    fingerprints: list[str]
+
+
+def _hear(path: Path, features: FeatureConfig, config: CorpusConfig, bank: Floats) -> _Heard | str:
     """Compute the mel power of a file's segments, in dB, or say why it is left out."""
     try:
         duration_s, _ = audio.where_heard(path, segment_s=features.segment_s)
         if duration_s < config.shortest_s:
             return f"shorter than {config.shortest_s:g} s"
-        every_s = max(features.segment_s, duration_s / config.most_segments)
-        windows = audio.decode_windows(
-            path,
-            sr=features.sr,
-            window_s=features.segment_s,
-            hop_s=every_s,
-            most=config.most_segments,
-        )
-        heard = [shards.decibels(w.y, features, bank) for w in windows if not audio.is_silent(w.y)]
+        if duration_s > audio.LONG_S:
+            return f"longer than {audio.LONG_S / 60:.0f} min"
+        y = audio.decode_whole(path, features.sr)
     except (TrackError, OSError) as error:
         return str(error)
+    length = round(features.segment_s * features.sr)
+    n = min(config.most_segments, len(y) // length)
+    starts = np.linspace(0, len(y) - length, n).astype(int)
+    segments = [y[start : start + length] for start in starts]
+    heard = [shards.decibels(s, features, bank) for s in segments if not audio.is_silent(s)]
     if not heard:
         return "silent"
-    return np.stack(heard).astype(np.float16)
+    # stretches that overlap by what two recordings must share to be told as one
+    every = round((duplicates.LISTEN_S - duplicates.MIN_OVERLAP_S) * features.sr)
+    stretches = [y[at:] for at in range(0, len(y), every)]
+    return _Heard(
+        np.stack(heard).astype(np.float16), [duplicates.fingerprint(s) for s in stretches]
+    )
 
 
 def run(
@@ -161,6 +195,7 @@ def run(
     config: Config,
     extra: Sequence[Path],
     *,
+    measured: Mapping[str, str],
     n_jobs: int,
     say: Callable[[str], None],
 ) -> None:
@@ -175,6 +210,8 @@ def run(
         With a `CorpusConfig`.
     extra : sequence of pathlib.Path
         Folders of music instead of the packages.
+    measured : mapping of str to str
+        The fingerprints of the labelled clips, by their ids.
     n_jobs : int
         Processes.
     say : callable
@@ -189,10 +226,6 @@ def run(
     wanted = config.corpus
     if wanted is None:
         raise FatalError("the configuration has no table [corpus]: nothing is learned from one")
-    if not extra and shutil.which("apt-get") is None:
-        raise FatalError(
-            f"the packages are Debian's, and apt-get is missing: use Debian, {_REMEDY}"
-        )
     mine = folder / FOLDER
     for name in ("packages", "mel"):
         (mine / name).mkdir(parents=True, exist_ok=True)
@@ -209,8 +242,8 @@ def run(
             else:
                 place = mine / "audio" / name
                 if not place.exists():
-                    unpack(_download(name, mine / "packages"), place)
-            files = _find(place)
+                    unpack(download(name, mine / "packages"), place)
+            files = find(place)
             with joblib.Parallel(n_jobs=n_jobs) as parallel:
                 heard = parallel(
                     joblib.delayed(_hear)(path, config.features, wanted, bank) for path in files
@@ -222,10 +255,29 @@ def run(
         progress.at(i + 1, f"{i + 1}/{len(names)} sources, {n_files} files, {n_segments} segments")
     if not n_segments:
         raise FatalError(f"no music of {wanted.shortest_s:g} s or more was found: {_REMEDY}")
+    found = _find_measured(mine, measured)
+    write_jsonl(mine / _MEASURED, found)
+    say(f"{len({(row['source'], row['file']) for row in found})} files hold a labelled clip")
+
+
+def _find_measured(folder: Path, measured: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Find the files that hold the recording of a labelled clip."""
+    names: list[Any] = list(measured)
+    words = [duplicates.words(text) for text in measured.values()]
+    for listed in sorted((folder / "mel").glob("*.jsonl")):
+        for row in read_jsonl(listed):
+            for text in row.get("fingerprints", []):
+                names.append({"source": listed.stem, "file": row["file"]})
+                words.append(duplicates.words(text))
+    return [
+        names[pair.second] | {"clip": names[pair.first], "error": pair.error}
+        for pair in duplicates.find(words)
+        if pair.first < len(measured) <= pair.second
+    ]
 
 
 def _store(
-    target: Path, listed: Path, place: Path, files: Sequence[Path], heard: Sequence[Halves | str]
+    target: Path, listed: Path, place: Path, files: Sequence[Path], heard: Sequence[_Heard | str]
 ) -> None:
     origins = {row["file"]: row["from"] for row in read_jsonl(place / _ORIGINS)}
     rows, kept = [], []
@@ -235,8 +287,8 @@ def _store(
         if isinstance(what, str):
             rows.append(row | {"left_out": what})
         else:
-            kept.append(what)
-            rows.append(row | {"n_segments": len(what)})
+            kept.append(what.mel)
+            rows.append(row | {"n_segments": len(what.mel), "fingerprints": what.fingerprints})
     if kept:
         part = target.with_name(f".{target.name}")
         np.save(part, np.concatenate(kept))
@@ -245,7 +297,7 @@ def _store(
 
 
 def read(folder: Path) -> tuple[list[Halves], str]:
-    """Open what `run` has stored.
+    """Open what `run` has stored, but for files that hold a labelled clip.
 
     Parameters
     ----------
@@ -255,7 +307,7 @@ def read(folder: Path) -> tuple[list[Halves], str]:
     Returns
     -------
     segments : list of numpy.ndarray, shape (n_segments, n_frames, n_mels), float16
-        Memory maps, one for each source.
+        Memory maps, one for each file.
     sha256 : str
         Of the lists of files.
 
@@ -264,12 +316,22 @@ def read(folder: Path) -> tuple[list[Halves], str]:
     FatalError
         If there is nothing.
     """
-    lists = sorted((folder / FOLDER / "mel").glob("*.jsonl"))
-    paths = [path.with_suffix(".npy") for path in lists if path.with_suffix(".npy").exists()]
-    if not paths:
-        raise FatalError(f"{folder / FOLDER} holds no music: run the stage `corpus` first")
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()
-    return [np.load(path, mmap_mode="r") for path in paths], digest
+    mine = folder / FOLDER
+    lists = sorted((mine / "mel").glob("*.jsonl"))
+    if not (mine / _MEASURED).exists():
+        raise FatalError(f"{mine} holds no music: run the stage `corpus` first")
+    left_out = {(row["source"], row["file"]) for row in read_jsonl(mine / _MEASURED)}
+    segments = []
+    for listed in lists:
+        path, first = listed.with_suffix(".npy"), 0
+        stored = np.load(path, mmap_mode="r") if path.exists() else None
+        for row in read_jsonl(listed):
+            if row["n_segments"] and (listed.stem, row["file"]) not in left_out:
+                assert stored is not None
+                segments.append(stored[first : first + row["n_segments"]])
+            first += row["n_segments"]
+    hashed = [path.read_bytes() for path in (*lists, mine / _MEASURED)]
+    return segments, hashlib.sha256(b"".join(hashed)).hexdigest()
 
 
 def add_arguments(stage: argparse.ArgumentParser) -> None:

@@ -324,6 +324,34 @@ def reference(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     return np.array([[genre in clip.genres for genre in GENRES] for clip in clips], dtype=bool)
 
 
+def fingerprints(folder: Path, clips: Sequence[Clip]) -> dict[str, str]:
+    """Look up what was heard when the manifest was made.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run's.
+    clips : sequence of Clip
+
+    Returns
+    -------
+    dict of str to str
+        Fingerprints by the clips' ids.
+
+    Raises
+    ------
+    FatalError
+        If one is missing.
+    """
+    known = {row["sha256"]: row["fingerprint"] for row in read_jsonl(folder / HEARD)}
+    try:
+        return {clip.track_id: known[clip.sha256] for clip in clips}
+    except KeyError as error:
+        raise FatalError(
+            f"{folder / HEARD} lacks clips of the manifest: run the stage `manifest` again"
+        ) from error
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sources; all may be named, and more than once."""
     for option, what in (

@@ -66,6 +66,8 @@ class Heard:
     embeddings : numpy.ndarray, shape (n_segments of all clips, 250), float32
     owner : numpy.ndarray, shape (n_segments of all clips,), int64
         Index of the clip that each belongs to, ascending.
+    negatives : numpy.ndarray, shape (n_negatives, 250), float32
+        Of segments that have no genre.
     trunk : keras.Model
         MusiCNN, as `body` builds it.
     sha256 : str
@@ -74,6 +76,7 @@ class Heard:
 
     embeddings: Floats
     owner: NDArray[np.int64]
+    negatives: Floats
     trunk: keras.Model
     sha256: str
 
@@ -297,6 +300,7 @@ def embed(
     shards: Shards,
     trunk: keras.Model,
     *,
+    silent_about: Floats,
     say: Callable[[str], None],
 ) -> Heard:
     """Let MusiCNN hear every segment once; a killed run goes on where it stopped.
@@ -311,6 +315,8 @@ def embed(
     shards : Shards
     trunk : keras.Model
         From `load_body` or `compact.load`.
+    silent_about : numpy.ndarray, shape (n_negatives, n_frames, n_mels), float32
+        From `negatives.read`.
     say : callable
         Takes one line of progress.
 
@@ -324,6 +330,15 @@ def embed(
     stamp = hashlib.sha256(key + b"".join(w.tobytes() for w in trunk.get_weights())).hexdigest()
     found, owner = [], []
     run = networks.runner(trunk, (1, musicnn.N_FRAMES, features.n_mels))
+    n_patches = features.n_frames // musicnn.N_FRAMES
+
+    def hear(part: Floats) -> Floats:
+        """Average what is said of the patches of each segment."""
+        patches = part[:, : n_patches * musicnn.N_FRAMES]
+        patches = patches.reshape(-1, musicnn.N_FRAMES, features.n_mels)
+        said = np.concatenate([run(patch[None]) for patch in patches])
+        return np.asarray(said.reshape(len(part), n_patches, -1).mean(axis=1))
+
     progress = Progress(len(clips), say)
     for start in range(0, len(clips), 100):
         path = folder / f"{stamp[:12]}-{start}.npy"
@@ -333,21 +348,15 @@ def embed(
         if path.exists():
             found.append(np.load(path))
             continue
-        values = []
-        for i in block:
-            part = segments(shards, i, clips[i].duration_s, features)
-            n_patches = features.n_frames // musicnn.N_FRAMES
-            patches = part[:, : n_patches * musicnn.N_FRAMES]
-            patches = patches.reshape(-1, musicnn.N_FRAMES, features.n_mels)
-            said = np.concatenate([run(patch[None]) for patch in patches])
-            values.append(said.reshape(len(part), n_patches, -1))
-        means = np.concatenate([value.mean(axis=1) for value in values])
+        means = np.concatenate(
+            [hear(segments(shards, i, clips[i].duration_s, features)) for i in block]
+        )
         part_path = path.with_suffix(".part.npy")
         np.save(part_path, means)
         part_path.replace(path)
         found.append(means)
         progress.at(block.stop, f"heard {block.stop}/{len(clips)} clips")
-    return Heard(np.concatenate(found), np.array(owner), trunk, shards.sha256)
+    return Heard(np.concatenate(found), np.array(owner), hear(silent_about), trunk, shards.sha256)
 
 
 def fit(
@@ -403,12 +412,23 @@ def fit(
     mine = heard.embeddings[np.isin(heard.owner, rows)]
     heads.get_layer("standard").set_weights([mine.mean(axis=0), mine.var(axis=0)])
     first = np.searchsorted(heard.owner, np.arange(len(clips) + 1))
-    examples = Examples(heard.embeddings, first, reference(clips).astype(np.float32))
     weights = draw_weights([clips[i] for i in rows], head)
+    # negatives are so many more clips, of one segment each
+    n_more = len(heard.negatives)
+    examples = Examples(
+        np.concatenate([heard.embeddings, heard.negatives]),
+        np.concatenate([first, first[-1] + 1 + np.arange(n_more)]),
+        np.pad(reference(clips).astype(np.float32), ((0, n_more), (0, 0))),
+    )
+    if n_more:
+        assert config.negatives is not None
+        share = config.negatives.share
+        weights = np.concatenate([weights * (1 - share), np.full(n_more, share / n_more)])
+    learned = [*rows, *range(len(clips), len(clips) + n_more)]
     seed = [head.seed, *name.encode()]
     began = time.monotonic()
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
-        losses = fit_heads(heads, head, examples, rows, weights, seed=seed)
+        losses = fit_heads(heads, head, examples, learned, weights, seed=seed)
         for epoch, loss in enumerate(losses, 1):
             line = {"epoch": epoch, "labels": round(loss, 4)}
             line["seconds"] = round(time.monotonic() - began, 1)

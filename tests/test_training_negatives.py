@@ -1,0 +1,78 @@
+"""Speech and noise that heads learn to say nothing about."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from genretagger.errors import FatalError
+from training import config, negatives
+
+
+@pytest.fixture(scope="module")
+def settings():
+    found = config.load(config.DEFAULT)
+    wanted = replace(found.negatives, packages=("speech",), n_segments=2, n_noises=20)
+    return replace(found, negatives=wanted)
+
+
+@pytest.fixture
+def run(settings, tmp_path):
+    """Build a package of 30 short recordings at 8 kHz, and one that is no sound."""
+    if shutil.which("dpkg-deb") is None or shutil.which("apt-get") is None:
+        pytest.skip("not Debian")
+    root = tmp_path / "root"
+    sounds = root / "usr/share/sounds"
+    sounds.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        soundfile.write(sounds / f"{i:02}.wav", 0.1 * rng.standard_normal(8000), 8000)
+    (sounds / "broken.wav").write_bytes(b"no sound" * 1000)
+    (root / "DEBIAN").mkdir()
+    (root / "DEBIAN" / "control").write_text(
+        "Package: speech\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
+        "Description: a demo\n"
+    )
+    target = tmp_path / "run" / negatives.FOLDER / "packages" / "speech_1_all.deb"
+    target.parent.mkdir(parents=True)
+    subprocess.run(["dpkg-deb", "--build", root, target], check=True, capture_output=True)
+    return tmp_path / "run"
+
+
+def test_short_recordings_are_joined_to_segments_under_their_peak(settings, run):
+    said = []
+    negatives.run(run, settings.negatives, settings.features, say=said.append)
+    assert said[-1] == "2/2 sources of speech and noise"
+    found = negatives.read(run, settings.negatives, settings.features)
+    features = settings.features
+    assert found.shape == (2 + 20, features.n_frames, features.n_mels)
+    assert np.array_equal(found.max(axis=(1, 2)), np.zeros(22))
+    assert found.min() >= -features.top_db
+    # a recording at 8 kHz has nothing above 4
+    speech = found[:2].mean(axis=(0, 1))
+    assert speech[-10:].max() < speech[:50].min() - 20
+
+    shutil.rmtree(run / negatives.FOLDER / "packages")  # what is there is not made again
+    negatives.run(run, settings.negatives, settings.features, say=said.append)
+    again = negatives.read(run, settings.negatives, settings.features)
+    assert np.array_equal(found, again)
+
+
+def test_noises_differ_and_stay_in_range(settings):
+    rng = np.random.default_rng(0)
+    made = [negatives.noise(rng, settings.features) for _ in range(30)]
+    assert {y.shape for y in made} == {(160_000,)}
+    assert all(np.isfinite(y).all() and abs(np.abs(y).max() - 0.5) < 1e-3 for y in made)
+    spectra = np.array([np.abs(np.fft.rfft(y)) for y in made])
+    power = spectra**2 / (spectra**2).sum(axis=1, keepdims=True)
+    # tones and hum hold most of their power in few lines, noise spreads it
+    share = np.sort(power, axis=1)[:, -20:].sum(axis=1)
+    assert (share > 0.5).any() and (share < 0.05).any()
+
+
+def test_what_is_missing_is_said_with_the_remedy(settings, tmp_path):
+    with pytest.raises(FatalError, match="run the stage `corpus` first"):
+        negatives.read(tmp_path, settings.negatives, settings.features)
