@@ -300,54 +300,63 @@ def _difference(
     return np.array([np.nanmean(hits[rows]), maps[0] - maps[1]])
 
 
+def _cell(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "-"
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def _table(header: Sequence[str], rows: dict[str, list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *([name, *cells] for name, cells in rows.items())]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def table(results: dict[str, Any]) -> str:
-    """Lay the results out in Markdown: one table of ranking and one of decisions."""
-    subsets = ("all", "panda", "others")
-
-    def cell(figure: dict[str, Any]) -> str:
-        return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
-
-    lines = [
-        "| top-1 in labels | all | panda | others |",
-        "|---|---|---|---|",
+    """Lay the results out in Markdown: ranking, differences from `FLOOR`, decisions."""
+    subsets = [s for s in ("all", "panda", "others") if s in results[FLOOR]["ranking"]]
+    figures = {"top1_in_labels": "top-1 in labels", "macro_map": "macro average precision"}
+    tables = [
+        _table(
+            [title, *subsets],
+            {
+                name: [_cell(found["ranking"][subset][key]) for subset in subsets]
+                for name, found in results.items()
+            },
+        )
+        for key, title in figures.items()
     ]
-    for key, title in (("top1_in_labels", ""), ("macro_map", "macro average precision")):
-        if title:
-            lines += ["", f"| {title} | all | panda | others |", "|---|---|---|---|"]
-        for name, found in results.items():
-            cells = [cell(found["ranking"][s][key]) for s in subsets if s in found["ranking"]]
-            lines.append("| " + " | ".join([name, *cells]) + " |")
-    lines += [
-        "",
-        f"| better than {FLOOR} by | top-1, panda | others | macro AP, panda | others |",
-        "|---|---|---|---|---|",
-    ]
-    for name, found in results.items():
-        cells = [
-            cell(found["against_floor"][subset][key])
-            for key in ("top1_in_labels", "macro_map")
-            for subset in subsets[1:]
-            if subset in found["against_floor"]
-        ]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    lines += [
-        "",
-        "| all clips | LRAP | exact set | micro F1 | macro F1 | calibration error | precision "
-        "| coverage | undecided without label |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, found in results.items():
-        decisions = found["decisions"]["all"]
-        error = found["calibration_error"]["after"]
-        cells = [cell(found["ranking"]["all"]["lrap"])]
-        cells += [cell(decisions[key]) for key in ("exact_set", "micro_f1", "macro_f1")]
-        cells.append(f"{error:.3f}")
-        cells += [
-            "-" if decisions[key]["value"] is None else cell(decisions[key])
-            for key in ("precision", "coverage", "undecided_without_label")
-        ]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    return "\n".join(lines) + "\n"
+    compared = [(key, subset) for key in figures for subset in subsets if subset != "all"]
+    tables.append(
+        _table(
+            [f"better than {FLOOR} by", *(f"{figures[k]}, {subset}" for k, subset in compared)],
+            {
+                name: [_cell(found["against_floor"][subset][key]) for key, subset in compared]
+                for name, found in results.items()
+            },
+        )
+    )
+    decisions = {
+        "exact_set": "exact set",
+        "micro_f1": "micro F1",
+        "macro_f1": "macro F1",
+        "precision": "precision",
+        "coverage": "coverage",
+        "undecided_without_label": "undecided without label",
+    }
+    tables.append(
+        _table(
+            ["all clips", "LRAP", *decisions.values(), "calibration error"],
+            {
+                name: [
+                    _cell(found["ranking"]["all"]["lrap"]),
+                    *(_cell(found["decisions"]["all"][key]) for key in decisions),
+                    f"{found['calibration_error']['after']:.3f}",
+                ]
+                for name, found in results.items()
+            },
+        )
+    )
+    return "\n".join(tables)
 
 
 def of_run(folder: Path, clips: Sequence[Clip]) -> Numbers:

@@ -148,7 +148,7 @@ def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) 
     if made is not None:
         values |= {
             "corpus_hours": made["corpus_hours"],
-            "corpus_packages": made["corpus_packages"],
+            "corpus_files": made["corpus_files"],
             "explained_hidden": f"{made['explained']['hidden']:.0%}",
             "explained_tags": f"{made['explained']['tags']:.0%}",
         }

@@ -46,6 +46,7 @@ _BLOCK = 250  # patches between two saves
 _DRAWN_BY = ("mixed_share", "tilt_db", "bandlimit_share", "pitch_semitones", "seed")
 _FITTED = 200  # patches that the filters are approximated on
 _WINDOWS = 8000  # of the signal, to see how its bands and frames go together
+_LEAST_SPREAD = 0.5  # of the median over units
 _RIDGE = 1e-4  # of the mean variance: bands at the floor do not vary at all
 _NEPER = np.float32(np.log(10) / 10)  # of power, in a decibel
 _SOFTEST_DB = -12.0  # of the second of two pieces that are mixed
@@ -413,7 +414,10 @@ def learn(
             np.concatenate([lesson.said[np.sort(at)] for lesson, at in places]),
         )
 
-    spread = lessons[0].said[old_rows].std(axis=0) + 1e-6
+    said = np.concatenate([lesson.said for lesson in lessons])
+    spread = said[new_rows if len(new) else old_rows].std(axis=0)
+    # what hardly ever speaks in this music must not count most
+    spread = np.maximum(spread, _LEAST_SPREAD * np.median(spread))
     model = rest(small)
     n_steps = (n_old + len(new_rows)) // config.batch_size
     total = n_steps * epochs
@@ -583,7 +587,7 @@ def summary(folder: Path, config: Config, name: str) -> dict[str, Any]:
     assert config.compact is not None
     return asdict(config.compact) | {
         "corpus_hours": round(sum(map(len, segments)) * config.features.segment_s / 3600, 1),
-        "corpus_packages": len(segments),
+        "corpus_files": len(segments),
         "corpus_sha256": digest,
         "explained": made["explained"],
     }
