@@ -44,21 +44,35 @@ def run(settings, tmp_path):
 
 def test_short_recordings_are_joined_to_segments_under_their_peak(settings, run):
     said = []
-    negatives.run(run, settings.negatives, settings.features, say=said.append)
+    negatives.run(run, settings.negatives, settings.features, [], say=said.append)
     assert said[-1] == "2/2 sources of speech and noise"
-    found = negatives.read(run, settings.negatives, settings.features)
+    found = negatives.read(run, settings.features)
     features = settings.features
     assert found.shape == (2 + 20, features.n_frames, features.n_mels)
     assert np.array_equal(found.max(axis=(1, 2)), np.zeros(22))
     assert found.min() >= -features.top_db
     # a recording at 8 kHz has nothing above 4
-    speech = found[:2].mean(axis=(0, 1))
+    speech = found[-2:].mean(axis=(0, 1))
     assert speech[-10:].max() < speech[:50].min() - 20
 
     shutil.rmtree(run / negatives.FOLDER / "packages")  # what is there is not made again
-    negatives.run(run, settings.negatives, settings.features, say=said.append)
-    again = negatives.read(run, settings.negatives, settings.features)
+    negatives.run(run, settings.negatives, settings.features, [], say=said.append)
+    again = negatives.read(run, settings.features)
     assert np.array_equal(found, again)
+
+
+def test_any_folder_of_speech_will_do(settings, run, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    soundfile.write(folder / "a.flac", np.random.default_rng(0).normal(0, 0.1, 160_000), 16000)
+    target = tmp_path / "other"
+    negatives.run(target, settings.negatives, settings.features, [folder], say=lambda _: None)
+    assert len(negatives.read(target, settings.features)) == 1 + 20
+    (folder / "a.flac").write_bytes(b"no sound")
+    with pytest.raises(FatalError, match="mine holds no speech"):
+        negatives.run(
+            tmp_path / "third", settings.negatives, settings.features, [folder], say=lambda _: None
+        )
 
 
 def test_noises_differ_and_stay_in_range(settings):
@@ -75,4 +89,4 @@ def test_noises_differ_and_stay_in_range(settings):
 
 def test_what_is_missing_is_said_with_the_remedy(settings, tmp_path):
     with pytest.raises(FatalError, match="run the stage `corpus` first"):
-        negatives.read(tmp_path, settings.negatives, settings.features)
+        negatives.read(tmp_path, settings.features)

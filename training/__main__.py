@@ -133,7 +133,7 @@ def _manifest(args: argparse.Namespace) -> None:
 def _corpus(args: argparse.Namespace) -> None:
     run = _Run(args)
     if run.config.negatives is not None:
-        negatives.run(run.folder, run.config.negatives, run.config.features, say=_say)
+        negatives.run(run.folder, run.config.negatives, run.config.features, args.speech, say=_say)
         if run.config.corpus is None:
             return
     measured = manifest.fingerprints(run.folder, run.clips())
@@ -277,7 +277,7 @@ def _train(args: argparse.Namespace) -> None:
             n_jobs=args.jobs,
             say=_say,
         )
-    silent_about = negatives.read(run.folder, run.config.negatives, run.config.features)
+    silent_about = negatives.read(run.folder, run.config.features)
     for name, trunk in trunks:
         heard = transfer.embed(
             run.folder / "embeddings",

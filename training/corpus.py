@@ -46,7 +46,7 @@ _ARCHIVES = (".zip", ".pk3", ".pk4", ".nxl", ".data")  # zip files under game en
 _ORIGINS = "origins.jsonl"
 _MEASURED = "measured.jsonl"
 _LEAST_BYTES = 40_000  # 20 s of music at 16 kbit/s; most sound effects are smaller
-_REMEDY = "or name any folder of music that you do not measure on with --audio"
+_REMEDY = "or name folders of your own: --audio (music that is not measured), --speech"
 
 
 def download(name: str, folder: Path) -> Path:
@@ -343,4 +343,12 @@ def add_arguments(stage: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FOLDER",
         help="music instead of the packages, of artists that are not measured; repeatable",
+    )
+    stage.add_argument(
+        "--speech",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="recorded speech instead of the packages; repeatable",
     )

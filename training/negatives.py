@@ -6,9 +6,9 @@ are labelled with no genre at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -94,6 +94,7 @@ def run(
     folder: Path,
     config: NegativesConfig,
     features: FeatureConfig,
+    extra: Sequence[Path],
     *,
     say: Callable[[str], None],
 ) -> None:
@@ -105,6 +106,8 @@ def run(
         The run's. ``negatives/mel/SOURCE.npy`` is float16, (n_segments, n_frames, n_mels), in dB.
     config : NegativesConfig
     features : FeatureConfig
+    extra : sequence of pathlib.Path
+        Folders of speech instead of the packages.
     say : callable
         Takes a line of progress.
 
@@ -117,15 +120,16 @@ def run(
     for name in ("packages", "mel"):
         (mine / name).mkdir(parents=True, exist_ok=True)
     bank = shards.filterbank(features)
-    progress = Progress(len(config.packages) + 1, say)
-    for i, name in enumerate((*config.packages, _NOISE)):
+    names = [path.name for path in extra] if extra else list(config.packages)
+    progress = Progress(len(names) + 1, say)
+    for i, name in enumerate((*names, _NOISE)):
         target = mine / "mel" / f"{name}.npy"
         if not target.exists():
             rng = np.random.default_rng([config.seed, i])
             if name == _NOISE:
                 sounds = np.stack([noise(rng, features) for _ in range(config.n_noises)])
             else:
-                place = mine / "audio" / name
+                place = extra[i] if extra else mine / "audio" / name
                 if not place.exists():
                     package = corpus.download(name, mine / "packages")
                     corpus.unpack(package, place, least_bytes=_LEAST_BYTES)
@@ -136,10 +140,10 @@ def run(
             part = target.with_name(f".{target.name}")
             np.save(part, heard.astype(np.float16))
             part.replace(target)
-        progress.at(i + 1, f"{i + 1}/{len(config.packages) + 1} sources of speech and noise")
+        progress.at(i + 1, f"{i + 1}/{len(names) + 1} sources of speech and noise")
 
 
-def read(folder: Path, config: NegativesConfig, features: FeatureConfig) -> Floats:
+def read(folder: Path, features: FeatureConfig) -> Floats:
     """Open what `run` has stored.
 
     Returns
@@ -152,12 +156,10 @@ def read(folder: Path, config: NegativesConfig, features: FeatureConfig) -> Floa
     FatalError
         If there is nothing.
     """
-    found: list[Any] = []
-    for name in (*config.packages, _NOISE):
-        path = folder / FOLDER / "mel" / f"{name}.npy"
-        if not path.exists():
-            raise FatalError(f"{path} is missing: run the stage `corpus` first")
-        found.append(np.load(path).astype(np.float32))
-    decibels = np.concatenate(found)
+    mine = folder / FOLDER / "mel"
+    if not (mine / f"{_NOISE}.npy").exists():  # made last
+        raise FatalError(f"{mine} holds no speech and noise: run the stage `corpus` first")
+    paths = sorted(path for path in mine.glob("*.npy") if not path.name.startswith("."))
+    decibels = np.concatenate([np.load(path).astype(np.float32) for path in paths])
     decibels -= decibels.max(axis=(1, 2), keepdims=True)
     return np.asarray(np.maximum(decibels, -features.top_db))

@@ -66,8 +66,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         originals = []
         for i, source in enumerate(find_tracks([args.music], on_error=print)):
-            originals.append(Path(folder) / f"{i}.flac")
-            convert(source, originals[-1], "-ar", "44100")
+            original = Path(folder) / f"{i}.flac"
+            try:
+                convert(source, original, "-ar", "44100")
+            except subprocess.CalledProcessError:
+                print(f"{source.name}: left out, ffmpeg does not read it", file=sys.stderr)
+            else:
+                originals.append(original)
         heard = hear(originals, model)
         decided = np.array([bool(decide(Prediction(tuple(p)), policy).genres) for p in heard])
         print(f"{len(originals)} tracks, {decided.sum()} decided; model {model.bundle_id}")
