@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib import metadata
@@ -177,9 +178,9 @@ def export(
     }
     calibration = tuple((slope, intercept) for slope, intercept in found["calibration"])
 
-    def write() -> bundle.Bundle:
+    def write(place: Path) -> bundle.Bundle:
         return bundle.write(
-            folder,
+            place,
             model=model,
             golden=golden,
             features=config.features,
@@ -191,13 +192,14 @@ def export(
         )
 
     # twice: the golden probabilities are what the bundle itself says, once Keras agrees
-    first = write()
-    golden["probabilities"] = Classifier(first).predict(golden["log_mel"][np.newaxis])[0]
-    by_keras = np.asarray(inference(golden["log_mel"][np.newaxis, ..., np.newaxis]))[0]
-    difference = float(np.abs(golden["probabilities"] - by_keras).max())
-    difference = max(difference, compare(inference, first, paths))
+    with tempfile.TemporaryDirectory() as draft:
+        first = write(Path(draft))
+        golden["probabilities"] = Classifier(first).predict(golden["log_mel"][np.newaxis])[0]
+        by_keras = np.asarray(inference(golden["log_mel"][np.newaxis, ..., np.newaxis]))[0]
+        difference = float(np.abs(golden["probabilities"] - by_keras).max())
+        difference = max(difference, compare(inference, first, paths))
     if not difference <= TOLERANCE:
         raise FatalError(f"LiteRT's probabilities differ from Keras' by {difference:.2g}")
     about["network"]["largest_difference_from_keras"] = float(f"{difference:.2g}")
-    written = write()
+    written = write(folder)
     return written, difference, Classifier(written).verify()
