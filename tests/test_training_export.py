@@ -148,7 +148,7 @@ def made(tmp_path_factory):
     data, run = folder / "data", folder / "run"
     (data / "clips").mkdir(parents=True)
     (folder / "card.md").write_text(
-        "# $name\n\n$ranking_table\n\n$decision_table\n\n$genre_table\n"
+        "# $name\n\n$ranking_table\n\n$decision_table\n\n$threshold_table\n\n$genre_table\n"
     )
     (folder / "tiny.toml").write_text(TINY)
     rng = np.random.default_rng(0)
@@ -289,6 +289,7 @@ def test_evaluate_draws_and_goes_on_from_what_was_heard(made, capsys, monkeypatc
     assert set(drawn["precision_recall"]) == {"Classical", "Dance", "Electronic", "Rock"}
     names = {path.name for path in (run / "plots").iterdir()}
     assert {"confusion.png", "calibration.svg", "precision_recall.svg"} <= names
+    assert "precision_coverage.png" in names
     before = json.loads((run / "metrics.json").read_text())
     monkeypatch.setattr(evaluate, "hear", None)  # nothing is heard again
     assert stage("evaluate") == 0

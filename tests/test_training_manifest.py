@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from genretagger.errors import FatalError
+from genretagger.genres import GENRES
 from training import artists, config, curves, duplicates, manifest, rows, shards, sources, split
 from training.manifest import Clip
 
@@ -328,6 +329,17 @@ def test_confusion_counts_by_the_published_rules():
     expected[0, 5] = expected[1, 5] = 1
     expected[2, 3] = expected[2, 4] = 1
     assert found.tolist() == expected.tolist()
+
+
+def test_a_higher_threshold_decides_less():
+    reference = np.zeros((4, len(GENRES)), dtype=bool)
+    reference[[0, 1, 2], [0, 0, 1]] = True
+    probabilities = np.full((4, len(GENRES)), 0.01)
+    probabilities[[0, 1, 2, 3], [0, 0, 2, 1]] = (0.85, 0.55, 0.35, 0.05)
+    found = curves.by_threshold(reference, probabilities)
+    assert found["threshold"] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]  # at 0.9, nothing
+    assert found["coverage"] == [0.75, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25, 0.25]
+    assert found["precision"] == [0.6667] * 3 + [1.0] * 5
 
 
 @pytest.mark.parametrize("seed", range(3))

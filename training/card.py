@@ -99,6 +99,18 @@ def genre_table(metrics: dict[str, Any], thresholds: tuple[float, ...]) -> str:
     return "\n".join(lines)
 
 
+def threshold_table(metrics: dict[str, Any]) -> str:
+    """Lay out precision and coverage at one threshold for all genres."""
+    found = metrics["by_threshold"]
+    rows = {
+        "one threshold for all": [f"{t:.1f}" for t in found["threshold"]],
+        "---": ["---"] * len(found["threshold"]),
+        "written genres that are labels": [_number(v) for v in found["precision"]],
+        "clips that get a decision": [_number(v) for v in found["coverage"]],
+    }
+    return "\n".join(_row([name, *cells]) for name, cells in rows.items())
+
+
 def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) -> str:
     """Fill in the card.
 
@@ -139,6 +151,7 @@ def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) 
         "ranking_table": ranking_table(metrics),
         "decision_table": decision_table(metrics),
         "genre_table": genre_table(metrics, thresholds),
+        "threshold_table": threshold_table(metrics),
         "ece_before": _number(metrics["calibration_error"]["before"], 3),
         "ece_after": _number(metrics["calibration_error"]["after"], 3),
         "precision": _number(metrics["decisions"]["all"]["precision"]["value"]),

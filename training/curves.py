@@ -1,4 +1,4 @@
-"""How good it is, drawn: precision over recall, calibration, and what is taken for what."""
+"""How good it is, drawn: precision over recall and coverage, calibration, confusion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genretagger.genres import GENRES
-from training import metrics
+from training import calibrate, metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,9 @@ NONE = "none"
 """The fifteenth row and column of the confusion matrix: no label, or undecided."""
 
 N_BINS = 10
+
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""For the curve of precision over coverage."""
 
 
 def precision_recall(reference: Bools, estimated: Numbers) -> tuple[Numbers, Numbers]:
@@ -40,6 +43,31 @@ def precision_recall(reference: Bools, estimated: Numbers) -> tuple[Numbers, Num
     hits = np.cumsum(reference[order])
     last = np.append(np.flatnonzero(np.diff(estimated[order])), len(order) - 1)
     return hits[last] / (last + 1), hits[last] / reference.sum()
+
+
+def by_threshold(reference: Bools, probabilities: Numbers) -> dict[str, list[float]]:
+    """Compute precision and coverage of what is written at one threshold for all genres.
+
+    Parameters
+    ----------
+    reference : numpy.ndarray, shape (n_clips, n_genres), bool
+    probabilities : numpy.ndarray, shape (n_clips, n_genres)
+        Calibrated.
+
+    Returns
+    -------
+    dict
+        ``threshold``, ``precision``, ``coverage``, as long as anything is written.
+    """
+    found: dict[str, list[float]] = {"threshold": [], "precision": [], "coverage": []}
+    for threshold in THRESHOLDS:
+        out = calibrate.written(probabilities, np.full(reference.shape[1], threshold))
+        if not out.any():
+            break
+        found["threshold"].append(threshold)
+        found["precision"].append(round(calibrate.precision(out, reference), 4))
+        found["coverage"].append(round(calibrate.coverage(out), 4))
+    return found
 
 
 def reliability(reference: Bools, probabilities: Numbers) -> dict[str, list[float]]:
@@ -104,8 +132,9 @@ def curves(reference: Bools, probabilities: Numbers, written: Bools, raw: Number
     Returns
     -------
     dict
-        ``precision_recall`` for each genre with a positive, ``reliability``, and
-        ``confusion`` with its ``names``.
+        ``precision_recall`` for each genre with a positive, `by_threshold`, ``decided``
+        with precision and coverage of what is written, ``reliability``, and ``confusion``
+        with its ``names``.
     """
     by_genre = {}
     for g, genre in enumerate(GENRES):
@@ -121,6 +150,13 @@ def curves(reference: Bools, probabilities: Numbers, written: Bools, raw: Number
             }
     return {
         "precision_recall": by_genre,
+        "by_threshold": by_threshold(reference, probabilities),
+        "decided": {
+            "precision": [round(calibrate.precision(written, reference), 4)],
+            "coverage": [round(calibrate.coverage(written), 4)],
+        }
+        if written.any()
+        else {"precision": [], "coverage": []},
         "reliability": {
             "before": reliability(reference, raw),
             "after": reliability(reference, probabilities),
@@ -139,7 +175,8 @@ def plot(found: dict[str, Any], folder: Path) -> list[Path]:
     ----------
     found : dict
     folder : pathlib.Path
-        For ``precision_recall``, ``calibration`` and ``confusion``, each as PNG and SVG.
+        For ``precision_recall``, ``precision_coverage``, ``calibration`` and ``confusion``,
+        each as PNG and SVG.
 
     Returns
     -------
@@ -151,6 +188,9 @@ def plot(found: dict[str, Any], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {
         "precision_recall": _draw_precision_recall(Figure, found["precision_recall"]),
+        "precision_coverage": _draw_precision_coverage(
+            Figure, found["by_threshold"], found["decided"]
+        ),
         "calibration": _draw_calibration(Figure, found["reliability"]),
         "confusion": _draw_confusion(Figure, found["confusion"]),
     }
@@ -177,6 +217,21 @@ def _draw_precision_recall(figure_of: Any, found: dict[str, Any]) -> Any:
         panel.set_axis_off()
     figure.supxlabel("recall")
     figure.supylabel("precision (dotted: how common the genre is)")
+    return figure
+
+
+def _draw_precision_coverage(figure_of: Any, found: dict[str, Any], decided: dict[str, Any]) -> Any:
+    figure = figure_of(figsize=(6, 5), layout="constrained")
+    panel = figure.subplots()
+    panel.plot(found["coverage"], found["precision"], marker="o", label="one for all genres")
+    for threshold, x, y in zip(
+        found["threshold"], found["coverage"], found["precision"], strict=True
+    ):
+        panel.annotate(f"{threshold}", (x, y), (4, 4), textcoords="offset points", fontsize=8)
+    panel.plot(decided["coverage"], decided["precision"], "s", label="as shipped, each genre's own")
+    panel.set(xlabel="clips that get a decision", ylabel="genres written that are labels")
+    panel.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    panel.legend(title="threshold", loc="lower left")
     return figure
 
 

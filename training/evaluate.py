@@ -406,6 +406,7 @@ def _found(
         "ranking": ranking,
         "decisions": decisions,
         "decisions_by_genre": per_genre,
+        "by_threshold": curves.by_threshold(ref, probabilities),
         "calibration_error": {
             "before": round(metrics.calibration_error(ref, raw), 4),
             "after": round(metrics.calibration_error(ref, probabilities), 4),
