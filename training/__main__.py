@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import sys
@@ -263,8 +262,23 @@ def _train(args: argparse.Namespace) -> None:
         raise FatalError(f"{args.config}: to train heads on MusiCNN, give --musicnn WHEEL")
     from training import compact, transfer
 
+    silent_about = negatives.read(run.folder, run.config.features)
+
+    def hear(trunk: Any) -> Any:
+        return transfer.embed(
+            run.folder / "embeddings",
+            run.config,
+            clips,
+            cached,
+            trunk,
+            silent_about=silent_about,
+            say=_say,
+        )
+
     if run.config.compact is None:
-        trunks: Any = zip(names, itertools.repeat(transfer.load_body(args.musicnn)), strict=False)
+        heard = hear(transfer.load_body(args.musicnn))
+        for name in names:
+            fit(transfer.fit, name, heard)
     else:
         trunks = compact.load(
             run.folder / compact.FOLDER,
@@ -277,18 +291,8 @@ def _train(args: argparse.Namespace) -> None:
             n_jobs=args.jobs,
             say=_say,
         )
-    silent_about = negatives.read(run.folder, run.config.features)
-    for name, trunk in trunks:
-        heard = transfer.embed(
-            run.folder / "embeddings",
-            run.config,
-            clips,
-            cached,
-            trunk,
-            silent_about=silent_about,
-            say=_say,
-        )
-        fit(transfer.fit, name, heard)
+        for name, trunk in trunks:
+            fit(transfer.fit, name, hear(trunk))
 
 
 def _predictions(run: _Run, name: str, clips: Sequence[Clip], args: argparse.Namespace) -> Any:
