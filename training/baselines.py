@@ -17,7 +17,7 @@ import numpy as np
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import evaluate, metrics, musicnn, networks, transfer
+from training import card, evaluate, metrics, musicnn, networks, transfer
 from training.config import Config, HeadConfig
 from training.manifest import Clip, reference
 from training.progress import Progress
@@ -300,41 +300,10 @@ def _difference(
     return np.array([np.nanmean(hits[rows]), maps[0] - maps[1]])
 
 
-def _cell(figure: dict[str, Any]) -> str:
-    if figure["value"] is None:
-        return "-"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
-
-
-def _table(header: Sequence[str], rows: dict[str, list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *([name, *cells] for name, cells in rows.items())]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def table(results: dict[str, Any]) -> str:
     """Lay the results out in Markdown: ranking, differences from `FLOOR`, decisions."""
     subsets = [s for s in ("all", "panda", "others") if s in results[FLOOR]["ranking"]]
     figures = {"top1_in_labels": "top-1 in labels", "macro_map": "macro average precision"}
-    tables = [
-        _table(
-            [title, *subsets],
-            {
-                name: [_cell(found["ranking"][subset][key]) for subset in subsets]
-                for name, found in results.items()
-            },
-        )
-        for key, title in figures.items()
-    ]
-    compared = [(key, subset) for key in figures for subset in subsets if subset != "all"]
-    tables.append(
-        _table(
-            [f"better than {FLOOR} by", *(f"{figures[k]}, {subset}" for k, subset in compared)],
-            {
-                name: [_cell(found["against_floor"][subset][key]) for key, subset in compared]
-                for name, found in results.items()
-            },
-        )
-    )
     decisions = {
         "exact_set": "exact set",
         "micro_f1": "micro F1",
@@ -343,20 +312,40 @@ def table(results: dict[str, Any]) -> str:
         "coverage": "coverage",
         "undecided_without_label": "undecided without label",
     }
-    tables.append(
-        _table(
+    compared = [(key, subset) for key in figures for subset in subsets if subset != "all"]
+    cell = partial(card.interval, digits=3)
+    tables = [
+        card.table(
+            [title, *subsets],
+            [
+                [name, *(cell(found["ranking"][subset][key]) for subset in subsets)]
+                for name, found in results.items()
+            ],
+        )
+        for key, title in figures.items()
+    ]
+    tables += [
+        card.table(
+            [f"better than {FLOOR} by", *(f"{figures[k]}, {subset}" for k, subset in compared)],
+            [
+                [name, *(cell(found["against_floor"][subset][key]) for key, subset in compared)]
+                for name, found in results.items()
+            ],
+        ),
+        card.table(
             ["all clips", "LRAP", *decisions.values(), "calibration error"],
-            {
-                name: [
-                    _cell(found["ranking"]["all"]["lrap"]),
-                    *(_cell(found["decisions"]["all"][key]) for key in decisions),
+            [
+                [
+                    name,
+                    cell(found["ranking"]["all"]["lrap"]),
+                    *(cell(found["decisions"]["all"][key]) for key in decisions),
                     f"{found['calibration_error']['after']:.3f}",
                 ]
                 for name, found in results.items()
-            },
-        )
-    )
-    return "\n".join(tables)
+            ],
+        ),
+    ]
+    return "\n\n".join(tables) + "\n"
 
 
 def of_run(folder: Path, clips: Sequence[Clip]) -> Numbers:

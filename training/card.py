@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from string import Template
 from typing import Any
 
@@ -28,18 +29,22 @@ _DECISIONS = {
 }
 
 
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def _number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(figure: dict[str, Any]) -> str:
+def interval(figure: dict[str, Any], digits: int = 2) -> str:
+    """Lay out a figure with its interval."""
     if figure["value"] is None:
         return "-"
-    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+    value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def ranking_table(metrics: dict[str, Any]) -> str:
@@ -50,27 +55,28 @@ def ranking_table(metrics: dict[str, Any]) -> str:
         f"{name}: {ranking[name]['n_clips']} clips, {ranking[name]['n_groups']} artist groups"
         for name in subsets
     ]
-    lines = [_row(["", *head]), _row(["---"] * (1 + len(subsets)))]
+    rows = []
     for key, words in _RANKING.items():
         figures = [ranking[name][key] for name in subsets]
         if key == "macro_map":
-            cells = [f"{_interval(f)}, {len(f['genres'])} genres" for f in figures]
+            cells = [f"{interval(f)}, {len(f['genres'])} genres" for f in figures]
         else:
-            cells = [_interval(f) for f in figures]
-        lines.append(_row([words, *cells]))
+            cells = [interval(f) for f in figures]
+        rows.append([words, *cells])
         guesses = [_number(f["majority"]) for f in figures]
-        lines.append(_row(["the same, for the majority guess", *guesses]))
-    return "\n".join(lines)
+        rows.append(["the same, for the majority guess", *guesses])
+    return table(["", *head], rows)
 
 
 def decision_table(metrics: dict[str, Any]) -> str:
     """Lay out what would be written, a column for each subset."""
     decisions = metrics["decisions"]
     subsets = [name for name in _SUBSETS if name in decisions]
-    lines = [_row(["", *subsets]), _row(["---"] * (1 + len(subsets)))]
-    for key, words in _DECISIONS.items():
-        lines.append(_row([words, *(_interval(decisions[name][key]) for name in subsets)]))
-    return "\n".join(lines)
+    rows = [
+        [words, *(interval(decisions[name][key]) for name in subsets)]
+        for key, words in _DECISIONS.items()
+    ]
+    return table(["", *subsets], rows)
 
 
 def genre_table(metrics: dict[str, Any], thresholds: tuple[float, ...]) -> str:
@@ -78,37 +84,35 @@ def genre_table(metrics: dict[str, Any], thresholds: tuple[float, ...]) -> str:
     found = metrics["ranking"]["all"]["average_precision"]
     panda = metrics["ranking"].get("panda", {}).get("average_precision", {})
     head = ["genre", "positives", "average precision", "on panda", "written", "right", "threshold"]
-    lines = [_row(head), _row(["---"] * len(head))]
+    rows = []
     for genre, threshold in zip(GENRES, thresholds, strict=True):
         figure, on_panda = found.get(genre), panda.get(genre)
         made = metrics["decisions_by_genre"][genre]
         share = f"{made['right'] / made['written']:.2f}" if made["written"] else "-"
-        lines.append(
-            _row(
-                [
-                    genre,
-                    str(figure["positives"] if figure else 0),
-                    _interval(figure) if figure else "-",
-                    f"{on_panda['value']:.2f} of {on_panda['positives']}" if on_panda else "-",
-                    str(made["written"]),
-                    share,
-                    f"{threshold:.2f}",
-                ]
-            )
+        rows.append(
+            [
+                genre,
+                str(figure["positives"] if figure else 0),
+                interval(figure) if figure else "-",
+                f"{on_panda['value']:.2f} of {on_panda['positives']}" if on_panda else "-",
+                str(made["written"]),
+                share,
+                f"{threshold:.2f}",
+            ]
         )
-    return "\n".join(lines)
+    return table(head, rows)
 
 
 def threshold_table(metrics: dict[str, Any]) -> str:
     """Lay out precision and coverage at one threshold for all genres."""
     found = metrics["by_threshold"]
-    rows = {
-        "one threshold for all": [f"{t:.1f}" for t in found["threshold"]],
-        "---": ["---"] * len(found["threshold"]),
-        "written genres that are labels": [_number(v) for v in found["precision"]],
-        "clips that get a decision": [_number(v) for v in found["coverage"]],
-    }
-    return "\n".join(_row([name, *cells]) for name, cells in rows.items())
+    return table(
+        ["one threshold for all", *(f"{t:.1f}" for t in found["threshold"])],
+        [
+            ["written genres that are labels", *map(_number, found["precision"])],
+            ["clips that get a decision", *map(_number, found["coverage"])],
+        ],
+    )
 
 
 def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) -> str:
