@@ -402,7 +402,8 @@ def learn(
     old, new = np.split(everything, [first[1]])
     old_rows, new_rows = old[kept[old]], new[kept[new]]
     n_old = min(len(old_rows), len(new_rows)) if len(new) else len(old_rows)
-    test = (new if len(new) else old)[~kept[new if len(new) else old]]
+    mine = new if len(new) else old  # what is learned now
+    test = mine[~kept[mine]]
 
     def batch(index: NDArray[np.int64]) -> tuple[Floats, Floats]:
         places = [
@@ -415,7 +416,7 @@ def learn(
         )
 
     said = np.concatenate([lesson.said for lesson in lessons])
-    spread = said[new_rows if len(new) else old_rows].std(axis=0)
+    spread = said[mine[kept[mine]]].std(axis=0)
     # what hardly ever speaks in this music must not count most
     spread = np.maximum(spread, _LEAST_SPREAD * np.median(spread))
     model = rest(small)

@@ -401,12 +401,13 @@ def _found(
         genre: {"written": int(written[:, g].sum()), "right": int((written & ref)[:, g].sum())}
         for g, genre in enumerate(GENRES)
     }
+    drawn = curves.curves(ref, probabilities, written, raw)
     found = {
         "protocol": how,
         "ranking": ranking,
         "decisions": decisions,
         "decisions_by_genre": per_genre,
-        "by_threshold": curves.by_threshold(ref, probabilities),
+        "by_threshold": drawn["by_threshold"],
         "calibration_error": {
             "before": round(metrics.calibration_error(ref, raw), 4),
             "after": round(metrics.calibration_error(ref, probabilities), 4),
@@ -420,7 +421,7 @@ def _found(
         "metrics": found,
         "calibration": [[round(s, 5), round(i, 5)] for s, i in calibration],
         "thresholds": [float(t) for t in thresholds],
-    }, curves.curves(ref, probabilities, written, raw)
+    }, drawn
 
 
 def write(path: Path, found: dict[str, Any]) -> None:
