@@ -31,6 +31,19 @@ def music(path, seconds, seed=0):
     return path
 
 
+def build_package(root, name, packages):
+    """Build a real package of what lies in a folder."""
+    (root / "DEBIAN").mkdir()
+    (root / "DEBIAN" / "control").write_text(
+        f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
+        "Description: a demo\n"
+    )
+    packages.mkdir(parents=True)
+    target = packages / f"{name}_1_all.deb"
+    subprocess.run(["dpkg-deb", "--build", root, target], check=True, capture_output=True)
+    return target
+
+
 @pytest.fixture
 def package(tmp_path):
     """Build a real package: a song, a sound effect, a song in a game's archive, terms."""
@@ -48,16 +61,7 @@ def package(tmp_path):
     terms = root / "usr/share/doc/demo"
     terms.mkdir(parents=True)
     (terms / "copyright").write_text("CC0-1.0")
-    control = root / "DEBIAN"
-    control.mkdir()
-    (control / "control").write_text(
-        "Package: demo\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
-        "Description: a demo\n"
-    )
-    target = tmp_path / "run" / corpus.FOLDER / "packages" / "demo_1_all.deb"
-    target.parent.mkdir(parents=True)
-    subprocess.run(["dpkg-deb", "--build", root, target], check=True, capture_output=True)
-    return target
+    return build_package(root, "demo", tmp_path / "run" / corpus.FOLDER / "packages")
 
 
 def test_the_music_of_a_package_is_taken_and_nothing_else(package, tmp_path):

@@ -1,12 +1,12 @@
 """Speech and noise that heads learn to say nothing about."""
 
 import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
+from test_training_corpus import build_package
 
 from genretagger.errors import FatalError
 from training import config, negatives
@@ -31,14 +31,7 @@ def run(settings, tmp_path):
     for i in range(30):
         soundfile.write(sounds / f"{i:02}.wav", 0.1 * rng.standard_normal(8000), 8000)
     (sounds / "broken.wav").write_bytes(b"no sound" * 1000)
-    (root / "DEBIAN").mkdir()
-    (root / "DEBIAN" / "control").write_text(
-        "Package: speech\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
-        "Description: a demo\n"
-    )
-    target = tmp_path / "run" / negatives.FOLDER / "packages" / "speech_1_all.deb"
-    target.parent.mkdir(parents=True)
-    subprocess.run(["dpkg-deb", "--build", root, target], check=True, capture_output=True)
+    build_package(root, "speech", tmp_path / "run" / negatives.FOLDER / "packages")
     return tmp_path / "run"
 
 

@@ -28,7 +28,7 @@ from genretagger.features import FeatureConfig
 from training import duplicates, shards
 from training.config import Config, CorpusConfig
 from training.progress import Progress
-from training.rows import read_jsonl, write_jsonl
+from training.rows import read_jsonl, write_array, write_jsonl
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,19 +49,8 @@ _LEAST_BYTES = 40_000  # 20 s of music at 16 kbit/s; most sound effects are smal
 _REMEDY = "or name folders of your own: --audio (music that is not measured), --speech"
 
 
-def download(name: str, folder: Path) -> Path:
-    """Fetch a package by apt, without installing it; one that lies there is not fetched again.
-
-    Returns
-    -------
-    pathlib.Path
-        The ``.deb``.
-
-    Raises
-    ------
-    FatalError
-        If it cannot be had.
-    """
+def _download(name: str, folder: Path) -> Path:
+    """Fetch a package by apt, without installing it; one that lies there is not fetched again."""
     if shutil.which("apt-get") is None:
         raise FatalError(
             f"the packages are Debian's, and apt-get is missing: use Debian, {_REMEDY}"
@@ -153,6 +142,35 @@ def unpack(package: Path, folder: Path, least_bytes: int = _LEAST_BYTES) -> int:
     return len(origins)
 
 
+def fetch(name: str, folder: Path, least_bytes: int = _LEAST_BYTES) -> Path:
+    """Get a package and unpack it, unless that was done before.
+
+    Parameters
+    ----------
+    name : str
+    folder : pathlib.Path
+        Keeps the package in ``packages`` and its sound in ``audio``.
+    least_bytes : int
+        As in `unpack`.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder of its sound.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be had or read.
+    """
+    place = folder / "audio" / name
+    if not place.exists():
+        packages = folder / "packages"
+        packages.mkdir(parents=True, exist_ok=True)
+        unpack(_download(name, packages), place, least_bytes)
+    return place
+
+
 def find(folder: Path) -> list[Path]:
     """Find the files of sound in a folder."""
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -227,8 +245,7 @@ def run(
     if wanted is None:
         raise FatalError("the configuration has no table [corpus]: nothing is learned from one")
     mine = folder / FOLDER
-    for name in ("packages", "mel"):
-        (mine / name).mkdir(parents=True, exist_ok=True)
+    (mine / "mel").mkdir(parents=True, exist_ok=True)
     bank = shards.filterbank(config.features)
     names = [path.name for path in extra] if extra else list(wanted.packages)
     progress = Progress(len(names), say)
@@ -237,12 +254,7 @@ def run(
         target = mine / "mel" / f"{name}.npy"
         listed = target.with_suffix(".jsonl")
         if not listed.exists():
-            if extra:
-                place = extra[i]
-            else:
-                place = mine / "audio" / name
-                if not place.exists():
-                    unpack(download(name, mine / "packages"), place)
+            place = extra[i] if extra else fetch(name, mine)
             files = find(place)
             with joblib.Parallel(n_jobs=n_jobs) as parallel:
                 heard = parallel(
@@ -290,9 +302,7 @@ def _store(
             kept.append(what.mel)
             rows.append(row | {"n_segments": len(what.mel), "fingerprints": what.fingerprints})
     if kept:
-        part = target.with_name(f".{target.name}")
-        np.save(part, np.concatenate(kept))
-        part.replace(target)
+        write_array(target, np.concatenate(kept))
     write_jsonl(listed, rows)  # last: it says that the segments are whole
 
 

@@ -18,12 +18,12 @@ from genretagger.features import FeatureConfig
 from training import corpus, shards
 from training.config import NegativesConfig
 from training.progress import Progress
+from training.rows import write_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
-    Halves = NDArray[np.float16]
 
 FOLDER = "negatives"
 """In the run folder."""
@@ -117,8 +117,7 @@ def run(
         If a package cannot be had, or holds no speech.
     """
     mine = folder / FOLDER
-    for name in ("packages", "mel"):
-        (mine / name).mkdir(parents=True, exist_ok=True)
+    (mine / "mel").mkdir(parents=True, exist_ok=True)
     bank = shards.filterbank(features)
     names = [path.name for path in extra] if extra else list(config.packages)
     progress = Progress(len(names) + 1, say)
@@ -129,17 +128,12 @@ def run(
             if name == _NOISE:
                 sounds = np.stack([noise(rng, features) for _ in range(config.n_noises)])
             else:
-                place = extra[i] if extra else mine / "audio" / name
-                if not place.exists():
-                    package = corpus.download(name, mine / "packages")
-                    corpus.unpack(package, place, least_bytes=_LEAST_BYTES)
+                place = extra[i] if extra else corpus.fetch(name, mine, _LEAST_BYTES)
                 files = corpus.find(place)
                 rng.shuffle(files)
                 sounds = _joined(files, config.n_segments, features)
             heard = np.stack([shards.decibels(y, features, bank) for y in sounds])
-            part = target.with_name(f".{target.name}")
-            np.save(part, heard.astype(np.float16))
-            part.replace(target)
+            write_array(target, heard.astype(np.float16))
         progress.at(i + 1, f"{i + 1}/{len(names) + 1} sources of speech and noise")
 
 
@@ -159,7 +153,7 @@ def read(folder: Path, features: FeatureConfig) -> Floats:
     mine = folder / FOLDER / "mel"
     if not (mine / f"{_NOISE}.npy").exists():  # made last
         raise FatalError(f"{mine} holds no speech and noise: run the stage `corpus` first")
-    paths = sorted(path for path in mine.glob("*.npy") if not path.name.startswith("."))
-    decibels = np.concatenate([np.load(path).astype(np.float32) for path in paths])
+    stored = [np.load(path).astype(np.float32) for path in sorted(mine.glob("*.npy"))]
+    decibels = np.concatenate(stored)
     decibels -= decibels.max(axis=(1, 2), keepdims=True)
     return np.asarray(np.maximum(decibels, -features.top_db))

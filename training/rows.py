@@ -8,7 +8,12 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def sha256(path: Path) -> str:
@@ -21,6 +26,14 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as `write_text` writes a file; its folder must be there."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        np.save(file, array)
     part.replace(path)
 
 

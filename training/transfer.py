@@ -26,6 +26,7 @@ from training import musicnn, networks
 from training.config import CompactConfig, Config, HeadConfig, fingerprint
 from training.manifest import Clip, reference
 from training.progress import Progress
+from training.rows import write_array
 from training.shards import Shards
 from training.train import DESCRIPTION, WEIGHTS, check, draw_weights
 
@@ -351,9 +352,7 @@ def embed(
         means = np.concatenate(
             [hear(segments(shards, i, clips[i].duration_s, features)) for i in block]
         )
-        part_path = path.with_suffix(".part.npy")
-        np.save(part_path, means)
-        part_path.replace(path)
+        write_array(path, means)
         found.append(means)
         progress.at(block.stop, f"heard {block.stop}/{len(clips)} clips")
     return Heard(np.concatenate(found), np.array(owner), hear(silent_about), trunk, shards.sha256)
