@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "trai
 @pytest.mark.parametrize("page", make_docs.PARTS)
 def test_the_parts_made_from_the_code_are_up_to_date(page):
     text = (make_docs.DOCS / page).read_text(encoding="utf-8")
-    assert text == make_docs.renewed(page), "run: python tests/make_docs.py"
+    assert text == make_docs.renewed(page), "run: python tests/tools/make_docs.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
