@@ -1,7 +1,6 @@
 """Write the parts of the documentation that come from the code.
 
-Run ``python tests/tools/make_docs.py``;
-tests/test_docs.py fails while they are out of date.
+``python tests/tools/make_docs.py``; tests/test_docs.py fails while they are out of date.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Renew vendored JavaScript from its packages: ``python tests/tools/vendor.py [PACKAGE=VERSION ...]``.
+"""Renew vendored JavaScript: ``python tests/tools/vendor.py [PACKAGE=VERSION ...]``.
 
 Two tables say what is vendored, from where, and with which hash: one for what the wheel
 carries, one for what only tests need. Without arguments every file is fetched again in the
