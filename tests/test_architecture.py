@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = {"records", "errors", "genres", "containers"}  # vocabulary, without behaviour
 STEPS = {

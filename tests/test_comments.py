@@ -6,6 +6,8 @@ from mutagen import id3
 
 from genretagger import tags
 
+pytestmark = pytest.mark.quick
+
 
 def _id3(path):
     tag = id3.ID3(path)

@@ -12,6 +12,8 @@ from genretagger.genres import GENRES
 from training import manifest, sources, split
 from training.manifest import Clip
 
+pytestmark = pytest.mark.quick
+
 
 def made_up(n_groups=300, seed=3):
     """Clips of artists with one to twelve clips each, two genres of a dozen per artist."""

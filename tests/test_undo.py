@@ -18,6 +18,8 @@ from genretagger.errors import FatalError, TrackError
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import BlockChange, Decision, State
 
+pytestmark = pytest.mark.quick
+
 NOISE = {"title": "Ein Titel", "artist": "Jemand", "album": "Etwas", "MYFIELD": "mine"}
 
 
