@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
-    from genretagger.journal import Entry, Journal, state_folder
-    from genretagger.journal import history as list_journals
-    from genretagger.journal import read as read_journal
-    from genretagger.lock import only_writer
     from genretagger.pipeline import predict as predict_tracks
-    from genretagger.pipeline import recover, rewrite, undo, uninterrupted
+    from genretagger.places import state_folder
     from genretagger.records import Decision, Prediction, State
     from genretagger.report.html import Page as ReportPage
+    from genretagger.writing.change import rewrite, undo
+    from genretagger.writing.journal import Entry, Journal
+    from genretagger.writing.journal import history as list_journals
+    from genretagger.writing.journal import read as read_journal
+    from genretagger.writing.lock import only_writer
+    from genretagger.writing.recovery import recover
+    from genretagger.writing.signals import uninterrupted
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -68,10 +71,13 @@ _MODULES = {
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
-    "journal": ("Entry", "Journal", "state_folder"),
-    "lock": ("only_writer",),
-    "pipeline": ("recover", "rewrite", "undo", "uninterrupted"),
+    "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State"),
+    "writing.change": ("rewrite", "undo"),
+    "writing.journal": ("Entry", "Journal"),
+    "writing.lock": ("only_writer",),
+    "writing.recovery": ("recover",),
+    "writing.signals": ("uninterrupted",),
 }
 # a name that a submodule has, too, would be hidden by it
 _RENAMED = {
@@ -79,11 +85,11 @@ _RENAMED = {
     "ReportPage": ("report.html", "Page"),
     "aggregate_probabilities": ("aggregate", "aggregate"),
     "decide_genres": ("decide", "decide"),
-    "list_journals": ("journal", "history"),
+    "list_journals": ("writing.journal", "history"),
     "locate_bundle": ("bundle", "locate"),
     "predict_tracks": ("pipeline", "predict"),
     "read_bundle": ("bundle", "read"),
-    "read_journal": ("journal", "read"),
+    "read_journal": ("writing.journal", "read"),
 }
 _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names} | _RENAMED
 

@@ -25,10 +25,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from platformdirs import user_cache_path
-
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
+from genretagger.identity import is_settled, stamp
 from genretagger.records import GenreBlock, Identity, Prediction, TrackTags
 
 SCHEMA = 1
@@ -122,11 +121,6 @@ class Contents:
     n_heard: dict[str, int]
 
 
-def default_path() -> Path:
-    """Say where the cache lies: the platform's place for what can be made again."""
-    return user_cache_path("genretagger", appauthor=False) / "cache.sqlite"
-
-
 class Cache:
     """What was read and heard before.
 
@@ -171,7 +165,7 @@ class Cache:
         question = "SELECT path, identity, cue_beside, tags FROM tags WHERE field = ?"
 
         def unpack(seen: Seen, rows: list[Row]) -> TrackTags | None:
-            now = (_stamp(seen.identity), seen.cue_beside)
+            now = (stamp(seen.identity), seen.cue_beside)
             return next((_unpack_tags(row[3]) for row in rows if row[1:3] == now), None)
 
         return self._ask_many(question, (field or "",), of, unpack)
@@ -186,19 +180,19 @@ class Cache:
         cue_beside: bool,
     ) -> None:
         """Remember tags, for as long as the file stays as it was when it was asked about."""
-        if _is_settled(identity):
-            row = (_key(path), field or "", _stamp(identity), cue_beside, _pack_tags(tags))
+        if is_settled(identity):
+            row = (_key(path), field or "", stamp(identity), cue_beside, _pack_tags(tags))
             self._keep("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)", row)
 
     def audio_id(self, path: Path, identity: Identity) -> str | None:
         """Recall the identity of a file's audio."""
         question = "SELECT audio_id FROM audio WHERE (path, identity) = (?, ?)"
-        return self._ask(question, (_key(path), _stamp(identity)), lambda row: str(row[0]))
+        return self._ask(question, (_key(path), stamp(identity)), lambda row: str(row[0]))
 
     def keep_audio_id(self, path: Path, identity: Identity, audio_id: str) -> None:
         """Remember the identity of a file's audio, for as long as the file stays as it is."""
-        if _is_settled(identity):
-            row = (_key(path), _stamp(identity), audio_id)
+        if is_settled(identity):
+            row = (_key(path), stamp(identity), audio_id)
             self._keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
 
     def heard_in(self, of: Sequence[Seen], bundle_id: str) -> list[Prediction | TrackError | None]:
@@ -210,7 +204,7 @@ class Cache:
         )
 
         def unpack(seen: Seen, rows: list[Row]) -> Prediction | TrackError | None:
-            now = (_stamp(seen.identity), seen.has_cuesheet)
+            now = (stamp(seen.identity), seen.has_cuesheet)
             return next((_unpack_heard(*row[3:]) for row in rows if row[1:3] == now), None)
 
         return self._ask_many(question, (bundle_id,), of, unpack)
@@ -234,7 +228,7 @@ class Cache:
             p = answer.probabilities
             packed = None if p is None else _PROBABILITIES.pack(*p)
             row = (key.audio_id, *common, packed, json.dumps(answer.notes), None)
-        elif isinstance(answer, DamagedError) and _is_settled(key.identity):
+        elif isinstance(answer, DamagedError) and is_settled(key.identity):
             row = (_failure_id(key.identity), *common, None, "[]", str(answer))
         else:
             return
@@ -482,32 +476,16 @@ def _key(path: Path) -> bytes:
     return os.fsencode(path.absolute())
 
 
-def _stamp(identity: Identity) -> str:
-    """Write down an identity, without the device: its number changes when a disk is mounted."""
-    return f"{identity.inode}-{identity.size}-{identity.mtime_ns}-{identity.ctime_ns}"
-
-
 _FAILED = "failed:"
 
 
 def _failure_id(identity: Identity) -> str:
-    return _FAILED + _stamp(identity)
+    return _FAILED + stamp(identity)
 
 
-def _is_settled(identity: Identity) -> bool:
-    """Tell whether another change would show.
-
-    The clocks of FAT and HFS+ tick in whole seconds, up to two, and two changes within one
-    tick look alike. Elsewhere a tick takes some milliseconds, less than reading takes us; and
-    should it happen all the same, `tags.write` still compares before it writes.
-    """
-    changed_ns = max(identity.mtime_ns, identity.ctime_ns)
-    return changed_ns % 10**9 != 0 or time.time_ns() - changed_ns > 2 * 10**9
-
-
-def _is_still(key: bytes, stamp: str, identify: Callable[[Path], Identity]) -> bool:
+def _is_still(key: bytes, known: str, identify: Callable[[Path], Identity]) -> bool:
     try:
-        return _stamp(identify(Path(os.fsdecode(key)))) == stamp
+        return stamp(identify(Path(os.fsdecode(key)))) == known
     except TrackError:
         return False
 

@@ -16,6 +16,7 @@ import pytest
 
 import genretagger
 from genretagger import pipeline
+from genretagger.writing import exchange
 
 pytest.importorskip("beets")
 import confuse
@@ -26,6 +27,7 @@ from beets.util import cached_classproperty
 from mediafile import MediaFile
 
 from beetsplug import genrecnn
+from beetsplug.genrecnn import albums, tracks
 
 # last: with beets 2.9 it hides plugins that are installed elsewhere
 helper = pytest.importorskip("beets.test.helper")
@@ -329,13 +331,13 @@ class TestFailures(Helper):
 
     def test_ctrl_c_waits_until_file_and_library_agree(self, monkeypatch):
         item = self.track("One", heard(Rock=0.9))
-        exchange = pipeline.files.exchange
+        real = exchange.exchange
 
         def interrupted(*args, **kwargs):
             signal.raise_signal(signal.SIGINT)
-            exchange(*args, **kwargs)
+            real(*args, **kwargs)
 
-        monkeypatch.setattr(pipeline.files, "exchange", interrupted)
+        monkeypatch.setattr(exchange, "exchange", interrupted)
         with pytest.raises(KeyboardInterrupt):
             self.beet("genrecnn")
         out = self.capsys.readouterr().out
@@ -361,8 +363,8 @@ class TestFields(Helper):
         item = self.track("One", heard(Rock=0.9))
         self.beet("genrecnn")
         found = {key for key in self.again(item).keys(with_album=False) if "genrecnn" in key}
-        assert found == {*genrecnn.FIELDS.values(), "genrecnn_reason", "genrecnn_bundle"}
-        assert len(genrecnn.FIELDS) == len(genretagger.GENRES)
+        assert found == {*tracks.FIELDS.values(), "genrecnn_reason", "genrecnn_bundle"}
+        assert len(tracks.FIELDS) == len(genretagger.GENRES)
 
     @pytest.mark.parametrize("form", ["FLAC", "MP3"])
     def test_fields_never_reach_a_file(self, form):
@@ -454,7 +456,7 @@ class TestAlbums(Helper):
     )
     def test_an_album_has_what_half_of_its_tracks_have(self, tracks, expected):
         counts = Counter(genre for track in tracks for genre in track)
-        genres, reason = genrecnn.album_genres(tracks, 2)
+        genres, reason = albums.album_genres(tracks, 2)
         assert genres == expected
         assert all(f"{genre} on {counts[genre]}" in reason for genre in genres)
 
@@ -801,7 +803,7 @@ class TestWriting(Helper):
         item = self.track("One", heard(Rock=0.9))
         content = item.filepath.read_bytes()
         monkeypatch.setattr(
-            genrecnn.MediaFile, "save", lambda file: Path(file.path).write_bytes(content[:-9])
+            tracks.MediaFile, "save", lambda file: Path(file.path).write_bytes(content[:-9])
         )
         out = self.beet("genrecnn")
         assert "to write its tags would change its audio; it stays as it was" in out
@@ -871,16 +873,16 @@ def test_what_a_killed_run_left_behind_the_next_repairs(tmp_path, moment):
         "import os, signal, sys\n"
         "import genretagger\n"
         "from beets.ui import main\n"
-        "from genretagger import files\n"
+        "from genretagger.writing import exchange\n"
         "rock = tuple(0.9 * (g == 'Rock') for g in genretagger.GENRES)\n"
         "genretagger.predict_tracks = lambda paths, *_: [\n"
         "    (path, genretagger.Prediction(rock, ())) for path in paths].__iter__()\n"
-        "exchange = files.exchange\n"
+        "real = exchange.exchange\n"
         "def die(*args, **options):\n"
-        "    if moment == 'after': exchange(*args, **options)\n"
+        "    if moment == 'after': real(*args, **options)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "moment = sys.argv.pop(1)\n"
-        "if moment != 'never': files.exchange = die\n"
+        "if moment != 'never': exchange.exchange = die\n"
         "main()\n"
     )
 

@@ -18,11 +18,13 @@ import mutagen
 import pytest
 import soundfile
 
-from genretagger import bundle, cache, cli, files, journal, lock, pipeline, tags
+from genretagger import bundle, cache, cli, places, recall, tags, workers
 from genretagger.cache import Cache, HeardKey
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
+from genretagger.identity import identify
 from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, TrackTags
+from genretagger.writing import journal, lock
 
 IDENTITY = Identity(1, 2, 3, 4_000_000_001, 5_000_000_001)
 TAGS = TrackTags(
@@ -52,19 +54,19 @@ def run(capsys, *arguments):
 def heard(monkeypatch):
     """The names of the files that are heard rather than recalled, to be cleared at will."""
     names = []
-    hear = pipeline._hear_tracks
+    hear = recall.hear_tracks
 
     def watched(tracks, *rest):
         names.extend(track.path.name for track in tracks)
         return hear(tracks, *rest)
 
-    monkeypatch.setattr(pipeline, "_hear_tracks", watched)
+    monkeypatch.setattr(recall, "hear_tracks", watched)
     return names
 
 
 def opened(path=None, warn=pytest.fail):
     """Open a cache; a warning fails the test."""
-    return contextlib.closing(Cache(path or cache.default_path(), warn=warn))
+    return contextlib.closing(Cache(path or places.default_path(), warn=warn))
 
 
 def encode(path, *, seconds=2.0, seed=0, gain=1.0):
@@ -266,7 +268,7 @@ def test_a_damaged_cache_is_set_aside_with_one_line_and_nothing_else_happens(
 ):
     path = audio_file("FLAC", seconds=2.0)
     _, before, _ = run(capsys, "tag", "-n", "--always", path)
-    where = cache.default_path()
+    where = places.default_path()
     DAMAGE[damage](where)
     damaged = where.read_bytes()
     code, rows, err = run(capsys, "tag", "-n", "--always", path)
@@ -308,7 +310,7 @@ def test_damage_that_shows_in_the_middle_of_a_run_costs_no_answer(tmp_path):
 @pytest.mark.parametrize("obstacle", ["a file in the way", "a folder in its place"])
 def test_without_a_usable_cache_a_run_goes_on(audio_file, capsys, obstacle):
     path = audio_file("FLAC", seconds=2.0)
-    where = cache.default_path()
+    where = places.default_path()
     if obstacle == "a file in the way":
         where.parent.write_text("not a folder")
     else:
@@ -345,12 +347,12 @@ def test_while_another_holds_the_database_a_run_goes_on(audio_file, capsys, monk
     path = audio_file("FLAC", seconds=2.0)
     with opened():
         pass
-    with contextlib.closing(sqlite3.connect(cache.default_path())) as other:
+    with contextlib.closing(sqlite3.connect(places.default_path())) as other:
         other.execute("BEGIN EXCLUSIVE")
         code, (row,), err = run(capsys, "predict", path)
     assert (code, bool(row["probabilities"])) == (0, True)
     assert "database is locked" in err
-    assert not cache.default_path().with_name("cache.sqlite.damaged").exists()
+    assert not places.default_path().with_name("cache.sqlite.damaged").exists()
 
 
 # ---- Runs --------------------------------------------------------------------------------------
@@ -395,7 +397,7 @@ def test_what_apply_and_undo_write_is_not_read_again(music, capsys, heard, monke
 
 def test_without_the_cache_nothing_is_remembered(music, capsys):
     run(capsys, "predict", "--no-cache", music)
-    assert not cache.default_path().exists()
+    assert not places.default_path().exists()
 
 
 def test_editing_tags_renaming_and_moving_do_not_make_it_heard_again(music, capsys, heard):
@@ -491,14 +493,14 @@ def test_that_ffmpeg_is_missing_is_forgotten(audio_file, capsys, monkeypatch):
 
 def test_what_replaces_a_file_while_it_is_heard_is_not_taken_for_it(music, capsys, monkeypatch):
     path = music / "0.flac"
-    hear = pipeline._hear
+    hear = workers.hear
 
     def replaced(heard_path, *rest):
         encode(heard_path, seed=9)
         return hear(heard_path, *rest)
 
     with monkeypatch.context() as during:
-        during.setattr(pipeline, "_hear", replaced)
+        during.setattr(workers, "hear", replaced)
         run(capsys, "predict", path)
     with opened() as found:
         assert found.contents().n_heard == {}
@@ -518,7 +520,7 @@ def test_a_killed_run_continues_where_it_was(tmp_path, capsys, heard):
         time.sleep(0.02)
         with (
             contextlib.suppress(sqlite3.OperationalError),  # no file yet, or no table
-            contextlib.closing(sqlite3.connect(cache.default_path())) as db,
+            contextlib.closing(sqlite3.connect(places.default_path())) as db,
         ):
             (n_kept,) = db.execute("SELECT count(*) FROM predictions").fetchone()
     os.killpg(process.pid, signal.SIGKILL)
@@ -538,7 +540,7 @@ def test_two_runs_may_hear_at_once_and_both_remember(music, capsys, heard):
     assert [process.returncode for process in both] == [0, 0]
     assert one == two
     assert b"cache" not in err_one + err_two
-    with contextlib.closing(sqlite3.connect(cache.default_path())) as db:
+    with contextlib.closing(sqlite3.connect(places.default_path())) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     run(capsys, "predict", music)
     assert heard == []
@@ -558,7 +560,7 @@ def test_the_cache_is_shown_pruned_and_cleared(music, capsys, heard, tmp_path):
 
     code, out, _ = run(capsys, "cache")
     assert code == 0
-    assert str(cache.default_path()) in out
+    assert str(places.default_path()) in out
     assert "tracks: 3" in out
     assert f"  {ids[0]}: 3 (the one in use)\n" in out
     assert f"  {ids[1]}: 1\n" in out
@@ -591,7 +593,7 @@ def contents(folder):
 
 def test_a_second_writing_run_is_refused_and_told_who_writes(music, capsys):
     before = contents(music)
-    with lock.only_writer(journal.state_folder(), "genretagger tag 'Meine\nMusik'"):
+    with lock.only_writer(places.state_folder(), "genretagger tag 'Meine\nMusik'"):
         for command in (["tag", music], ["undo"], ["apply", music / "plan"]):
             capsys.readouterr()
             assert cli.main([str(word) for word in command]) == 3
@@ -610,7 +612,7 @@ def test_a_lock_dies_with_its_run_and_its_workers_do_not_inherit_it(music, capsy
     code = """
 import sys, time
 from joblib import Parallel, delayed
-from genretagger import journal, lock
+from genretagger.writing import journal, lock
 with lock.only_writer(journal.state_folder(), "tag"):
     print(*Parallel(n_jobs=2)([delayed(int)(n) for n in range(4)]), flush=True)
     time.sleep(600)
@@ -659,4 +661,4 @@ def test_errors_inside_of_the_lock_are_left_alone(tmp_path):
 
 def test_the_identity_of_a_file_that_is_gone_cannot_be_told(tmp_path):
     with pytest.raises(TrackError, match="cannot be examined"):
-        files.identify(tmp_path / "gone")
+        identify(tmp_path / "gone")

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from genretagger import bundle, cli, pipeline, tags
+from genretagger import bundle, cli, tags
 from genretagger.genres import GENRES
+from genretagger.writing.signals import uninterrupted
 
 CONTAINERS = [
     *("MP3", "FLAC", "Ogg Vorbis", "Opus", "WAV", "AIFF", "M4A AAC", "M4A ALAC", "WMA"),
@@ -432,7 +433,7 @@ def test_ctrl_c_leaves_every_file_whole_and_says_what_was_done(tmp_path):
 
 def test_a_write_in_progress_is_finished_before_ctrl_c_takes_effect():
     steps = []
-    with pytest.raises(KeyboardInterrupt), pipeline.uninterrupted():
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
         steps.append("begun")
         signal.raise_signal(signal.SIGINT)
         steps.append("finished")
@@ -567,7 +568,7 @@ def test_an_unreadable_file_fails_with_its_reason(tmp_path):
     shipped = bundle.read(bundle.DEFAULT)
 
     def hear():  # in this process: its workers stay root
-        return [pipeline._hear(p, False, shipped.path, shipped.bundle_id) for p in paths]
+        return [hear(p, False, shipped.path, shipped.bundle_id) for p in paths]
 
     assert all(answer.probabilities for answer in hear())
     paths[0].chmod(0)

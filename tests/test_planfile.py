@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from genretagger import cli, journal, planfile, tags
+from genretagger import cli, places, planfile, tags
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 
@@ -232,4 +232,4 @@ def test_a_plan_needs_a_dry_run(music):
 
 def test_the_key_that_signs_plans_is_the_users_alone(music):
     make(music)
-    assert (journal.state_folder() / "plan-key").stat().st_mode & 0o077 == 0
+    assert (places.state_folder() / "plan-key").stat().st_mode & 0o077 == 0

@@ -19,13 +19,15 @@ import mutagen
 import pytest
 from browser import axe, browser, chromium, console, network, scheme, size  # noqa: F401
 
-from genretagger import files, planfile, tags
+from genretagger import planfile, tags
 from genretagger.cli import main
 from genretagger.genres import GENRES
+from genretagger.identity import identify
 from genretagger.plan import TagPolicy
 from genretagger.plan import plan as make_plan
 from genretagger.records import Decision, Prediction
 from genretagger.scan import find_tracks
+from genretagger.verdicts import Decisions, Verdict
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -108,7 +110,7 @@ def plan(music, tmp_path):
     with path.open("w", encoding="utf-8") as stream:
         file = planfile.PlanFile(stream, roots=[music], field=None, bundle_id="test")
         for track in find_tracks([music], on_error=print):
-            identity, held = files.identify(track), tags.read(track)
+            identity, held = identify(track), tags.read(track)
             change = make_plan(track, held, TagPolicy(), decision, heard)
             file.add(replace(change, identity=identity))
     return path
@@ -127,7 +129,7 @@ def names(path):
 
 def decide(path, n, answer, **rest):
     line = planfile.read(path, []).lines[n]
-    planfile.Decisions(path).add([(line.path, planfile.Verdict(answer, **rest))])
+    Decisions(path).add([(line.path, Verdict(answer, **rest))])
 
 
 def test_of_a_reviewed_plan_apply_writes_only_what_was_accepted(plan, music):

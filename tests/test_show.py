@@ -12,6 +12,7 @@ from genretagger.cli import main
 from genretagger.errors import TrackError
 from genretagger.explain import N_BANDS, N_SPANS, occlude, turns
 from genretagger.genres import GENRES
+from genretagger.hearing import hear_closely
 
 
 def test_hiding_finds_the_patch_that_the_answer_hangs_on():
@@ -69,7 +70,7 @@ def test_a_stretch_in_the_middle_of_many_is_the_same_as_alone(encoded, monkeypat
 
 def test_a_close_look_says_the_same_of_the_track_as_every_other_command(encoded):
     path, model = encoded("FLAC", seconds=25.0), bundle.read(bundle.DEFAULT)
-    hearing = pipeline.hear_closely(path, model)
+    hearing = hear_closely(path, model)
     ((_, prediction),) = pipeline.predict([path], model)
     # in a worker sums run in one thread, and so in another order
     assert hearing.prediction.probabilities == pytest.approx(prediction.probabilities, abs=1e-5)
@@ -86,7 +87,7 @@ def test_silence_has_no_leading_genre(tmp_path):
 
     path = tmp_path / "silence.wav"
     soundfile.write(path, np.zeros(16000 * 12), 16000)
-    hearing = pipeline.hear_closely(path, bundle.read(bundle.DEFAULT))
+    hearing = hear_closely(path, bundle.read(bundle.DEFAULT))
     assert hearing.genre is None
     assert np.isnan(hearing.timeline).all()
 
@@ -125,7 +126,7 @@ def test_what_cannot_be_shown_is_said_in_one_line(tmp_path, capsys):
     assert main(["show", str(tmp_path / "none.flac")]) == 1
     assert "cannot be read" in capsys.readouterr().err
     with pytest.raises(TrackError):
-        pipeline.hear_closely(broken, bundle.read(bundle.DEFAULT))
+        hear_closely(broken, bundle.read(bundle.DEFAULT))
 
 
 def test_a_picture_never_takes_the_place_of_audio(audio_file, capsys):

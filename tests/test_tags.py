@@ -27,6 +27,7 @@ from genretagger import tags
 from genretagger.containers import BLOCKS, CONTAINERS, stored_values
 from genretagger.errors import TrackError
 from genretagger.records import BlockChange, GenreBlock
+from genretagger.tags.layouts import LAYOUTS
 
 AudioFile = Callable[..., Path]
 
@@ -1261,9 +1262,7 @@ def test_a_write_that_does_not_arrive_is_noticed(
 ) -> None:
     path = audio_file(form, genre=("Rock",))
     layout = type(
-        tags._LAYOUTS[next(c.name for c in CONTAINERS if path.suffix in c.suffixes)](
-            path.open("rb")
-        )
+        LAYOUTS[next(c.name for c in CONTAINERS if path.suffix in c.suffixes)](path.open("rb"))
     )
     monkeypatch.setattr(layout, "store", lambda self, edits: None)
     with pytest.raises(TrackError, match='reads back "Rock" instead of "Pop"'):

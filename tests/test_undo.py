@@ -13,10 +13,12 @@ import mutagen
 import numpy as np
 import pytest
 
-from genretagger import cli, files, journal, pipeline, tags
+from genretagger import cli, tags
 from genretagger.errors import FatalError, TrackError
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import BlockChange, Decision, State
+from genretagger.writing import exchange, journal
+from genretagger.writing.change import apply, rewrite, undo
 
 pytestmark = pytest.mark.quick
 
@@ -27,12 +29,12 @@ def write(path, *genres, to=None, preserve_mtime=False):
     """Plan and apply one genre as a run does; return what came of it."""
     line = plan(path, tags.read(path), TagPolicy("replace"), Decision(genres, "because"))
     assert line.state is State.CHANGE
-    return pipeline.apply(line, to or journal.Journal("test"), preserve_mtime=preserve_mtime)
+    return apply(line, to or journal.Journal("test"), preserve_mtime=preserve_mtime)
 
 
 def take_back(path=None):
     _, entries = journal.read(path or journal.history()[-1])
-    return list(pipeline.undo(entries, journal.Journal("undo")))
+    return list(undo(entries, journal.Journal("undo")))
 
 
 def genres_in(path):
@@ -162,14 +164,14 @@ def test_a_full_disk_costs_the_change_not_the_file(audio_file, monkeypatch, call
     before = path.read_bytes()
     line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
     to = journal.Journal("test")
-    to.begin(journal.Entry(path, files.Delta(0, b"", b""), ("", ""), (), ()))
+    to.begin(journal.Entry(path, exchange.Delta(0, b"", b""), ("", ""), (), ()))
     to.end(done=False)
     monkeypatch.setattr(call, _full)
     if call == "os.fsync":  # the journal is synced first, so nothing may follow
         with pytest.raises(FatalError, match="stopped before the next change"):
-            pipeline.apply(line, to)
+            apply(line, to)
     else:
-        done = pipeline.apply(line, to)
+        done = apply(line, to)
         assert done.state is State.FAILED
         assert "No space left on device; it stays as it was" in done.reason
     monkeypatch.undo()
@@ -216,7 +218,7 @@ def test_whoever_writes_the_tags_must_leave_the_audio(audio_file, form):
         copy.write_bytes(before[: len(before) * 2 // 3])
 
     with pytest.raises(TrackError):
-        pipeline.rewrite(path, cut, journal.Journal("test"), old=(), new=())
+        rewrite(path, cut, journal.Journal("test"), old=(), new=())
     assert path.read_bytes() == before
     assert not journal.history()
 
@@ -228,9 +230,7 @@ def test_tags_may_outgrow_their_padding(audio_file, form):
     (block,) = tags.read(path).blocks
     long = BlockChange(block.kind, (), ("x" * 20000,))
     to = journal.Journal("test")
-    assert pipeline.rewrite(
-        path, lambda copy: tags.write(copy, [long], field="MORE"), to, old=(), new=()
-    )
+    assert rewrite(path, lambda copy: tags.write(copy, [long], field="MORE"), to, old=(), new=())
     take_back()
     assert path.read_bytes() == before
 
@@ -238,13 +238,13 @@ def test_tags_may_outgrow_their_padding(audio_file, form):
 def test_a_rewrite_that_changes_nothing_leaves_no_trace(audio_file):
     path = audio_file("FLAC")
     stat_before = path.stat()
-    assert not pipeline.rewrite(path, lambda _: None, journal.Journal("test"), old=(), new=())
+    assert not rewrite(path, lambda _: None, journal.Journal("test"), old=(), new=())
     assert (path.stat(), journal.history()) == (stat_before, [])
 
 
 def test_what_a_killed_run_left_beside_a_file_is_cleared_by_the_next(audio_file):
     path = audio_file("MP3")
-    files.copy_of(path).write_bytes(b"half a copy")
+    exchange.copy_of(path).write_bytes(b"half a copy")
     write(path, "Rock")
     assert genres_in(path) == ["Rock"]
     assert not list(path.parent.glob(".genretagger-*"))
@@ -268,24 +268,24 @@ def test_the_difference_of_two_files_is_the_shortest_and_leads_both_ways(tmp_pat
     a, b, c = (tmp_path / name for name in "abc")
     a.write_bytes(old)
     b.write_bytes(new)
-    delta = files.difference(a, b)
+    delta = exchange.difference(a, b)
     assert old[: delta.start] == new[: delta.start]
     tail = len(old) - delta.start - len(delta.old)
     assert new == old[: delta.start] + delta.new + old[len(old) - tail :]
     if delta.old and delta.new:
         assert delta.old[0] != delta.new[0]
         assert delta.old[-1] != delta.new[-1]
-    files.patch(a, c, delta)
+    exchange.patch(a, c, delta)
     assert c.read_bytes() == new
-    files.patch(b, c, delta.reversed())
+    exchange.patch(b, c, delta.reversed())
     assert c.read_bytes() == old
 
 
 def test_a_delta_that_does_not_fit_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"abcdef")
-    for delta in (files.Delta(1, b"x", b"y"), files.Delta(100, b"", b"y")):
+    for delta in (exchange.Delta(1, b"x", b"y"), exchange.Delta(100, b"", b"y")):
         with pytest.raises(TrackError, match="changed since"):
-            files.patch(tmp_path / "a", tmp_path / "b", delta)
+            exchange.patch(tmp_path / "a", tmp_path / "b", delta)
 
 
 @pytest.mark.parametrize(

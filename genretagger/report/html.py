@@ -24,7 +24,8 @@ from typing import Any
 from genretagger.errors import FatalError
 from genretagger.genres import FUSIONS, GENRES, canonical
 from genretagger.records import State
-from genretagger.report import Row, printable
+from genretagger.report.text import printable
+from genretagger.rows import Row
 
 WORDS = {
     State.CHANGE: "to change",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genretagger.genres import GENRES
-from genretagger.report import figure, printable
+from genretagger.report import figure
+from genretagger.report.text import printable
 
 if TYPE_CHECKING:
     from genretagger.bundle import Bundle

@@ -27,9 +27,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genretagger.errors import GenreTaggerError
-from genretagger.report import figure, plan_row, printable
+from genretagger.report import figure
 from genretagger.report.html import Extra, Page, asset
+from genretagger.report.text import printable
 from genretagger.review.session import RefusedError, Session
+from genretagger.rows import plan_row
 
 _HEADERS = (
     (b"cache-control", b"no-store"),

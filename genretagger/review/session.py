@@ -17,13 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from genretagger import audio, files, journal, lock, pipeline, planfile, tags
+from genretagger import audio, places, planfile, tags
 from genretagger.bundle import Bundle
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
+from genretagger.hearing import hear_closely
+from genretagger.identity import identify
 from genretagger.plan import plan_by_hand
-from genretagger.planfile import Answer, Decisions, Verdict, is_waiting
 from genretagger.records import Hearing, State, TagChange
-from genretagger.report import Row, printable
+from genretagger.report.text import printable
+from genretagger.rows import Row
+from genretagger.verdicts import Answer, Decisions, Verdict, is_waiting
+from genretagger.writing import journal, lock
+from genretagger.writing.change import apply, undo
+from genretagger.writing.recovery import writing_run
 
 _LISTEN_HZ = 48000  # what every sound card plays; 1 MB for 10 s, in mono as the network hears it
 _REMEMBERED = 8  # tracks heard closely: 4 MB
@@ -78,7 +84,7 @@ class Session:
         """Keep a second review of the same plan away while the block runs."""
         name = hashlib.sha256(str(self.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         return lock.only_writer(
-            journal.state_folder() / "reviews" / name, f"genretagger review {self.path}"
+            places.state_folder() / "reviews" / name, f"genretagger review {self.path}"
         )
 
     # ---- what is shown ---------------------------------------------------------------------
@@ -172,7 +178,7 @@ class Session:
                 raise RefusedError("it is written; undo that first")
             values = tuple(part.strip() for part in re.split("[;,]", genres) if part.strip())
             try:
-                identity = files.identify(path)
+                identity = identify(path)
                 held = tags.read(path, field=self.plan.field)
                 change = plan_by_hand(path, held, self.plan.policy, values)
                 if change.state is not State.CHANGE:
@@ -262,7 +268,7 @@ class Session:
     def _hear_closely(self, n: int) -> Hearing:
         self._check_served(n)
         with self._one_network:
-            return pipeline.hear_closely(self.plan.lines[n].path, self.bundle)
+            return hear_closely(self.plan.lines[n].path, self.bundle)
 
     def _check_served(self, n: int) -> None:
         if not 0 <= n < len(self.plan.lines) or n in self.plan.refused:
@@ -307,7 +313,7 @@ class Session:
 
     def _carefully(self, work: Any) -> None:
         try:
-            with pipeline.writing(f"genretagger review {self.path}", lambda _: None):
+            with writing_run(f"genretagger review {self.path}", lambda _: None):
                 work()
         except GenreTaggerError as error:
             self._progress["error"] = printable(str(error))
@@ -320,9 +326,7 @@ class Session:
             if self._stop.is_set():
                 break
             change = self.plan.line(n)
-            done = pipeline.apply(
-                change, run, field=self.plan.field, preserve_mtime=self._preserve_mtime
-            )
+            done = apply(change, run, field=self.plan.field, preserve_mtime=self._preserve_mtime)
             name = run.path.name if run.path else "nothing to write"
             self._note(n, done, written=name if done.state is State.CHANGE else "")
 
@@ -333,7 +337,7 @@ class Session:
         back = journal.Journal(f"undo of: {head['command']}")
         lines = {self._real(n): n for n in self._lines_of(name)}
         self._progress["total"] = len(entries)
-        for change in pipeline.undo(entries, back, preserve_mtime=self._preserve_mtime):
+        for change in undo(entries, back, preserve_mtime=self._preserve_mtime):
             n = lines.get(change.path)
             if n is None:
                 self._progress["done"] += 1
@@ -348,7 +352,7 @@ class Session:
                 self._problems[n] = done.reason
                 self._progress["failed"] += 1
             else:
-                identity = files.identify(self.plan.lines[n].path)
+                identity = identify(self.plan.lines[n].path)
                 self._keep({n: replace(verdict, identity=identity, written=written)})
             self._progress["done"] += 1
 
@@ -375,7 +379,7 @@ class Session:
                 continue
             line = self.plan.line(n)
             try:
-                identity = files.identify(line.path)
+                identity = identify(line.path)
                 if identity == line.identity:
                     continue
                 blocks = tags.read(line.path, field=self.plan.field).blocks

@@ -26,9 +26,10 @@ import numpy as np
 import soundfile
 
 from genretagger import bundle
-from genretagger.cache import Cache, HeardKey, default_path
-from genretagger.files import identify
+from genretagger.cache import Cache, HeardKey
 from genretagger.genres import GENRES
+from genretagger.identity import identify
+from genretagger.places import default_path
 from genretagger.records import GenreBlock, Prediction, TrackTags
 
 _IN_A_FOLDER = 400

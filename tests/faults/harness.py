@@ -21,10 +21,12 @@ from pathlib import Path
 
 import make_audio
 
-from genretagger import files, journal, tags
+from genretagger import tags
+from genretagger.identity import identify
 from genretagger.plan import TagPolicy, plan
 from genretagger.planfile import PlanFile
 from genretagger.records import Decision
+from genretagger.writing import exchange, journal
 
 HERE = Path(__file__).parent
 
@@ -173,7 +175,7 @@ class Case:
                 if track.exists():
                     decision = Decision(("Rock", "Pop"), "because")
                     line = plan(track, tags.read(track), TagPolicy("replace"), decision)
-                    saved.add(replace(line, identity=files.identify(track)))
+                    saved.add(replace(line, identity=identify(track)))
         return path
 
     def apply(self) -> tuple[object, ...]:
@@ -383,5 +385,5 @@ def _compare_with_journal(case: Case, found: dict[str, str]) -> None:
         if found[name] != "old" and found[name] != "gone":
             assert path in begun, f"{path} was changed, and no journal says so"
         if path in begun and found[name] in ("old", "new"):
-            now = files.sha256(path)
+            now = exchange.sha256(path)
             assert now in begun[path].sha256, f"{path}: the journal says something else"

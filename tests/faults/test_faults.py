@@ -14,10 +14,13 @@ import campaigns
 import harness
 import pytest
 
-from genretagger import cli, files, journal, pipeline, tags
+from genretagger import cli, tags
 from genretagger.errors import FatalError
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import Decision, State
+from genretagger.writing import exchange, journal
+from genretagger.writing.change import apply, undo
+from genretagger.writing.recovery import recover
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +137,7 @@ def linked(audio_file):
     os.link(path, path.with_name("other.mp3"))
     old = path.read_bytes()
     line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
-    done = pipeline.apply(line, journal.Journal("test"))
+    done = apply(line, journal.Journal("test"))
     assert done.state is State.CHANGE, done.reason
     new = path.read_bytes()
     (record,) = journal.history()
@@ -151,21 +154,21 @@ def tear(path, old, new, at):
     grown = old + bytes(len(new) - len(old))
     with path.open("r+b") as file:
         file.write(new[:at] + grown[at:])
-    files.copy_of(path).write_bytes(new)
+    exchange.copy_of(path).write_bytes(new)
 
 
 @pytest.mark.parametrize("at", [0, 1, 700, 4096, 9999])
 def test_a_half_overwritten_file_is_finished_and_can_be_undone(linked, at):
     path, old, new = linked
     tear(path, old, new, at)
-    (message,) = pipeline.recover()
+    (message,) = recover()
     assert message == f"{path}: was being changed by a killed run; finished"
     assert path.read_bytes() == new
     assert path.samefile(path.with_name("other.mp3"))
     assert not list(path.parent.glob(".genretagger-*"))
-    assert not list(pipeline.recover())
+    assert not list(recover())
     _, entries = journal.read(journal.history()[0])
-    (line,) = pipeline.undo(entries, journal.Journal("undo"))
+    (line,) = undo(entries, journal.Journal("undo"))
     assert (line.state, path.read_bytes()) == (State.CHANGE, old)
 
 
@@ -176,28 +179,28 @@ def test_a_half_overwritten_file_that_something_else_changed_is_left_alone(linke
         file.seek(2000)
         file.write(b"by somebody else")
     now = path.read_bytes()
-    (message,) = pipeline.recover()
+    (message,) = recover()
     assert "something else has changed it since; not finished" in message
     assert path.read_bytes() == now
-    assert not list(pipeline.recover())
+    assert not list(recover())
     _, entries = journal.read(journal.history()[0])
-    (line,) = pipeline.undo(entries, journal.Journal("undo"))
+    (line,) = undo(entries, journal.Journal("undo"))
     assert (line.state, path.read_bytes()) == (State.FAILED, now)
 
 
 def test_without_its_copy_a_half_overwritten_file_is_left_alone(linked):
     path, old, new = linked
     tear(path, old, new, 700)
-    files.copy_of(path).unlink()
+    exchange.copy_of(path).unlink()
     now = path.read_bytes()
-    assert "not finished" in next(iter(pipeline.recover()))
+    assert "not finished" in next(iter(recover()))
     assert path.read_bytes() == now
 
 
 def test_a_page_that_a_power_failure_tore_is_finished_from_the_journal_alone(audio_file):
     path = audio_file("FLAC", genre=("Blues",))
     line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
-    pipeline.apply(line, journal.Journal("test"))
+    apply(line, journal.Journal("test"))
     new = path.read_bytes()
     (record,) = journal.history()
     ((entry,),) = [journal.read(record)[1]]
@@ -206,7 +209,7 @@ def test_a_page_that_a_power_failure_tore_is_finished_from_the_journal_alone(aud
         file.seek(entry.delta.start)
         file.write(entry.delta.old[:2])
     assert path.read_bytes() != new
-    list(pipeline.recover())
+    list(recover())
     assert path.read_bytes() == new
 
 
@@ -218,7 +221,7 @@ def test_a_damaged_journal_neither_stops_the_next_run_nor_fills_the_disk(linked,
     head, line = record.read_text().splitlines()[:2]
     odd = {"start": start, "old_bytes": "eA==", "new_bytes": "eQ=="}
     record.write_text(f"{head}\n{json.dumps(json.loads(line) | odd)}\n")
-    list(pipeline.recover())
+    list(recover())
     assert path.read_bytes() == now
     assert not list(path.parent.glob(".genretagger-*"))
 
@@ -227,9 +230,9 @@ def test_a_disk_that_is_away_keeps_the_unfinished_change_for_later(linked):
     path, old, new = linked
     tear(path, old, new, 700)
     path.rename(path.with_name("away.mp3"))
-    assert not list(pipeline.recover())
+    assert not list(recover())
     path.with_name("away.mp3").rename(path)
-    assert "finished" in next(iter(pipeline.recover()))
+    assert "finished" in next(iter(recover()))
     assert path.read_bytes() == new
 
 
@@ -242,9 +245,9 @@ def test_no_room_to_finish_stops_the_run_and_keeps_the_copy(linked, monkeypatch)
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(FatalError, match="cannot be finished: No space left on device"):
-        list(pipeline.recover())
+        list(recover())
     monkeypatch.undo()
-    assert files.copy_of(path).read_bytes() == new
+    assert exchange.copy_of(path).read_bytes() == new
 
 
 def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatch):
@@ -262,7 +265,7 @@ def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatc
 
     monkeypatch.setattr(os, "fsync", fails_fourth)
     line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
-    done = pipeline.apply(line, journal.Journal("test"))
+    done = apply(line, journal.Journal("test"))
     assert len(calls) > 4
     assert (done.state, path.read_bytes()) == (State.FAILED, old)
     assert "it stays as it was" in done.reason
@@ -281,18 +284,15 @@ def in_place(request, audio_file):
 
 def test_a_file_removed_just_before_it_is_written_costs_that_file_alone(in_place, monkeypatch):
     path, old, line = in_place
-    identify = files.identify
-    asked = []
+    identify = exchange.identify
 
-    def removes(of):
-        identity = identify(of)
-        asked.append(of)
-        if len(asked) == 2:  # the last look before it is written
-            path.unlink()
+    def removes(target):  # after the last look before it is written
+        identity = identify(target)
+        path.unlink()
         return identity
 
-    monkeypatch.setattr(files, "identify", removes)
-    done = pipeline.apply(line, journal.Journal("test"))
+    monkeypatch.setattr(exchange, "identify", removes)
+    done = apply(line, journal.Journal("test"))
     assert (done.state, done.reason) == (
         State.FAILED,
         "cannot be rewritten: No such file or directory; it stays as it was",
@@ -307,21 +307,21 @@ def test_a_file_removed_while_it_is_written_is_whole_under_its_other_name(
     in_place, monkeypatch, fails
 ):
     path, old, line = in_place
-    write = files._write
+    write = exchange._write
     written = []
 
     def removes(file, start, data, **how):
         if not written:
             path.unlink()
-            files.copy_of(path.parent / "other").with_suffix(path.suffix).unlink()
+            exchange.copy_of(path.parent / "other").with_suffix(path.suffix).unlink()
         written.append(data)
         if fails and len(written) == 1:
             write(file, start, data[: len(data) // 2])
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         write(file, start, data, **how)
 
-    monkeypatch.setattr(files, "_write", removes)
-    done = pipeline.apply(line, journal.Journal("test"))
+    monkeypatch.setattr(exchange, "_write", removes)
+    done = apply(line, journal.Journal("test"))
     assert written
     assert done.state is (State.FAILED if fails else State.CHANGE)
     found = (path.parent / "other").read_bytes()
@@ -335,16 +335,16 @@ def test_a_file_removed_while_it_is_written_is_whole_under_its_other_name(
 
 def test_a_folder_that_cannot_be_synced_does_not_make_a_change_undone(audio_file, monkeypatch):
     path = audio_file("MP3")
-    real = files._sync
+    real = exchange._sync
 
     def no_folders(target):
         if target.is_dir():
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         real(target)
 
-    monkeypatch.setattr(files, "_sync", no_folders)
+    monkeypatch.setattr(exchange, "_sync", no_folders)
     line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
-    assert pipeline.apply(line, journal.Journal("test")).state is State.CHANGE
+    assert apply(line, journal.Journal("test")).state is State.CHANGE
     assert len(journal.read(journal.history()[0])[1]) == 1
 
 
@@ -352,7 +352,7 @@ def test_a_copy_that_a_killed_run_left_is_removed_though_its_file_is_not_written
     audio_file,
 ):
     path = audio_file("MP3", seconds=2.0, genre=("Rock",))
-    copy = files.copy_of(path)
+    copy = exchange.copy_of(path)
     journal.Journal("killed").note_copy(copy)
     copy.write_bytes(b"half a copy")
     assert cli.main(["tag", "--jobs", "1", str(path)]) == 0
@@ -362,7 +362,7 @@ def test_a_copy_that_a_killed_run_left_is_removed_though_its_file_is_not_written
 def test_only_a_working_copy_is_ever_removed(audio_file):
     path = audio_file("MP3")
     journal.Journal("killed").note_copy(path)
-    list(pipeline.recover())
+    list(recover())
     assert path.exists()
 
 

@@ -19,13 +19,17 @@ import make_audio
 import numpy as np
 from mutate import damage, damage_json, damage_lines
 
-from genretagger import audio, bundle, cache, files, journal, pipeline, planfile, scan, tags
+from genretagger import audio, bundle, cache, planfile, scan, tags
 from genretagger.containers import container_of
 from genretagger.errors import FatalError, TrackError
 from genretagger.genres import GENRES, read_mapping
-from genretagger.journal import Entry, Journal
+from genretagger.identity import identify
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import Decision, Identity, Prediction, State
+from genretagger.writing import journal
+from genretagger.writing.change import apply, undo
+from genretagger.writing.journal import Entry, Journal
+from genretagger.writing.recovery import recover
 
 Target = Callable[[random.Random], str]
 
@@ -143,7 +147,7 @@ def writing_tags(folder: Path) -> Target:
         # ffmpeg takes what follows the frames of a damaged APE file for audio, tags and all
         heard = _decoded(path) if chance.random() < 0.02 and path.suffix != ".ape" else None
         written = MemoryJournal()
-        done = pipeline.apply(line, written, field=field)
+        done = apply(line, written, field=field)
         if done.state is State.FAILED:
             if path.read_bytes() != before or list(path.parent.glob(".genretagger-*")):
                 raise AssertionError(f"failed, and is not as it was: {done.reason}")
@@ -157,7 +161,7 @@ def writing_tags(folder: Path) -> Target:
             raise AssertionError("another tag changed")
         if heard and _decoded(path) != heard:
             raise AssertionError("it sounds different")
-        (back,) = pipeline.undo(written.entries, MemoryJournal())
+        (back,) = undo(written.entries, MemoryJournal())
         if back.state is not State.CHANGE or path.read_bytes() != before:
             raise AssertionError(f"not undone: {back.reason}")
         return "written"
@@ -209,10 +213,10 @@ def _one_file(folder: Path) -> tuple[Path, bytes, bytes, list[bytes], bytes]:
     make_audio.make("WAV INFO", path, seconds=0.1, genre=("Blues",), **TEXTS)
     old = path.read_bytes()
     line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
-    line = replace(line, identity=files.identify(path), probabilities=(0.5,) * len(GENRES))
+    line = replace(line, identity=identify(path), probabilities=(0.5,) * len(GENRES))
     with (own / "plan").open("w") as stream:
         planfile.PlanFile(stream, roots=[own], field=None, bundle_id="x").add(line)
-    if pipeline.apply(line, Journal("fuzz")).state is not State.CHANGE:
+    if apply(line, Journal("fuzz")).state is not State.CHANGE:
         raise AssertionError("the seed cannot be tagged")
     (record,) = journal.history()
     lines = record.read_bytes().splitlines(keepends=True)
@@ -231,14 +235,14 @@ def plans(folder: Path) -> Target:
         other.write_bytes(old)
         head, line = text.splitlines(keepends=True)
         row = json.loads(line)
-        row["identity"] = vars(files.identify(path))
+        row["identity"] = vars(identify(path))
         saved.write_bytes(damage_lines(head + json.dumps(row).encode() + b"\n", chance))
         try:
             read = planfile.read(saved, [path])
         except FatalError as error:
             _check_message(error)
             return "refused"
-        done = [pipeline.apply(line, MemoryJournal(), field=read.field) for line in read.changes]
+        done = [apply(line, MemoryJournal(), field=read.field) for line in read.changes]
         if other.read_bytes() != old:
             raise AssertionError("a plan reached a file outside")
         return "done" if any(line.state is State.CHANGE for line in done) else "read"
@@ -257,7 +261,7 @@ def journals(folder: Path) -> Target:
         torn += old[len(torn) :]
         path.write_bytes(now := chance.choice((old, new, new, torn)))
         record.write_bytes(damage_lines(b"".join(lines[: chance.choice((2, 3))]), chance))
-        list(pipeline.recover())
+        list(recover())
         if path.read_bytes() not in (now, new):
             raise AssertionError("recovery damaged a file")
         now = path.read_bytes()
@@ -267,7 +271,7 @@ def journals(folder: Path) -> Target:
             _check_message(error)
             return "refused"
         assert head["command"].isascii() or head["command"]
-        list(pipeline.undo(entries, MemoryJournal()))
+        list(undo(entries, MemoryJournal()))
         if path.read_bytes() not in (now, old, new):
             raise AssertionError("undo damaged a file")
         for left in journal.folder().iterdir():
@@ -377,7 +381,7 @@ def caches(folder: Path) -> Target:
         with_cache.keep_audio_id(track, identity, "1" * 64)
         try:
             with_cache.contents()
-            with_cache.prune("bundle", files.identify)
+            with_cache.prune("bundle", identify)
         except FatalError as error:
             _check_message(error)
         with_cache.close()

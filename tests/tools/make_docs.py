@@ -6,7 +6,7 @@
 import argparse
 from pathlib import Path
 
-from genretagger import cli
+from genretagger.cli.options import parser
 from genretagger.containers import BLOCKS, CONTAINERS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -14,8 +14,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def options() -> str:
     """Describe every command and option."""
-    parser = cli._parser()
-    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     lines = []
     for name, command in commands.choices.items():
         summary = next(c.help for c in commands._choices_actions if c.dest == name)

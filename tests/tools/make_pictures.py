@@ -20,7 +20,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import browser
 
-from genretagger import bundle, pipeline
+from genretagger import bundle
+from genretagger.hearing import hear_closely
 from genretagger.report import show
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
@@ -41,7 +42,7 @@ def gallery(folder: Path) -> None:
     model = bundle.read(bundle.DEFAULT)
     for name, (pattern, title) in GALLERY.items():
         (track,) = folder.glob(pattern)
-        drawn = show.picture(title, pipeline.hear_closely(track, model), model.thresholds, model)
+        drawn = show.picture(title, hear_closely(track, model), model.thresholds, model)
         save(drawn, f"show-{name}.png")
 
 

@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from genretagger.errors import FatalError, TrackError
+from genretagger.identity import identify
 from genretagger.records import Identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bytes = NDArray[np.uint8]
+
 
 _CHUNK = 1 << 20  # bytes compared or moved at a time
 
@@ -64,21 +66,6 @@ class Delta:
     def reversed(self) -> Delta:
         """Return the way back."""
         return Delta(self.start, self.new, self.old)
-
-
-def identify(path: Path) -> Identity:
-    """Read a file's identity from the file system.
-
-    Raises
-    ------
-    TrackError
-        If there is no such file.
-    """
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise TrackError(f"cannot be examined: {error.strerror}") from error
-    return Identity(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def difference(old: Path, new: Path) -> Delta:

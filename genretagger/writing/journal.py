@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_state_path
-
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
-from genretagger.files import Delta
+from genretagger.places import state_folder
+from genretagger.writing.exchange import Delta
 
 FORMAT = 1
 """Version of the lines; a reader of another version refuses them."""
@@ -123,11 +122,6 @@ class Journal:
         if self.path is None:
             raise ValueError("a change is begun before it ends")
         _append(self.path, line)
-
-
-def state_folder() -> Path:
-    """Say where this user's state is kept: the platform's place for it."""
-    return user_state_path("genretagger", appauthor=False)
 
 
 def folder() -> Path:

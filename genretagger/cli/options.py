@@ -1,0 +1,381 @@
+"""The parser: every command and option."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from genretagger.cli.about import run_cache, run_genres, run_model
+from genretagger.cli.change import run_apply, run_history, run_tag, run_undo
+from genretagger.cli.listen import run_predict, run_show
+from genretagger.cli.review import run_review
+from genretagger.cli.values import (
+    condition,
+    count_up_to,
+    field_name,
+    genre_list,
+    mapping,
+    name_list,
+    probability,
+    separator,
+)
+from genretagger.genres import GENRES
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        print(f"{parser.prog} {version('genretagger')}")
+        parser.exit()
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="genretagger",
+        description="Listens to a music collection and tags it with genres, safely.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_tag(commands)
+    _add_review(commands)
+    _add_apply(commands)
+    _add_undo(commands)
+    _add_predict(commands)
+    _add_show(commands)
+
+    genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
+    genres.set_defaults(run=run_genres)
+
+    model = commands.add_parser("model", help="show what the model is, and what it is worth")
+    _add_bundle(model)
+    model.add_argument(
+        "--verify", action="store_true", help="run the golden segment and compare the outcome"
+    )
+    model.set_defaults(run=run_model)
+
+    _add_cache(commands)
+    return parser
+
+
+def _add_tag(commands: Any) -> None:
+    tag = commands.add_parser(
+        "tag",
+        help="write genres into the files of a collection",
+        description="Hear every track, decide, and write the genre. With --dry-run, only show "
+        "what would be written.",
+    )
+    _add_input(tag)
+    _add_bundle(tag)
+    _add_decision(tag)
+    group = tag.add_argument_group("what is written")
+    group.add_argument(
+        "-n", "--dry-run", action="store_true", help="show the plan; open no file for writing"
+    )
+    group.add_argument(
+        "--plan",
+        dest="plan_file",
+        type=Path,
+        metavar="FILE",
+        help="with --dry-run: save the plan, to be edited and done by 'genretagger apply'",
+    )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    _add_page(_add_run(tag))
+    tag.set_defaults(run=run_tag, error=tag.error, writes=True)
+
+
+def _add_policy(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--existing",
+        choices=("skip", "replace", "append", "prepend"),
+        default="skip",
+        help="what to do where a file has a genre (default: %(default)s, it stays untouched)",
+    )
+    group.add_argument(
+        "--protect",
+        type=name_list,
+        default=(),
+        metavar="GENRES",
+        help="leave files alone that have one of these, such as 'Blues,Reggae', "
+        "whatever --existing says",
+    )
+    group.add_argument(
+        "--protect-if",
+        type=condition,
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="the same for a condition: 'genre matches REGEX' or 'comment matches REGEX', "
+        "in any case of letters; may be repeated",
+    )
+    group.add_argument(
+        "--map",
+        type=mapping,
+        default={},
+        metavar="FILE",
+        help="write genres under other names: lines such as 'Hip Hop = Rap'",
+    )
+    group.add_argument(
+        "--genre-style",
+        choices=("combined", "multi"),
+        default="combined",
+        help="several genres as one value, 'Pop; Rock', or as the container's native "
+        "values (default: %(default)s)",
+    )
+    group.add_argument(
+        "--separator",
+        type=separator,
+        default="; ",
+        metavar="TEXT",
+        help="between the genres of a combined value (default: '; ')",
+    )
+    group.add_argument(
+        "--field",
+        type=field_name,
+        metavar="NAME",
+        help="write to this field instead, and leave GENRE alone",
+    )
+    group.add_argument(
+        "--id3",
+        choices=("keep", "2.3", "2.4"),
+        default="keep",
+        help="version of the ID3 tag (default: %(default)s the file's; new tags get 2.4)",
+    )
+    group.add_argument(
+        "--by",
+        choices=("track", "album"),
+        default="track",
+        help="one decision for each track, or for each album or folder; the tracks of "
+        "compilations are decided one by one (default: %(default)s)",
+    )
+
+
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="say what is heard; never write",
+        description="Hear every track and say what it is. No file is opened for writing.",
+    )
+    _add_input(predict)
+    _add_bundle(predict)
+    _add_decision(predict)
+    _add_run(predict)
+    predict.set_defaults(run=run_predict, error=predict.error)
+
+
+def _add_show(commands: Any) -> None:
+    show = commands.add_parser(
+        "show",
+        help="show what is heard in one track, from beginning to end, and what moved it",
+        description="Hear one track all the way through and show its genres over time, and what "
+        "moved the leading one. No file is opened for writing but those that are asked for.",
+    )
+    show.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
+    _add_bundle(show)
+    _add_decision(show)
+    group = show.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
+    group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
+    show.set_defaults(run=run_show, error=show.error)
+
+
+def _add_review(commands: Any) -> None:
+    review = commands.add_parser(
+        "review",
+        help="decide line by line in the browser, with ears and eyes, then write",
+        description="Make a plan, or go on with one, and show it in the browser: listen, accept, "
+        "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
+        "written into files before Apply. Needs: pip install 'genretagger[review]'",
+    )
+    _add_input(review)
+    _add_bundle(review)
+    _add_decision(review)
+    group = review.add_argument_group("what is planned")
+    group.add_argument(
+        "--plan",
+        dest="plan_file",
+        type=Path,
+        metavar="FILE",
+        help="save the plan here, to go on with it later: 'genretagger review FILE' (default: "
+        "a new file among genretagger's own)",
+    )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    _add_work(review.add_argument_group("run"))
+    review.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
+    review.set_defaults(run=run_review, error=review.error, format="table", output=None)
+
+
+def _add_apply(commands: Any) -> None:
+    apply = commands.add_parser(
+        "apply",
+        help="do what a saved plan says",
+        description="Do exactly what the plan says. Lines whose file has changed since are "
+        "refused, as are files outside of what was named when the plan was made here.",
+    )
+    apply.add_argument("plan", type=Path, metavar="PLAN", help="from 'tag --dry-run --plan'")
+    apply.add_argument(
+        "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
+    )
+    _add_preserve_mtime(apply)
+    report = apply.add_argument_group("report")
+    _add_format(report)
+    _add_page(report)
+    apply.set_defaults(run=run_apply, writes=True)
+
+
+def _add_undo(commands: Any) -> None:
+    undo = commands.add_parser(
+        "undo",
+        help="take back what a run has written",
+        description="Give the files that a run has changed their bytes back. A file that "
+        "something else has changed since is left alone. Undoing an undo does it again.",
+    )
+    undo.add_argument(
+        "journal",
+        nargs="?",
+        type=Path,
+        metavar="JOURNAL",
+        help="what to undo, as 'genretagger history' lists it (default: the last)",
+    )
+    _add_preserve_mtime(undo)
+    _add_format(undo.add_argument_group("report"))
+    undo.set_defaults(run=run_undo, writes=True)
+
+    history = commands.add_parser("history", help="list what can be undone, the latest last")
+    history.set_defaults(run=run_history)
+
+
+def _add_cache(commands: Any) -> None:
+    cache = commands.add_parser(
+        "cache",
+        help="show what is remembered of files that were read and heard, or forget it",
+        description="Show where the cache lies and what is in it. It saves time only: whatever "
+        "is forgotten is read and heard again.",
+    )
+    group = cache.add_mutually_exclusive_group()
+    group.add_argument(
+        "--prune",
+        action="store_true",
+        help="forget files that are gone or changed, and what other models heard; disks that "
+        "are not mounted count as gone",
+    )
+    group.add_argument("--clear", action="store_true", help="forget everything")
+    _add_bundle(cache)
+    cache.set_defaults(run=run_cache)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or folder")
+    parser.add_argument(
+        "--files-from",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="read more paths from an M3U playlist, or NUL-separated; - is standard input",
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="skip files and folders whose name or path matches; may be repeated",
+    )
+
+
+def _add_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle",
+        metavar="MODEL",
+        default="default",
+        help="the model to use: 'default', 'accurate' (hears better, takes several times as "
+        "long), or a folder (default: %(default)s)",
+    )
+
+
+def _add_decision(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("decision")
+    group.add_argument(
+        "--threshold",
+        type=probability,
+        metavar="P",
+        help="one threshold for all genres, 0 to 1 (default: the model's own for each genre)",
+    )
+    group.add_argument(
+        "--max-genres",
+        type=count_up_to(len(GENRES)),
+        default=2,
+        metavar="N",
+        help="at most so many genres for a track (default: %(default)s)",
+    )
+    group.add_argument(
+        "--always", action="store_true", help="take the best genre even below its threshold"
+    )
+    group.add_argument(
+        "--only",
+        type=genre_list,
+        metavar="GENRES",
+        help="decide among these alone, such as 'Jazz,Classical'",
+    )
+    group.add_argument(
+        "--exclude",
+        type=genre_list,
+        default=frozenset(),
+        metavar="GENRES",
+        help="never decide for these",
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group)
+    return group
+
+
+def _add_work(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "-j",
+        "--jobs",
+        type=count_up_to(),
+        metavar="N",
+        help="processes (default: one for each core)",
+    )
+    group.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="read and hear every track anew, and remember nothing",
+    )
+
+
+def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--preserve-mtime", action="store_true", help="keep the files' modification times"
+    )
+
+
+def _add_format(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="json is one object a line (default: %(default)s)",
+    )
+    group.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
+    )
+
+
+def _add_page(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page for the browser: all tracks, what was heard, and why",
+    )

@@ -1,0 +1,90 @@
+"""Values of options: each is checked, and refused with a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from genretagger.genres import GENRES, canonical, read_mapping
+
+
+def probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not a number") from error
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def count_up_to(most: int | None = None) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number") from error
+        if value < 1 or (most is not None and value > most):
+            upper = f" and at most {most}" if most else ""
+            raise argparse.ArgumentTypeError(f"{text} is not at least 1{upper}")
+        return value
+
+    return count
+
+
+def separator(text: str) -> str:
+    if not text or not text.isprintable():
+        raise argparse.ArgumentTypeError("a separator is at least one printable character")
+    return text
+
+
+def name_list(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def genre_list(text: str) -> frozenset[str]:
+    found = {name: canonical(name) for name in name_list(text)}
+    if unknown := [name for name, genre in found.items() if genre is None]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is not one of {', '.join(GENRES)}")
+    return frozenset(genre for genre in found.values() if genre)
+
+
+def condition(text: str) -> tuple[str, re.Pattern[str]]:
+    words = text.split(maxsplit=2)
+    if len(words) != 3 or words[0] not in ("genre", "comment") or words[1] != "matches":
+        raise argparse.ArgumentTypeError("write 'genre matches REGEX' or 'comment matches REGEX'")
+    try:
+        return words[0], re.compile(words[2], re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{words[2]}: {error}") from error
+
+
+def mapping(name: str) -> dict[str, str]:
+    try:
+        return read_mapping(Path(name).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error.strerror}") from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{name}, {error}") from error
+
+
+def field_name(text: str) -> str:
+    # the characters that a Vorbis comment's field name may have; APEv2 allows the same
+    if not text or not all(" " <= c <= "}" and c != "=" for c in text):
+        raise argparse.ArgumentTypeError("a field's name is ASCII, without =")
+    if re.sub("[^A-Z]", "", text.upper()) in _TAKEN:
+        raise argparse.ArgumentTypeError(f"{text} means something else already; take another name")
+    return text
+
+
+_TAKEN = {
+    *("GENRE", "STYLE", "TITLE", "ARTIST", "ARTISTS", "ALBUM", "ALBUMARTIST", "COMPOSER"),
+    *("CONDUCTOR", "PERFORMER", "LYRICIST", "COMMENT", "COMMENTS", "DESCRIPTION", "LYRICS"),
+    *("DATE", "YEAR", "ORIGINALDATE", "TRACK", "TRACKNUMBER", "TRACKTOTAL", "DISC"),
+    *("DISCNUMBER", "DISCTOTAL", "COMPILATION", "COPYRIGHT", "LABEL", "PUBLISHER", "ISRC"),
+    *("BARCODE", "CATALOGNUMBER", "LANGUAGE", "BPM", "KEY", "RATING", "ENCODER", "ENCODEDBY"),
+    *("CUESHEET", "METADATABLOCKPICTURE", "COVERART"),
+}
+"""Fields that other programs read, by their names' letters: somebody's work stands in them."""

@@ -1,0 +1,295 @@
+"""Step 8: the genre of one file, read from and written to every block that can hold it.
+
+Reading lists every metadata block of a file, also those that mutagen's own view of a
+format leaves out: APEv2 and ID3v1 at the end of an MP3, ID3 around a FLAC stream, LIST/INFO
+in a WAV. Writing replaces the genre's own bytes and copies every other one as it stands, so
+frames that no library knows, odd dates and the other tags survive. Only the two formats
+whose offsets run through the whole file, MP4 and ASF, are saved by mutagen, and Ogg pages are
+laid out by it. This is the only module that imports mutagen.
+
+References
+----------
+ID3v1 and ID3v2: https://id3.org (id3v2.3.0, id3v2.4.0-structure, id3v2.4.0-frames).
+APEv2: https://wiki.hydrogenaud.io/index.php?title=APEv2_specification.
+FLAC metadata: RFC 9639 section 8. Vorbis comment: https://xiph.org/vorbis/doc/v-comment.html.
+Opus tags: RFC 7845 section 5.2. RIFF and INFO: Microsoft and IBM, "Multimedia Programming
+Interface and Data Specifications 1.0" (1991), chapter 2. AIFF: Apple, "Audio Interchange
+File Format 1.3" (1989). DSF: Sony, "DSF File Format Specification 1.01" (2005).
+"""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from genretagger.containers import BLOCKS, Container, container_of
+from genretagger.errors import DamagedError, TrackError
+from genretagger.records import BlockChange, GenreBlock, TrackTags
+from genretagger.tags.base import Block, Edit, family_of, quoted
+from genretagger.tags.cue import cue_beside
+from genretagger.tags.fields import COMMENTS, COMMON, NAMES, VARIOUS, key_of
+from genretagger.tags.layouts import LAYOUTS
+from genretagger.tags.layouts.base import STRETCH
+
+
+def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None) -> TrackTags:
+    """Read what a genre tagger needs to know of one file's tags.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its suffix says which container it is.
+    field : str, optional
+        Read this custom field instead of the genre. Blocks that have no custom fields
+        are then left out. ``"genre"`` means the genre itself.
+    cue_sheet : bool, optional
+        What `cue_beside` says, where it was asked already: it lists the folder.
+
+    Returns
+    -------
+    TrackTags
+        Values stand as stored, several where the block holds several; ID3 numbers are
+        spelled out and empty values are left out.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be opened, or is not what its suffix says.
+    """
+    container = _container(path)
+    with _one_error(path, f"cannot be read as {container.name}"):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise TrackError("not a regular file; leave it out")
+        if not path.stat().st_size:
+            raise DamagedError("the file is empty")
+        with path.open("rb") as file:
+            layout = LAYOUTS[container.name](file)
+            blocks = layout.blocks()
+    if cue_sheet is None:
+        cue_sheet = cue_beside(path)
+    first = family_of(container.native)
+    order = list(BLOCKS)
+    blocks.sort(key=lambda b: (family_of(b.kind) != first, order.index(b.kind)))
+    common = {
+        name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
+        for name, keys in COMMON.items()
+    }
+    return TrackTags(
+        blocks=tuple(
+            GenreBlock(b.kind, b.items.get(key.upper(), ()))
+            for b in blocks
+            if (key := key_of(b.kind, field))
+        ),
+        native=container.native,
+        album=common["album"],
+        album_artist=common["album_artist"],
+        artist=common["artist"],
+        is_compilation=common["compilation"].strip().lower() in {"1", "true", "yes"}
+        or common["album_artist"].strip().casefold() in VARIOUS,
+        has_cuesheet=layout.has_cuesheet or bool(common["cuesheet"]) or cue_sheet,
+        comments=tuple(v for b in blocks for key in COMMENTS for v in b.items.get(key, ())),
+    )
+
+
+def names(path: Path) -> dict[str, str]:
+    """Read what tells one recording from another by its tags.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its suffix says which container it is.
+
+    Returns
+    -------
+    dict
+        ``artist``, ``title``, ``album`` and ``isrc`` (ISO 3901): the first value that a
+        block holds, the container's own block first, or empty.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be opened, or is not what its suffix says.
+    """
+    container = _container(path)
+    with _one_error(path, f"cannot be read as {container.name}"), path.open("rb") as file:
+        blocks = LAYOUTS[container.name](file).blocks()
+    blocks.sort(key=lambda b: family_of(b.kind) != family_of(container.native))
+    return {
+        name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
+        for name, keys in NAMES.items()
+    }
+
+
+def audio_id(path: Path) -> str:
+    """Tell one encoded stream of audio from another, whatever tags stand around it.
+
+    A hash of the length of the encoded audio, of what the container's header says about it
+    (rate, channels, FLAC's MD5 of the samples, MP4's edit list and packet sizes), and of five
+    stretches of it: the beginning, around the quarter, half and three-quarter point, where it
+    is listened to, and the end. Encoding anew and trimming change the length, and nearly
+    always the stretches, too; a change of volume or a resampling changes them everywhere. What
+    stays unseen is a patch between the stretches of the same length to the byte, which does
+    not change where it is listened to either. The whole would have to be read to see it, which
+    for a hundred thousand tracks takes hours rather than a minute.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its suffix says which container it is.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be opened, or is not what its suffix says.
+    """
+    container = _container(path)
+    with _one_error(path, f"cannot be read as {container.name}"):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise TrackError("not a regular file; leave it out")
+        with path.open("rb") as file:
+            layout = LAYOUTS[container.name](file)
+            sound = layout.sound()
+            digest = hashlib.blake2b(f"{container.name} {sound.size} ".encode(), digest_size=16)
+            digest.update(sound.about)
+            for at in sound.stretches():
+                digest.update(layout.encoded(at, min(STRETCH, sound.start + sound.size - at)))
+    return digest.hexdigest()
+
+
+def check_writable(path: Path) -> None:
+    """Make sure that a file may be changed, by its mode bits as much as by our rights.
+
+    A file or folder without a single write bit is somebody's wish, also for root, whom
+    the system would let pass.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    TrackError
+        If the file is missing, not a regular file, or read-only, or its folder is.
+    """
+    with _one_error(path, "cannot be examined"):
+        real = path.resolve(strict=True)
+        mode = real.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise TrackError("not a regular file; leave it out")
+        if not (mode & 0o222 and os.access(real, os.W_OK)):
+            raise TrackError("the file is read-only; make it writable, or leave it out")
+        # Windows sets the read-only bit of folders for purposes of its own
+        folder_ok = os.name == "nt" or real.parent.stat().st_mode & 0o222
+        if not (folder_ok and os.access(real.parent, os.W_OK)):
+            raise TrackError("its folder is read-only; make it writable, or leave the file out")
+
+
+def write(
+    path: Path,
+    changes: Sequence[BlockChange],
+    *,
+    field: str | None = None,
+    preserve_mtime: bool = False,
+) -> None:
+    """Do to one file exactly what a plan says, and make sure that it was done.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    changes : sequence of BlockChange
+        What each block holds now and is to hold; an empty `new` removes the genre there.
+        A block that is missing is made. The kind ``"ID3v2.3"`` on a tag of version 2.4, or
+        the reverse, converts the tag; ID3v2.2 can only be converted. A conversion is
+        mutagen's, which drops what the other version has no frame for.
+    field : str, optional
+        Write this custom field instead of the genre, as in `read`.
+    preserve_mtime : bool, optional
+        Put the times of access and modification back afterwards.
+
+    Raises
+    ------
+    TrackError
+        If the file is read-only, has changed since the plan was made, or cannot hold the
+        values, all of which leave it as it was; or if reading it back shows something else.
+    """
+    check_writable(path)
+    container = _container(path)
+    before = path.stat()
+    what = f"cannot be written as {container.name}"
+    with _one_error(path, what), path.open("r+b") as file:
+        layout = LAYOUTS[container.name](file)
+        blocks = layout.blocks()
+        edits = [_edit_of(change, blocks, field) for change in changes]
+        layout.store([edit for edit in edits if edit is not None])
+    stored = {family_of(b.kind): b for b in read(path, field=field, cue_sheet=False).blocks}
+    for change in changes:
+        block = stored.get(family_of(change.kind), GenreBlock(change.kind))
+        if (block.kind, block.values) != (change.kind, change.new):
+            raise TrackError(
+                f"written, but {block.kind} reads back {quoted(block.values)} instead of "
+                f"{quoted(change.new)}; look at the file with another tag editor"
+            )
+    if preserve_mtime:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _container(path: Path) -> Container:
+    container = container_of(path)
+    if container is None:
+        raise TrackError("not a kind of audio file that genretagger knows; leave it out")
+    return container
+
+
+def _edit_of(change: BlockChange, blocks: list[Block], field: str | None) -> Edit | None:
+    """Turn a change into an edit, or refuse it while nothing has been touched."""
+    key = key_of(change.kind, field)
+    if not key or (field is not None and not re.fullmatch(r"[ -<>-}]{2,255}", field)):
+        raise TrackError(f"{change.kind} cannot hold a field {field!r}; choose another --field")
+    if change.kind == "ID3v2.2":
+        raise TrackError("ID3v2.2 cannot be written; plan for ID3v2.3")
+    if any(not value or "\0" in value for value in change.new):
+        raise TrackError("a genre is empty or contains a NUL character; correct the mapping")
+    family = family_of(change.kind)
+    block = next((b for b in blocks if family_of(b.kind) == family), None)
+    now = block.items.get(key_of(block.kind, field).upper(), ()) if block else ()
+    if now != change.old:
+        raise TrackError(
+            f"the genre changed since the plan was made ({change.kind} holds {quoted(now)}, "
+            f"not {quoted(change.old)}); make a new plan"
+        )
+    if block is None and not change.new:
+        return None
+    return Edit(change.kind, key, change.new)
+
+
+@contextmanager
+def _one_error(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever opening, parsing or writing a file raises into one `TrackError`."""
+    try:
+        yield
+    except TrackError:
+        raise
+    except OSError as error:
+        raise TrackError(f"{error.strerror or error}; check the file and its folder") from error
+    # A parser that meets arbitrary bytes raises anything: mutagen's own errors, struct.error,
+    # IndexError, MemoryError for absurd sizes, RecursionError for nested atoms ...
+    except Exception as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+        if path.name in detail:
+            detail = type(error).__name__
+        raise TrackError(
+            f"{what} ({detail}); play it, and if it plays, copy it with ffmpeg -c copy"
+        ) from error

@@ -1,0 +1,22 @@
+"""Kinds of metadata blocks: how the bytes of each are parsed and edited."""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+from collections.abc import Callable
+
+from genretagger.tags.base import Block, Edit
+from genretagger.tags.blocks.apev2 import edit_apev2, parse_apev2
+from genretagger.tags.blocks.id3 import edit_id3v1, edit_id3v2, parse_id3v1, parse_id3v2
+from genretagger.tags.blocks.riff_info import edit_info, parse_info
+from genretagger.tags.blocks.vorbis import edit_vorbis, parse_vorbis
+
+FORMATS: dict[str, tuple[Callable[[bytes], Block], Callable[[bytes, Edit], bytes]]] = {
+    "ID3v2": (parse_id3v2, edit_id3v2),
+    "ID3v1": (parse_id3v1, edit_id3v1),
+    "APEv2": (parse_apev2, edit_apev2),
+    "Vorbis comment": (parse_vorbis, edit_vorbis),
+    "RIFF INFO": (parse_info, edit_info),
+}
+"""How the bytes of a block become a `Block`, and what an edit makes of them."""

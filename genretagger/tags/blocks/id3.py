@@ -1,0 +1,179 @@
+"""ID3v2 and ID3v1 tags."""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+import re
+from collections.abc import Callable, Sequence
+from io import BytesIO
+
+from mutagen.id3 import ID3, TCON
+
+from genretagger.errors import TrackError
+from genretagger.tags.base import PADDING, Block, Edit, quoted
+
+_FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
+
+
+def _synchsafe(data: bytes) -> int:
+    """Read a 28-bit number kept in the lower seven bits of four bytes."""
+    if len(data) != 4 or max(data) > 0x7F:
+        raise ValueError("a size in the ID3v2 tag is not synchsafe")
+    return data[0] << 21 | data[1] << 14 | data[2] << 7 | data[3]
+
+
+def _to_synchsafe(number: int) -> bytes:
+    if number >= 1 << 28:
+        raise TrackError("the ID3v2 tag would exceed 256 MB; remove pictures from it first")
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def big_endian(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+def id3v2_size(head: bytes) -> int:
+    """Tell the length in bytes of the ID3v2 tag that begins with these 10 bytes, or 0."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    footer = 10 if head[3] == 4 and head[5] & 0x10 else 0
+    return 10 + _synchsafe(head[6:10]) + footer
+
+
+def _without_extended(raw: bytes) -> bytes:
+    """Drop the extended header, whose checksum and padding size a change would make wrong.
+
+    mutagen before 1.48 fails on one in a tag of version 2.3.
+    """
+    if raw[3] == 2 or not raw[5] & 0x40:
+        return raw
+    body = raw[10 : 10 + _synchsafe(raw[6:10])]
+    if not _FRAME_ID.match(body):  # some taggers set the flag without writing the header
+        body = body[_synchsafe(body[:4]) if raw[3] == 4 else 4 + big_endian(body[:4]) :]
+    return raw[:5] + bytes((raw[5] & ~0x40,)) + _to_synchsafe(len(body)) + body
+
+
+def parse_id3v2(raw: bytes) -> Block:
+    tag = ID3(BytesIO(_without_extended(raw)), translate=False, load_v1=False)
+    version = tag.version[1]
+    items: dict[str, tuple[str, ...]] = {}
+    for frame in tag.values():
+        name = frame.FrameID
+        if name == "TXXX":
+            name = f"TXXX:{frame.desc.upper()}"
+        elif name not in {"TCON", "TALB", "TPE1", "TPE2", "TCMP", "COMM", "TIT2", "TSRC"}:
+            continue
+        # mutagen shows the frames of version 2.2 under their later names
+        name = "TCO" if name == "TCON" and version == 2 else name
+        texts = frame.genres if isinstance(frame, TCON) else frame.text
+        items[name] = items.get(name, ()) + tuple(str(text) for text in texts if str(text))
+    return Block(f"ID3v2.{version}", items)
+
+
+def _walk_frames(body: bytes, size_of: Callable[[bytes], int]) -> list[bytes]:
+    """Cut the frames of an ID3v2.3 or 2.4 tag apart, up to the padding."""
+    frames = []
+    at = 0
+    # padding begins with four NULs, as mutagen has it: with fewer, it is a frame whose name is
+    # damaged, and what stands behind it must not be taken for padding
+    while body[at : at + 4].strip(b"\0"):
+        end = at + 10 + size_of(body[at + 4 : at + 8])
+        if not _FRAME_ID.match(body, at) or end > len(body):
+            raise ValueError("the frames of the ID3v2 tag do not add up")
+        frames.append(body[at:end])
+        at = end
+    return frames
+
+
+def _split_id3v2(raw: bytes) -> tuple[int, list[bytes], Callable[[int], bytes]]:
+    """Take an ID3v2.3 or 2.4 tag apart: its flags, its frames, how it writes their sizes.
+
+    The unsynchronisation of version 2.3, which runs over the whole tag, is undone.
+    """
+    raw = _without_extended(raw)
+    version, flags = raw[3], raw[5]
+    body = raw[10 : 10 + _synchsafe(raw[6:10])]
+    if version == 3:
+        if flags & 0x80:
+            body = body.replace(b"\xff\x00", b"\xff")
+        return flags & 0x20, _walk_frames(body, big_endian), lambda size: size.to_bytes(4, "big")
+    try:
+        return flags & 0xA0, _walk_frames(body, _synchsafe), _to_synchsafe
+    except ValueError:  # iTunes used to write plain sizes (mutagen, determine_bpi)
+        return flags & 0xA0, _walk_frames(body, big_endian), lambda size: size.to_bytes(4, "big")
+
+
+def _convert_id3v2(raw: bytes, version: int) -> bytes:
+    tag = ID3(BytesIO(_without_extended(raw)), translate=True, v2_version=version, load_v1=False)
+    out = BytesIO()
+    tag.save(out, v1=0, v2_version=version, v23_sep=None, padding=lambda _: 0)
+    return out.getvalue()
+
+
+def _id3v2_text(version: int, texts: Sequence[str]) -> bytes:
+    """Encode strings for a text frame: UTF-8 in version 2.4, Latin-1 or UTF-16 in 2.3."""
+    if version == 4:
+        return b"\x03" + "\0".join(texts).encode()
+    try:
+        return b"\x00" + "\0".join(texts).encode("latin-1")
+    except UnicodeEncodeError:
+        return b"\x01" + b"\0\0".join(f"\ufeff{text}".encode("utf-16-le") for text in texts)
+
+
+def _escaped(value: str) -> str:
+    """Write a genre so that it is not read as numbers in parentheses (ID3v2.3, TCON)."""
+    return value if TCON(text=[value]).genres == [value] else f"({value}"
+
+
+def edit_id3v2(raw: bytes, edit: Edit) -> bytes:
+    version, room = int(edit.kind[-1]), len(raw)
+    if raw and raw[3] != version:
+        raw = _convert_id3v2(raw, version)
+    raw = raw or b"ID3" + bytes((version, 0, 0, 0, 0, 0, 0))
+    flags, frames, size_of = _split_id3v2(raw)
+    name, _, description = edit.key.partition(":")
+
+    def is_ours(frame: bytes) -> bool:
+        nonlocal description
+        if frame[:4] != name.encode() or name != "TXXX":
+            return frame[:4] == name.encode()
+        alone = b"ID3" + bytes((version, 0, flags)) + _to_synchsafe(len(frame)) + frame
+        found = ID3(BytesIO(alone), translate=False, load_v1=False).getall("TXXX")
+        if not found or found[0].desc.upper() != description.upper():
+            return False
+        description = found[0].desc
+        return True
+
+    ours = [is_ours(frame) for frame in frames]
+    others = [frame for frame, mine in zip(frames, ours, strict=True) if not mine]
+    if edit.values:
+        texts = [description, *edit.values] if description else map(_escaped, edit.values)
+        text = _id3v2_text(version, list(texts))
+        at = ours.index(True) if any(ours) else len(others)
+        others.insert(at, name.encode() + size_of(len(text)) + b"\0\0" + text)
+    if not others:
+        return b""  # a tag holds at least one frame
+    body = b"".join(others)
+    size = room if 10 + len(body) <= room else 10 + len(body) + PADDING
+    head = b"ID3" + bytes((version, raw[4], flags)) + _to_synchsafe(size - 10)
+    return (head + body).ljust(size, b"\0")
+
+
+def parse_id3v1(raw: bytes) -> Block:
+    def text(start: int, end: int) -> tuple[str, ...]:
+        value = raw[start:end].split(b"\0")[0].decode("latin-1").strip()
+        return (value,) if value else ()
+
+    genre = tuple(TCON.GENRES[raw[127] : raw[127] + 1])  # 255 and other unknown: none
+    texts = {"ARTIST": text(33, 63), "ALBUM": text(63, 93), "COMMENT": text(97, 125)}
+    return Block("ID3v1", {"BYTE 127": genre} | texts)
+
+
+def edit_id3v1(raw: bytes, edit: Edit) -> bytes:
+    if not raw:
+        raise TrackError("an ID3v1 tag is never made; plan for another block")
+    if len(edit.values) > 1 or any(value not in TCON.GENRES for value in edit.values):
+        raise TrackError(f"ID3v1 has no number for {quoted(edit.values)}; make a new plan")
+    number = TCON.GENRES.index(edit.values[0]) if edit.values else 255
+    return raw[:127] + bytes((number,))

@@ -1,0 +1,51 @@
+"""LIST/INFO chunks of RIFF files."""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+import struct
+from collections.abc import Iterator
+
+from genretagger.errors import TrackError
+from genretagger.tags.base import Block, Edit
+
+
+def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
+    """Cut a little-endian LIST apart: (identifier, content) each."""
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        if at + 8 + size > len(data):
+            raise ValueError("LIST/INFO runs past its end")
+        yield data[at : at + 4], data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+def pack_chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
+    if len(content) > 0xFFFFFFFF:
+        raise TrackError("a chunk would exceed 4 GB; convert the file to FLAC")
+    return name + struct.pack(f"{order}I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def parse_info(raw: bytes) -> Block:
+    items: dict[str, tuple[str, ...]] = {}
+    for name, content in _chunks(raw, 4):
+        text = content.split(b"\0")[0]
+        try:
+            value = text.decode()
+        except UnicodeDecodeError:
+            value = text.decode("latin-1")
+        if value:
+            items.setdefault(name.decode("latin-1").upper(), (value,))
+    return Block("RIFF INFO", items)
+
+
+def edit_info(raw: bytes, edit: Edit) -> bytes:
+    if len(edit.values) > 1:
+        raise TrackError("RIFF INFO holds one genre only; make a new plan")
+    chunks = list(_chunks(raw or b"INFO", 4))
+    ours = [name == edit.key.encode() for name, _ in chunks]
+    at = ours.index(True) if any(ours) else len(chunks)
+    chunks = [chunk for chunk, mine in zip(chunks, ours, strict=True) if not mine]
+    chunks[at:at] = [(edit.key.encode(), value.encode() + b"\0") for value in edit.values]
+    return b"INFO" + b"".join(pack_chunk(*chunk) for chunk in chunks) if chunks else b""

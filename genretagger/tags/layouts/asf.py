@@ -1,0 +1,45 @@
+"""ASF (WMA)."""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+import struct
+from collections.abc import Sequence
+
+from mutagen.asf import ASF, BYTEARRAY
+
+from genretagger.tags.base import Block, Edit
+from genretagger.tags.layouts.base import ByMutagen, Sound
+
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+
+
+class Asf(ByMutagen):
+    """WMA, whose header mutagen writes anew."""
+
+    opened = ASF
+
+    def sound(self) -> Sound:
+        """Take everything behind the header object, which holds tags and a date."""
+        head = self.at(0, 24)
+        if head[:16] != _ASF_HEADER:
+            raise ValueError("no ASF header")
+        (size,) = struct.unpack("<Q", head[16:])
+        return Sound(size, self.size - size)
+
+    def blocks(self) -> list[Block]:
+        items: dict[str, tuple[str, ...]] = {}
+        for key, value in self.audio.tags:
+            if value.TYPE != BYTEARRAY and str(value):
+                items[key.upper()] = (*items.get(key.upper(), ()), str(value))
+        return [Block("ASF", items)] if self.audio.tags else []
+
+    def store(self, edits: Sequence[Edit]) -> None:
+        for edit in edits:
+            tags = self.audio.tags
+            key = next((k for k, _ in tags if k.upper() == edit.key.upper()), edit.key)
+            tags[:] = [(k, v) for k, v in tags if k.upper() != edit.key.upper()]
+            tags[key] = list(edit.values)
+            self.file.seek(0)
+            self.audio.save(self.file)

@@ -1,0 +1,67 @@
+"""WAV and AIFF."""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+import struct
+from typing import BinaryIO
+
+from genretagger.errors import TrackError
+from genretagger.tags.blocks.riff_info import pack_chunk
+from genretagger.tags.layouts.base import Layout, Sound, Splice, apply_splices
+
+
+class Iff(Layout):
+    """WAV and AIFF: chunks, of which one may be an ID3v2 tag and one LIST/INFO."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        head = self.at(0, 12)
+        if head[:4] in {b"RF64", b"BW64"}:
+            raise TrackError("a 64-bit WAV, whose tags cannot be written; convert it to FLAC")
+        self.is_riff = head[:4] == b"RIFF" and head[8:] == b"WAVE"
+        if not self.is_riff and not (head[:4] == b"FORM" and head[8:] in {b"AIFF", b"AIFC"}):
+            raise ValueError("no WAVE or AIFF header")
+        self.order = "<" if self.is_riff else ">"
+        (size,) = struct.unpack(f"{self.order}I", head[4:8])
+        self.end = 8 + size + size % 2
+        if self.end > self.size + 1:
+            raise ValueError("the file is shorter than its header says")
+        self.end = min(self.end, self.size)
+        self.places: dict[str, tuple[int, int, bytes]] = {}
+        self.chunks: dict[bytes, tuple[int, int]] = {}
+        offset = 12
+        while offset + 8 <= self.end:
+            name, size = struct.unpack(f"{self.order}4sI", self.at(offset, 8))
+            if offset + 8 + size > self.end:
+                raise ValueError("a chunk runs past the end of the file")
+            self.chunks.setdefault(name, (offset + 8, size))
+            family = "ID3v2" if name.upper() == b"ID3 " else ""
+            if self.is_riff and name == b"LIST" and self.at(offset + 8, 4) == b"INFO":
+                family = "RIFF INFO"
+            if family and family not in self.places:
+                end = min(offset + 8 + size + size % 2, self.end)
+                self.places[family] = offset, end - offset, name
+                self.raw[family] = self.at(offset + 8, size)
+            offset += 8 + size + size % 2
+        self.about = b"fmt " if self.is_riff else b"COMM"
+        if self.about not in self.chunks:
+            raise ValueError("no chunk that describes the audio")
+
+    def sound(self) -> Sound:
+        start, size = self.chunks.get(b"data" if self.is_riff else b"SSND", (0, 0))
+        return Sound(start, size, self.at(*self.chunks[self.about]))
+
+    def embed(self, new: dict[str, bytes]) -> None:
+        names = {"ID3v2": b"id3 " if self.is_riff else b"ID3 ", "RIFF INFO": b"LIST"}
+        splices = []
+        for family, content in new.items():
+            offset, size, name = self.places.get(family, (self.end, 0, names[family]))
+            data = pack_chunk(name, content, self.order) if content else b""
+            # the last chunk before may lack its padding byte
+            splices.append(Splice(offset, size, b"\0" * (offset % 2) + data if data else b""))
+        size = self.end - 8 + sum(len(data) - size for _, size, data in splices)
+        if size > 0xFFFFFFFF:
+            raise TrackError("the file would exceed 4 GB; convert it to FLAC")
+        apply_splices(self.file, [*splices, Splice(4, 4, struct.pack(f"{self.order}I", size))])

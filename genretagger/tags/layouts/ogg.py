@@ -1,0 +1,109 @@
+"""Ogg: Vorbis, Opus, FLAC and Speex."""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+import re
+from io import BytesIO
+from typing import BinaryIO
+
+from mutagen.ogg import OggPage
+
+from genretagger.tags.base import PADDING
+from genretagger.tags.blocks.vorbis import split_vorbis
+from genretagger.tags.layouts.base import Layout, Sound
+
+_PAGE_NUMBERS = re.compile(rb"(OggS.{14})(.{1,8})", re.DOTALL)
+
+
+class Ogg(Layout):
+    """Ogg: the comment is the second packet of the stream, in pages that mutagen lays out."""
+
+    PREFIXES = (
+        (b"\x01vorbis", b"\x03vorbis"),
+        (b"OpusHead", b"OpusTags"),
+        (b"\x7fFLAC", b""),
+        (b"Speex   ", b""),
+    )
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        file.seek(0)
+        codec = None
+        while codec is None:
+            first = OggPage(file)
+            if not first.first:
+                raise ValueError("no Vorbis, Opus, FLAC or Speex stream")
+            codec = next((c for c in self.PREFIXES if first.packets[0].startswith(c[0])), None)
+        self.codec, self.prefix = codec
+        self.pages: list[OggPage] = []
+        while not self.pages or not (self.pages[-1].complete or len(self.pages[-1].packets) > 1):
+            page = OggPage(file)
+            if page.serial == first.serial:
+                self.pages.append(page)
+        self.packets: list[bytes] = OggPage.to_packets(self.pages)
+        packet = self.packets[0]
+        if self.codec == b"\x7fFLAC":
+            self.prefix = packet[:4]
+            if packet[0] & 0x7F != 4:
+                raise ValueError("no Vorbis comment where Ogg FLAC has it")
+        if not packet.startswith(self.prefix):
+            raise ValueError("no comment packet")
+        comment = packet[len(self.prefix) :]
+        self.rest = split_vorbis(comment)[2]
+        self.raw["Vorbis comment"] = comment[: len(comment) - len(self.rest)]
+
+    def sound(self) -> Sound:
+        """Begin with the first page on which a packet of audio ends: it has a position."""
+        offset = 0
+        while offset < self.size:
+            head = self.at(offset, 27)
+            if head[:4] != b"OggS":
+                raise ValueError("something between the Ogg pages")
+            if int.from_bytes(head[6:14], "little", signed=True) > 0:
+                break
+            offset += 27 + head[26] + sum(self.at(offset + 27, head[26]))
+        return Sound(offset, self.size - offset)
+
+    def encoded(self, offset: int, size: int) -> bytes:
+        # where the comment takes up more pages or fewer, later ones get another number, and so
+        # another checksum: bytes 18 to 25 of a page's head, which may begin before the stretch
+        before = min(25, offset)
+        data = self.at(offset - before, before + size)
+        return _PAGE_NUMBERS.sub(lambda m: m[1] + bytes(len(m[2])), data)[before:]
+
+    def embed(self, new: dict[str, bytes]) -> None:
+        for comment in new.values():
+            old_size = len(self.packets[0])
+            if self.codec == b"\x7fFLAC":
+                self.prefix = self.prefix[:1] + len(comment).to_bytes(3, "big")
+            # Vorbis: a framing bit, then padding. Opus: padding, unless its first bit is set
+            # and says that it means something (RFC 7845 section 5.2). FLAC, Speex: neither.
+            rest, can_pad = self.rest, self.codec in {b"\x01vorbis", b"OpusHead"}
+            if self.codec == b"\x01vorbis":
+                rest = rest[:1]
+            elif self.codec == b"OpusHead":
+                can_pad = not (rest and rest[0] & 1)
+                rest = b"" if can_pad else rest
+            packet = self.prefix + comment + rest
+            if can_pad:
+                fits = len(packet) <= old_size
+                packet = packet.ljust(old_size if fits else len(packet) + PADDING, b"\0")
+            self.packets[0] = packet
+            if len(packet) == old_size:  # the pages keep their sizes: put the bytes into them
+                data = BytesIO(b"".join(self.packets))
+                for page in self.pages:
+                    page.packets = [data.read(len(part)) for part in page.packets]
+                pages = self.pages
+            else:
+                pages = OggPage.from_packets(self.packets, self.pages[0].sequence)
+            if len(pages) != len(self.pages):
+                self._read_all()
+            OggPage.replace(self.file, self.pages, pages)
+
+    def _read_all(self) -> None:
+        """Read every page, because a broken one would stop their being numbered anew."""
+        self.file.seek(0)
+        while self.file.tell() < self.size:
+            OggPage(self.file)

@@ -1,0 +1,101 @@
+"""Bare streams with tags before and behind: MP3, Monkey's Audio, Musepack, WavPack."""
+
+from __future__ import annotations
+
+# mypy: allow-untyped-calls
+# (mutagen says that it is typed, and leaves most of its functions without types)
+import os
+import struct
+from collections.abc import Callable
+from typing import BinaryIO
+
+from mutagen.musepack import MusepackInfo
+
+from genretagger.tags.blocks.apev2 import APE_HAS_HEADER
+from genretagger.tags.blocks.id3 import id3v2_size
+from genretagger.tags.layouts.base import Layout, Sound, Splice, apply_splices
+
+
+class Stream(Layout):
+    """A bare stream: ID3v2 before it; APEv2, Lyrics3 and ID3v1 behind it.
+
+    Parameters
+    ----------
+    file : binary file
+    info : callable
+        mutagen's reader of the stream's properties, which refuses what is not one.
+    """
+
+    def __init__(self, file: BinaryIO, info: Callable[[BinaryIO], object]) -> None:
+        super().__init__(file)
+        self.start = id3v2_size(self.at(0, min(10, self.size)))
+        self.places: dict[str, tuple[int, int]] = {}
+        if self.start:
+            self._found("ID3v2", 0, self.start)
+        file.seek(self.start)
+        info(file)
+        end = self.size
+        tail = self.at(max(self.start, end - 131), min(131, end - self.start))
+        # "TAG" 128 bytes from the end may also be the middle of an APEv2 header
+        if tail[-128:-125] == b"TAG" and tail[-131:-123] != b"APETAGEX":
+            end -= 128
+            self._found("ID3v1", end, 128)
+            if end - self.start >= 227 and self.at(end - 227, 4) == b"TAG+":
+                end -= 227  # "enhanced" ID3v1: longer titles, left alone
+            if end - self.start >= 15 and self.at(end - 9, 9) == b"LYRICS200":
+                end -= 15 + int(self.at(end - 15, 6))
+        if end < self.start:
+            raise ValueError("the size of the Lyrics3 tag is wrong")
+        self.end = end
+        if end - self.start >= 32 and self.at(end - 32, 8) == b"APETAGEX":
+            size, flags = struct.unpack("<I4xI", self.at(end - 20, 12))
+            if flags & APE_HAS_HEADER and self.at(end - size - 32, 8) == b"APETAGEX":
+                size += 32
+            if not 32 <= size <= end - self.start:
+                raise ValueError("the size of the APEv2 tag is wrong")
+            self._found("APEv2", end - size, size)
+
+    def _found(self, family: str, offset: int, size: int) -> None:
+        self.places[family] = offset, size
+        self.raw[family] = self.at(offset, size)
+
+    def sound(self) -> Sound:
+        end, _ = self.places.get("APEv2", (self.end, 0))
+        return Sound(self.start, end - self.start)
+
+    def splices(self, new: dict[str, bytes]) -> list[Splice]:
+        """Say where the new blocks go; a new APEv2 tag stands before Lyrics3 and ID3v1."""
+        nowhere = {"ID3v2": (0, 0), "APEv2": (self.end, 0)}
+        return [Splice(*self.places.get(f, nowhere.get(f, (0, 0))), d) for f, d in new.items()]
+
+    def embed(self, new: dict[str, bytes]) -> None:
+        apply_splices(self.file, self.splices(new))
+
+
+def musepack(file: BinaryIO) -> object:
+    """Read a Musepack stream's properties, but only if its packets lead from one to the next.
+
+    mutagen's reader goes round in circles for ever where a packet is smaller than its header.
+    """
+    start = file.tell()
+    if file.read(4) == b"MPCK":
+        for _ in range(_MOST_PACKETS):
+            if file.read(2) in {b"AP", b"SE", b""}:
+                break
+            size, n, byte = 0, 2, 0x80
+            while byte & 0x80:
+                byte = file.read(1)[0]
+                size, n = size << 7 | byte & 0x7F, n + 1
+                if n > 12:  # 64 bits, seven in a byte
+                    raise ValueError("a packet's size is no number")
+            if size < n:
+                raise ValueError("a packet is smaller than its own header")
+            file.seek(size - n, os.SEEK_CUR)
+        else:
+            raise ValueError("no audio among its first packets")
+    file.seek(start)
+    return MusepackInfo(file)
+
+
+_MOST_PACKETS = 100
+"""Before the audio of a Musepack stream; encoders write four or five."""

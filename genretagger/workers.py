@@ -1,0 +1,126 @@
+"""Hear tracks in worker processes, so that a decoder that crashes kills a worker, not the run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Any
+
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from genretagger.bundle import Bundle
+from genretagger.errors import TrackError
+from genretagger.hearing import hear
+from genretagger.records import (
+    Prediction,
+    Track,
+)
+
+_Task = tuple[Path, bool, Path, str]
+_WAITING = 2  # tracks for each worker that it has or can take at once; loky queues no more
+_AHEAD = 16  # tracks for each worker that are heard while the one before them takes long
+_IDLE_S = 60.0  # a worker that had nothing to do for so long ends, as do those of a killed run
+
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
+"""A worker is to keep one core busy, also where it multiplies matrices."""
+
+
+def has_cuesheet(track: Track) -> bool:
+    return track.tags is not None and track.tags.has_cuesheet
+
+
+def hear_tracks(
+    tracks: Sequence[Track], with_bundle: Bundle, jobs: int
+) -> Iterator[Prediction | TrackError]:
+    """Hear tracks in worker processes, which are all that a decoder can take along."""
+    tasks = (
+        # workers stay in the folder in which they were started
+        (track.path.absolute(), has_cuesheet(track), with_bundle.path, with_bundle.bundle_id)
+        for track in tracks
+    )
+    jobs = max(1, min(jobs, len(tracks)))
+    begun: deque[tuple[_Task, Future[Prediction | TrackError]]] = deque()
+    is_done = False
+    try:
+        while True:
+            running = [future for _, future in begun if not future.done()]
+            n_more = min(_WAITING * jobs - len(running), _AHEAD * jobs - len(begun))
+            for task in itertools.islice(tasks, max(0, n_more)):
+                begun.append((task, _submit(task, jobs)))
+            if not begun:
+                break
+            if not begun[0][1].done():
+                wait([f for _, f in begun if not f.done()], return_when=FIRST_COMPLETED)
+                continue
+            task, future = begun.popleft()
+            try:
+                answer = future.result()
+            except BrokenProcessPool:  # by this track, or by another that was under way
+                answer = _hear_alone(task)
+            yield answer
+        is_done = True
+    finally:
+        if not is_done:  # Ctrl-C, or nobody wants the rest: do not wait for it
+            # loky stumbles if it is told to drop what it has not yet put before its workers
+            while any(not (future.running() or future.done()) for _, future in begun):
+                time.sleep(0.001)
+            _dismiss_workers()
+
+
+def _submit(task: _Task, jobs: int) -> Future[Prediction | TrackError]:
+    while True:
+        try:
+            future: Future[Prediction | TrackError] = _workers(jobs).submit(hear, *task)
+        except BrokenProcessPool:  # a worker has crashed meanwhile
+            _dismiss_workers()
+        else:
+            return future
+
+
+_pools: dict[int, Any] = {}  # the one there is, by its number of workers
+# loky keeps a pool for reuse, too, but it is joblib's, whose users beside us would trip over ours
+
+
+def _workers(jobs: int) -> Any:
+    """Give the worker processes, which are started once and serve the whole run."""
+    for n_workers, pool in _pools.items():
+        if n_workers >= jobs:  # the last tracks of a run need fewer
+            return pool
+    _dismiss_workers()
+    _pools[jobs] = ProcessPoolExecutor(
+        jobs, timeout=_IDLE_S, initializer=_begin_worker, env=_ONE_THREAD
+    )
+    return _pools[jobs]
+
+
+def _dismiss_workers() -> None:
+    while _pools:
+        _, pool = _pools.popitem()
+        pool.shutdown(kill_workers=True)
+
+
+def _hear_alone(task: _Task) -> Prediction | TrackError:
+    """Hear a track in a process of its own, so that a crash is certain to be its own."""
+    executor = ProcessPoolExecutor(1, initializer=_begin_worker, env=_ONE_THREAD)
+    try:
+        answer: Prediction | TrackError = executor.submit(hear, *task).result()
+    except BrokenProcessPool:
+        return TrackError("the decoder crashed on it; get another copy, or report it")
+    finally:
+        executor.shutdown(kill_workers=True)
+    return answer
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the main process, and keep what C libraries remark off the terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
