@@ -127,9 +127,8 @@ class GenreCnnPlugin(BeetsPlugin):
             if writes:
                 _recover()
             with report_page(report, command, settings) as report_row:
-                self._run_alone(
-                    lib, args, settings, genretagger.Journal(command, program="beets"), report_row
-                )
+                journal = genretagger.Journal(command, program="beets")
+                self._run_alone(lib, args, settings, journal, report_row)
 
     def _run_alone(
         self,

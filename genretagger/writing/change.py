@@ -60,7 +60,7 @@ def apply(
             preserve_mtime=preserve_mtime,
         )
     except TrackError as error:
-        return _failed(change, error)
+        return failed(change, error)
     return change
 
 
@@ -149,7 +149,7 @@ def undo(
                     reason = "it is as it was before"
                     line = replace(line, state=State.KEEP, old=back.new, reason=reason)
         except TrackError as error:
-            line = _failed(line, error)
+            line = failed(line, error)
         yield line
 
 
@@ -193,5 +193,6 @@ def _exchange(
     journal.end(done=True)
 
 
-def _failed(change: TagChange, error: TrackError) -> TagChange:
+def failed(change: TagChange, error: TrackError) -> TagChange:
+    """Return a line of a plan that could not be carried out, with the reason."""
     return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=str(error))
