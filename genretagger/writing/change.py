@@ -12,6 +12,7 @@ from genretagger.errors import TrackError
 from genretagger.identity import identify
 from genretagger.records import Identity, State, TagChange
 from genretagger.writing import exchange
+from genretagger.writing.difference import difference
 from genretagger.writing.journal import Entry, Journal
 from genretagger.writing.signals import uninterrupted
 
@@ -115,7 +116,7 @@ def rewrite(
             hashes = exchange.sha256(real), exchange.sha256(copy)
             if hashes[0] == hashes[1]:
                 return False
-            entry = Entry(real, exchange.difference(real, copy), hashes, tuple(old), tuple(new))
+            entry = Entry(real, difference(real, copy), hashes, tuple(old), tuple(new))
             _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
     return True
 
