@@ -641,23 +641,6 @@ def test_of_two_runs_at_once_one_writes_and_every_file_is_written_once(music):
         assert len([b for b in tags.read(path).blocks if b.values]) == 1
 
 
-def test_a_lock_that_cannot_be_had_stops_the_run(tmp_path):
-    (tmp_path / "blocked").write_text("a file where a folder should be")
-    with (
-        pytest.raises(FatalError, match=r"the lock .*writing\.lock cannot be used: .*nothing was"),
-        lock.only_writer(tmp_path / "blocked", "tag"),
-    ):
-        raise AssertionError("it must not be reached")
-
-
-def test_errors_inside_of_the_lock_are_left_alone(tmp_path):
-    for error in (OSError("something else"), BrokenPipeError(), KeyboardInterrupt()):
-        with pytest.raises(type(error)), lock.only_writer(tmp_path, "tag"):
-            raise error
-    with lock.only_writer(tmp_path, "tag"):
-        pass
-
-
 def test_the_identity_of_a_file_that_is_gone_cannot_be_told(tmp_path):
     with pytest.raises(TrackError, match="cannot be examined"):
         identify(tmp_path / "gone")

@@ -114,38 +114,37 @@ class _Search:
     def __init__(self, old: BinaryIO, new: BinaryIO) -> None:
         self._old, self._new = old, new
         self._sizes = [file.seek(0, os.SEEK_END) for file in (old, new)]
+        self._anchors = 0
 
     def delta(self) -> Delta:
         """Find the stretches, from the first to the last."""
         whole = self._trimmed(_Region(0, self._sizes[0], 0, self._sizes[1]))
         found: list[AnyStretch] = []
         waiting = list(self._around_pages(whole))[::-1]  # the next one is the last
-        anchors = 0
         while waiting:
             part = waiting.pop()
-            if isinstance(part, Pages):
+            if isinstance(part, _Region):
+                waiting += self._cut(self._trimmed(part))[::-1]
+            else:
                 found.append(part)
-                continue
-            region = self._trimmed(part)
-            if not any(region.sizes):
-                continue
-            entries = self._entries(region)
-            if entries is not None:
-                found.append(entries)
-                size = entries.end - region.old
-                rest = region._replace(old=entries.end, new=region.new + size, before=0)
-                if size < max(region.sizes):  # else the last entry ends in bytes that are equal
-                    waiting.append(rest)
-                continue
-            match = self._match(region) if anchors < _MOST else None
-            if match is None:
-                found.append(self._stretch(region))
-                continue
-            anchors += 1
-            old, new, size = match
-            waiting.append(region._replace(old=old + size, new=new + size, before=size))
-            waiting.append(region._replace(old_end=old, new_end=new, after=size))
         return self._in_one_page(Delta(tuple(found)))
+
+    def _cut(self, region: _Region) -> list[_Region | AnyStretch]:
+        """Take a region apart at what is equal inside; if there is nothing, it is a stretch."""
+        if not any(region.sizes):
+            return []
+        entries = self._entries(region)
+        if entries is not None:
+            size = entries.end - region.old
+            rest = region._replace(old=entries.end, new=region.new + size, before=0)
+            # the last entry may end in bytes that are equal, behind the region
+            return [entries, rest] if size < max(region.sizes) else [entries]
+        match = self._match(region)
+        if match is None:
+            return [self._stretch(region)]
+        old, new, size = match
+        before = region._replace(old_end=old, new_end=new, after=size)
+        return [before, region._replace(old=old + size, new=new + size, before=size)]
 
     def _stretch(self, region: _Region) -> Stretch:
         old = read_at(self._old, region.old, region.sizes[0])
@@ -200,12 +199,15 @@ class _Search:
 
     def _match(self, region: _Region) -> _Match | None:
         """Find equal bytes somewhere in a region, as many as there are in one piece."""
-        if min(region.sizes) < _ANCHOR or max(region.sizes) < 3 * _ANCHOR:
+        is_small = min(region.sizes) < _ANCHOR or max(region.sizes) < 3 * _ANCHOR
+        if is_small or self._anchors == _MOST:
             return None
+        self._anchors += 1
         return (
-            self._in_step(region, lambda anchor: len(set(anchor)) >= _DISTINCT)
-            or self._searched(region)
+            self._in_step(region, _is_rare)
+            or self._searched(region, _is_rare)
             or self._in_step(region, lambda _: True)
+            or self._searched(region, lambda anchor: len(set(anchor)) > 1)
         )
 
     def _in_step(self, region: _Region, is_good: Callable[[bytes], bool]) -> _Match | None:
@@ -221,13 +223,13 @@ class _Search:
                     return self._extended(region, old, new)
         return None
 
-    def _searched(self, region: _Region) -> _Match | None:
+    def _searched(self, region: _Region, is_good: Callable[[bytes], bool]) -> _Match | None:
         """Look around there, and take the longest of the first few."""
         matches = []
         for place in islice(_places(region.sizes[0]), _SEARCHED):
             old = region.old + place
             anchor = read_at(self._old, old, _ANCHOR)
-            if len(set(anchor)) < _DISTINCT:
+            if not is_good(anchor):
                 continue
             expected = self._expected(region, place)
             start = max(region.new, min(expected) - _AROUND)
@@ -288,7 +290,7 @@ class _Search:
             step = CHUNK // width
         return Entries(old, count if added else 0, width, added)
 
-    def _around_pages(self, region: _Region) -> Iterator[_Region | Pages]:
+    def _around_pages(self, region: _Region) -> Iterator[_Region | AnyStretch]:
         """Cut a region into Ogg pages that only have another number, and what is between."""
         rest = region
         for pages in self._pages(region):
@@ -325,6 +327,10 @@ class _Search:
             return None
         added = (number_of(other) - number_of(page)) % (1 << 32)
         return added if other == (renumbered(page, added) if added else page) else None
+
+
+def _is_rare(anchor: bytes) -> bool:
+    return len(set(anchor)) >= _DISTINCT
 
 
 def _pages_of(content: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
