@@ -9,6 +9,8 @@ from genretagger.cli.output import offer_undo
 from genretagger.cli.run import Run
 from genretagger.cli.settings import opened_cache
 from genretagger.cli.writer import only_writer
+from genretagger.recall import remember
+from genretagger.records import State
 from genretagger.report.words import APPLIED
 from genretagger.writing import change
 from genretagger.writing.journal import Journal
@@ -27,12 +29,10 @@ def run(options: argparse.Namespace) -> int:
         for line in plan.changes:
             with uninterrupted():
                 done = change.apply(
-                    line,
-                    journal,
-                    field=plan.field,
-                    preserve_mtime=options.preserve_mtime,
-                    cache=cache,
+                    line, journal, field=plan.field, preserve_mtime=options.preserve_mtime
                 )
+                if done.state is State.CHANGE:
+                    remember(done.path, plan.field, cache)
                 add(done)
     code = run.summary()
     offer_undo(journal.path)

@@ -19,6 +19,6 @@ def run(_: argparse.Namespace) -> int:
         except FatalError as error:  # one that is damaged does not hide the others
             warn(str(error))
             continue
-        when, what = printable(head["time"]), printable(head["command"])
+        when, what = printable(head.time), printable(head.title)
         print(f"{when}  {len(entries):>6} files  {what}\n  {printable(str(path))}")
     return OK

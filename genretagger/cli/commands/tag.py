@@ -11,6 +11,7 @@ from genretagger.cli.run import Run
 from genretagger.cli.settings import named_paths, opened_cache
 from genretagger.cli.writer import only_writer
 from genretagger.pipeline import make_plan
+from genretagger.recall import remember
 from genretagger.records import State
 from genretagger.report.words import PLANNED, WRITTEN
 from genretagger.writing.change import apply
@@ -50,8 +51,9 @@ def run(options: argparse.Namespace) -> int:
                     journal,
                     field=options.field,
                     preserve_mtime=options.preserve_mtime,
-                    cache=cache,
                 )
+                if done.state is State.CHANGE:
+                    remember(done.path, options.field, cache)
                 add(done)
     code = run.summary()
     offer_undo(journal.path)

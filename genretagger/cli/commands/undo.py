@@ -9,6 +9,8 @@ from genretagger.cli.run import Run
 from genretagger.cli.settings import opened_cache
 from genretagger.cli.writer import only_writer
 from genretagger.errors import FatalError
+from genretagger.recall import remember
+from genretagger.records import State
 from genretagger.report.words import REDONE, UNDONE
 from genretagger.writing import change, journal
 
@@ -24,14 +26,14 @@ def run(options: argparse.Namespace) -> int:
     if path.resolve().parent != journal.folder().resolve():
         raise FatalError(f"{path} is not a journal in {journal.folder()}; nothing was done")
     head, entries = journal.read(path)
-    kind, _, done = head["command"].partition(" of: ")
-    is_redo = kind == "undo"
-    of = done if kind in ("undo", "redo") else head["command"]
-    back = journal.Journal(f"{'redo' if is_redo else 'undo'} of: {of}")
+    is_redo = head.kind == "undo"
+    back = journal.Journal.reversing(path, head)
     run = Run(options, REDONE if is_redo else UNDONE)
     run.total = len(entries)
     with opened_cache(options) as cache, run.reporting() as add:
-        for line in change.undo(entries, back, preserve_mtime=options.preserve_mtime, cache=cache):
+        for line in change.undo(entries, back, preserve_mtime=options.preserve_mtime):
+            if line.state is State.CHANGE:
+                remember(line.path, None, cache)
             add(line)
     code = run.summary()
     offer_undo(back.path, "take it back" if is_redo else "do it again")
