@@ -43,8 +43,8 @@ _DISTINCT = 12
 """How many different bytes an anchor has that is unlikely to stand somewhere else, too. Bytes
 of compressed audio have about 30; silence and padding have one."""
 
-_AROUND = 16 << 20
-"""How far from where it is expected an anchor is sought: the largest ID3 tags are as large."""
+_AROUND = (1 << 12, 1 << 16, 1 << 20, 16 << 20)
+"""How far from where it is expected an anchor is sought, in bytes: tags are rarely larger."""
 
 _MOST = 512
 """How many anchors are followed; what is then left is one stretch."""
@@ -52,8 +52,8 @@ _MOST = 512
 _SEARCHED = 31
 """At how many places of the old content an anchor is taken that is then sought."""
 
-_COMPARED = 4
-"""How many finds are compared: in music made of loops, the first may be another repetition."""
+_COMPARED = 8
+"""How many finds are compared: in music made of loops, one may be another repetition."""
 
 _MIN_ENTRIES = 8
 """Fewer are no table."""
@@ -224,31 +224,36 @@ class _Search:
         return None
 
     def _searched(self, region: _Region, is_good: Callable[[bytes], bool]) -> _Match | None:
-        """Look around there, and take the longest of the first few."""
-        matches = []
+        """Look around there, nearby first, and take the longest of the first few."""
+        matches: list[_Match] = []
         for place in islice(_places(region.sizes[0]), _SEARCHED):
-            old = region.old + place
-            anchor = read_at(self._old, old, _ANCHOR)
+            anchor = read_at(self._old, region.old + place, _ANCHOR)
             if not is_good(anchor):
                 continue
-            expected = self._expected(region, place)
-            start = max(region.new, min(expected) - _AROUND)
-            new = self._find(anchor, start, min(region.new_end, max(expected) + _AROUND))
-            if new is not None:
-                matches.append(self._extended(region, old, new))
-                if len(matches) == _COMPARED or 2 * matches[-1].size > min(region.sizes):
+            for around in _AROUND:
+                news = list(islice(self._finds(anchor, region, place, around), _COMPARED))
+                if news:
+                    matches += [self._extended(region, region.old + place, new) for new in news]
                     break
+            longest = max(matches, key=lambda match: match.size, default=None)
+            if longest and (len(matches) >= _COMPARED or 2 * longest.size > min(region.sizes)):
+                return longest
         return max(matches, key=lambda match: match.size, default=None)
+
+    def _finds(self, anchor: bytes, region: _Region, place: int, around: int) -> Iterator[int]:
+        """Yield where an anchor stands in the new content, not far from where it is expected."""
+        expected = self._expected(region, place)
+        start = max(region.new, min(expected) - around)
+        end = min(region.new_end, max(expected) + around + _ANCHOR)
+        for at in range(start, end - _ANCHOR + 1, CHUNK):
+            data = read_at(self._new, at, min(CHUNK + _ANCHOR - 1, end - at))
+            n = data.find(anchor)
+            while n >= 0:
+                yield at + n
+                n = data.find(anchor, n + 1)
 
     def _expected(self, region: _Region, place: int) -> tuple[int, int]:
         return region.new + place, region.new_end - (region.sizes[0] - place)
-
-    def _find(self, anchor: bytes, start: int, end: int) -> int | None:
-        for at in range(start, end - _ANCHOR + 1, CHUNK):
-            data = read_at(self._new, at, min(CHUNK + _ANCHOR - 1, end - at))
-            if (n := data.find(anchor)) >= 0:
-                return at + n
-        return None
 
     def _extended(self, region: _Region, old: int, new: int) -> _Match:
         n = self._equal_before(old, new, min(old - region.old, new - region.new))
