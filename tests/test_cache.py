@@ -19,11 +19,11 @@ import pytest
 import soundfile
 
 from genretagger import bundle, cache, cli, places, recall, tags, workers
-from genretagger.cache import Cache, HeardKey
+from genretagger.cache import Cache, PredictionKey
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
 from genretagger.identity import identify
-from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, TrackTags
+from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
 from genretagger.writing import journal, lock
 
 IDENTITY = Identity(1, 2, 3, 4_000_000_001, 5_000_000_001)
@@ -34,7 +34,7 @@ TAGS = TrackTags(
     comments=("c", "d"),
 )
 HEARD = Prediction(tuple(i / 20 for i in range(len(GENRES))), ("short: 2.0 s",))
-KEY = HeardKey("an id", IDENTITY, "a bundle", has_cuesheet=False)
+KEY = PredictionKey("an id", IDENTITY, "a bundle", has_cuesheet=False)
 PATH = Path("/music/a.mp3")
 
 
@@ -56,9 +56,9 @@ def heard(monkeypatch):
     names = []
     hear = recall.hear_tracks
 
-    def watched(tracks, *rest):
-        names.extend(track.path.name for track in tracks)
-        return hear(tracks, *rest)
+    def watched(files, *rest):
+        names.extend(file.path.name for file in files)
+        return hear(files, *rest)
 
     monkeypatch.setattr(recall, "hear_tracks", watched)
     return names
@@ -66,7 +66,7 @@ def heard(monkeypatch):
 
 def opened(path=None, warn=pytest.fail):
     """Open a cache; a warning fails the test."""
-    return contextlib.closing(Cache(path or places.default_path(), warn=warn))
+    return contextlib.closing(Cache(path or places.cache_file(), warn=warn))
 
 
 def encode(path, *, seconds=2.0, seed=0, gain=1.0):
@@ -128,30 +128,30 @@ def test_an_edit_list_that_cuts_an_mp4_is_seen(audio_file):
 
 
 def tags_in(opened_cache, path, field, identity, *, cue_beside):
-    (found,) = opened_cache.tags([cache.Seen(path, identity, cue_beside)], field)
+    (found,) = opened_cache.tags([Seen(path, identity, cue_beside)], field)
     return found
 
 
 def test_what_is_kept_is_recalled_by_the_next_run_to_the_last_digit(tmp_path):
     silent = Prediction(None, ("silent where it was heard",))
     with opened(tmp_path / "c") as first:
-        first.keep_tags(PATH, None, IDENTITY, TAGS, cue_beside=False)
-        first.keep_tags(PATH, "HEARD", IDENTITY, replace(TAGS, blocks=()), cue_beside=False)
-        first.keep_audio_id(PATH, IDENTITY, KEY.audio_id)
-        first.keep_heard(KEY, HEARD)
-        first.keep_heard(replace(KEY, has_cuesheet=True), silent)
+        first.keep_tags(Seen(PATH, IDENTITY), None, TAGS)
+        first.keep_tags(Seen(PATH, IDENTITY), "HEARD", replace(TAGS, blocks=()))
+        first.keep_audio_id(Seen(PATH, IDENTITY), KEY.audio_id)
+        first.keep_prediction(KEY, HEARD)
+        first.keep_prediction(replace(KEY, has_cuesheet=True), silent)
     with opened(tmp_path / "c") as second:
         assert tags_in(second, PATH, None, IDENTITY, cue_beside=False) == TAGS
         assert tags_in(second, PATH, "HEARD", IDENTITY, cue_beside=False).blocks == ()
-        assert second.audio_id(PATH, IDENTITY) == KEY.audio_id
-        assert second.heard(KEY) == HEARD
-        assert second.heard(replace(KEY, has_cuesheet=True)) == silent
-        seen = cache.Seen(PATH, IDENTITY)
+        assert second.audio_id(Seen(PATH, IDENTITY)) == KEY.audio_id
+        assert second.prediction(KEY) == HEARD
+        assert second.prediction(replace(KEY, has_cuesheet=True)) == silent
+        seen = Seen(PATH, IDENTITY)
         asked = [seen, seen._replace(path=Path("other")), seen._replace(has_cuesheet=True)]
-        assert second.heard_in(asked, KEY.bundle_id) == [HEARD, None, silent]
-        assert second.heard_in(asked, "another") == [None, None, None]
+        assert second.predictions(asked, KEY.bundle_id) == [HEARD, None, silent]
+        assert second.predictions(asked, "another") == [None, None, None]
         touched = seen._replace(identity=replace(IDENTITY, ctime_ns=IDENTITY.ctime_ns + 1))
-        assert second.heard_in([touched], KEY.bundle_id) == [None]
+        assert second.predictions([touched], KEY.bundle_id) == [None]
 
 
 def test_more_files_than_one_question_holds_are_each_recalled(tmp_path):
@@ -159,9 +159,9 @@ def test_more_files_than_one_question_holds_are_each_recalled(tmp_path):
     with opened(tmp_path / "c") as first:
         for path in paths[::2]:
             found = replace(TAGS, album=path.stem)
-            first.keep_tags(path, None, IDENTITY, found, cue_beside=False)
+            first.keep_tags(Seen(path, IDENTITY), None, found)
     with opened(tmp_path / "c") as second:
-        found = second.tags([cache.Seen(path, IDENTITY) for path in paths], None)
+        found = second.tags([Seen(path, IDENTITY) for path in paths], None)
     assert [tags and tags.album for tags in found] == [
         None if number % 2 else str(number) for number in range(700)
     ]
@@ -171,33 +171,33 @@ def test_more_files_than_one_question_holds_are_each_recalled(tmp_path):
 def test_a_file_that_was_touched_is_not_recalled(tmp_path, field):
     now = replace(IDENTITY, **{field: getattr(IDENTITY, field) + 1})
     with opened(tmp_path / "c") as first:
-        first.keep_tags(PATH, None, IDENTITY, TAGS, cue_beside=False)
-        first.keep_audio_id(PATH, IDENTITY, "an id")
+        first.keep_tags(Seen(PATH, IDENTITY), None, TAGS)
+        first.keep_audio_id(Seen(PATH, IDENTITY), "an id")
     with opened(tmp_path / "c") as second:
         assert tags_in(second, PATH, None, now, cue_beside=False) is None
-        assert second.audio_id(PATH, now) is None
+        assert second.audio_id(Seen(PATH, now)) is None
         assert tags_in(second, PATH, None, IDENTITY, cue_beside=True) is None  # a sheet has come
         assert tags_in(second, PATH, "HEARD", IDENTITY, cue_beside=False) is None
 
 
 def test_another_bundle_or_a_cue_sheet_is_another_question(tmp_path):
     with opened(tmp_path / "c") as first:
-        first.keep_heard(KEY, HEARD)
+        first.keep_prediction(KEY, HEARD)
     with opened(tmp_path / "c") as second:
-        assert second.heard(replace(KEY, bundle_id="another")) is None
-        assert second.heard(replace(KEY, has_cuesheet=True)) is None
-        assert second.heard(replace(KEY, audio_id="another")) is None
+        assert second.prediction(replace(KEY, bundle_id="another")) is None
+        assert second.prediction(replace(KEY, has_cuesheet=True)) is None
+        assert second.prediction(replace(KEY, audio_id="another")) is None
 
 
 def test_a_failure_is_believed_of_the_very_file_only_and_only_if_its_bytes_are_why(tmp_path):
     with opened(tmp_path / "c") as first:
-        first.keep_heard(KEY, DamagedError("truncated"))
-        first.keep_heard(replace(KEY, bundle_id="b"), TrackError("install ffmpeg"))
+        first.keep_prediction(KEY, DamagedError("truncated"))
+        first.keep_prediction(replace(KEY, bundle_id="b"), TrackError("install ffmpeg"))
     with opened(tmp_path / "c") as second:
-        found = second.heard(KEY)
+        found = second.prediction(KEY)
         assert (type(found), str(found)) == (DamagedError, "truncated")
-        assert second.heard(replace(KEY, identity=replace(IDENTITY, ctime_ns=1))) is None
-        assert second.heard(replace(KEY, bundle_id="b")) is None
+        assert second.prediction(replace(KEY, identity=replace(IDENTITY, ctime_ns=1))) is None
+        assert second.prediction(replace(KEY, bundle_id="b")) is None
 
 
 def test_on_a_coarse_clock_a_file_that_has_just_changed_is_not_kept(tmp_path):
@@ -206,7 +206,7 @@ def test_on_a_coarse_clock_a_file_that_has_just_changed_is_not_kept(tmp_path):
     with opened(tmp_path / "c") as first:
         for age_s in (0, 10):
             at = now_ns - age_s * second_ns
-            first.keep_tags(PATH, str(age_s), Identity(1, 2, 3, at, at), TAGS, cue_beside=False)
+            first.keep_tags(Seen(PATH, Identity(1, 2, 3, at, at)), str(age_s), TAGS)
     with opened(tmp_path / "c") as second:
         identities = [
             Identity(1, 2, 3, now_ns - s * second_ns, now_ns - s * second_ns) for s in (0, 10)
@@ -268,7 +268,7 @@ def test_a_damaged_cache_is_set_aside_with_one_line_and_nothing_else_happens(
 ):
     path = audio_file("FLAC", seconds=2.0)
     _, before, _ = run(capsys, "tag", "-n", "--always", path)
-    where = places.default_path()
+    where = places.cache_file()
     DAMAGE[damage](where)
     damaged = where.read_bytes()
     code, rows, err = run(capsys, "tag", "-n", "--always", path)
@@ -288,7 +288,7 @@ def test_damage_that_shows_in_the_middle_of_a_run_costs_no_answer(tmp_path):
     paths = [Path(f"/music/{number:05}.mp3") for number in range(3000)]
     with opened(tmp_path / "c") as first:
         for path in paths:
-            first.keep_tags(path, None, IDENTITY, TAGS, cue_beside=False)
+            first.keep_tags(Seen(path, IDENTITY), None, TAGS)
     data = bytearray((tmp_path / "c").read_bytes())
     data[len(data) // 2 :] = os.urandom(len(data) - len(data) // 2)
     (tmp_path / "c").write_bytes(data)
@@ -297,7 +297,7 @@ def test_damage_that_shows_in_the_middle_of_a_run_costs_no_answer(tmp_path):
         for path in paths:
             found.append(tags_in(second, path, None, IDENTITY, cue_beside=False))
             if found[-1] is None:
-                second.keep_tags(path, None, IDENTITY, TAGS, cue_beside=False)
+                second.keep_tags(Seen(path, IDENTITY), None, TAGS)
     assert len(said) == 1
     (tmp_path / "d").write_bytes(data)
     with opened(tmp_path / "d") as asked, pytest.raises(FatalError, match=r"d: .*or delete it"):
@@ -310,7 +310,7 @@ def test_damage_that_shows_in_the_middle_of_a_run_costs_no_answer(tmp_path):
 @pytest.mark.parametrize("obstacle", ["a file in the way", "a folder in its place"])
 def test_without_a_usable_cache_a_run_goes_on(audio_file, capsys, obstacle):
     path = audio_file("FLAC", seconds=2.0)
-    where = places.default_path()
+    where = places.cache_file()
     if obstacle == "a file in the way":
         where.parent.write_text("not a folder")
     else:
@@ -347,12 +347,12 @@ def test_while_another_holds_the_database_a_run_goes_on(audio_file, capsys, monk
     path = audio_file("FLAC", seconds=2.0)
     with opened():
         pass
-    with contextlib.closing(sqlite3.connect(places.default_path())) as other:
+    with contextlib.closing(sqlite3.connect(places.cache_file())) as other:
         other.execute("BEGIN EXCLUSIVE")
         code, (row,), err = run(capsys, "predict", path)
     assert (code, bool(row["probabilities"])) == (0, True)
     assert "database is locked" in err
-    assert not places.default_path().with_name("cache.sqlite.damaged").exists()
+    assert not places.cache_file().with_name("cache.sqlite.damaged").exists()
 
 
 # ---- Runs --------------------------------------------------------------------------------------
@@ -397,7 +397,7 @@ def test_what_apply_and_undo_write_is_not_read_again(music, capsys, heard, monke
 
 def test_without_the_cache_nothing_is_remembered(music, capsys):
     run(capsys, "predict", "--no-cache", music)
-    assert not places.default_path().exists()
+    assert not places.cache_file().exists()
 
 
 def test_editing_tags_renaming_and_moving_do_not_make_it_heard_again(music, capsys, heard):
@@ -493,17 +493,17 @@ def test_that_ffmpeg_is_missing_is_forgotten(audio_file, capsys, monkeypatch):
 
 def test_what_replaces_a_file_while_it_is_heard_is_not_taken_for_it(music, capsys, monkeypatch):
     path = music / "0.flac"
-    hear = workers.hear
+    hear = workers._hear_in_worker
 
     def replaced(heard_path, *rest):
         encode(heard_path, seed=9)
         return hear(heard_path, *rest)
 
     with monkeypatch.context() as during:
-        during.setattr(workers, "hear", replaced)
+        during.setattr(workers, "_hear_in_worker", replaced)
         run(capsys, "predict", path)
     with opened() as found:
-        assert found.contents().n_heard == {}
+        assert found.contents().n_predictions == {}
 
 
 def test_a_killed_run_continues_where_it_was(tmp_path, capsys, heard):
@@ -519,7 +519,7 @@ def test_a_killed_run_continues_where_it_was(tmp_path, capsys, heard):
         time.sleep(0.02)
         with (
             contextlib.suppress(sqlite3.OperationalError),  # no file yet, or no table
-            contextlib.closing(sqlite3.connect(places.default_path())) as db,
+            contextlib.closing(sqlite3.connect(places.cache_file())) as db,
         ):
             (n_kept,) = db.execute("SELECT count(*) FROM predictions").fetchone()
     os.killpg(process.pid, signal.SIGKILL)
@@ -539,7 +539,7 @@ def test_two_runs_may_hear_at_once_and_both_remember(music, capsys, heard):
     assert [process.returncode for process in both] == [0, 0]
     assert one == two
     assert b"cache" not in err_one + err_two
-    with contextlib.closing(sqlite3.connect(places.default_path())) as db:
+    with contextlib.closing(sqlite3.connect(places.cache_file())) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     run(capsys, "predict", music)
     assert heard == []
@@ -559,7 +559,7 @@ def test_the_cache_is_shown_pruned_and_cleared(music, capsys, heard, tmp_path):
 
     code, out, _ = run(capsys, "cache")
     assert code == 0
-    assert str(places.default_path()) in out
+    assert str(places.cache_file()) in out
     assert "tracks: 3" in out
     assert f"  {ids[0]}: 3 (the one in use)\n" in out
     assert f"  {ids[1]}: 1\n" in out
@@ -611,8 +611,9 @@ def test_a_lock_dies_with_its_run_and_its_workers_do_not_inherit_it(music, capsy
     code = """
 import sys, time
 from joblib import Parallel, delayed
-from genretagger.writing import journal, lock
-with lock.only_writer(journal.state_folder(), "tag"):
+from genretagger import places
+from genretagger.writing import lock
+with lock.only_writer(places.state_folder(), "tag"):
     print(*Parallel(n_jobs=2)([delayed(int)(n) for n in range(4)]), flush=True)
     time.sleep(600)
 """

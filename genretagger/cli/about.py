@@ -27,7 +27,7 @@ def run_cache(options: argparse.Namespace) -> int:
     from genretagger import cache  # noqa: PLC0415
 
     bundle_id = read_bundle(options).bundle_id
-    with contextlib.closing(cache.Cache(places.default_path(), warn=warn)) as opened:
+    with contextlib.closing(cache.Cache(places.cache_file(), warn=warn)) as opened:
         if options.prune:
             opened.prune(bundle_id, identify)
         if options.clear:
@@ -35,7 +35,7 @@ def run_cache(options: argparse.Namespace) -> int:
         found = opened.contents()
     print(f"cache: {printable(str(found.path))}\nsize: {found.size / 1e6:.1f} MB")
     print(f"tracks: {found.n_tracks}\nheard by model:")
-    for heard_by, n_heard in (found.n_heard or {bundle_id: 0}).items():
+    for heard_by, n_heard in (found.n_predictions or {bundle_id: 0}).items():
         now = " (the one in use)" if heard_by == bundle_id else ""
         print(f"  {heard_by}: {n_heard}{now}")
     return OK

@@ -55,9 +55,9 @@ def run_review(options: argparse.Namespace) -> int:
 def new_plan() -> Path:
     import time  # noqa: PLC0415
 
-    from genretagger.places import state_folder  # noqa: PLC0415
+    from genretagger.places import plans_folder  # noqa: PLC0415
 
-    folder = state_folder() / "plans"
+    folder = plans_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -69,7 +69,7 @@ def opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
     if vars(options).get("no_cache"):
         yield None
         return
-    with contextlib.closing(cache.Cache(places.default_path(), warn=warn)) as opened:
+    with contextlib.closing(cache.Cache(places.cache_file(), warn=warn)) as opened:
         yield opened
 
 

@@ -83,9 +83,7 @@ class Session:
     def only_one(self) -> AbstractContextManager[None]:
         """Keep a second review of the same plan away while the block runs."""
         name = hashlib.sha256(str(self.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return lock.only_writer(
-            places.state_folder() / "reviews" / name, f"genretagger review {self.path}"
-        )
+        return lock.only_writer(places.reviews_folder() / name, f"genretagger review {self.path}")
 
     # ---- what is shown ---------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
-from genretagger.places import state_folder
+from genretagger.places import journals_folder
 from genretagger.writing.exchange import Delta
 
 FORMAT = 1
@@ -126,7 +126,7 @@ class Journal:
 
 def folder() -> Path:
     """Say where journals are kept."""
-    return state_folder() / "journals"
+    return journals_folder()
 
 
 def history() -> list[Path]:
