@@ -1358,14 +1358,9 @@ def test_the_time_of_modification_is_kept_only_on_request(audio_file: AudioFile)
     for i, form in enumerate(["MP3", "FLAC", "Ogg Vorbis", "M4A AAC", "WMA", "WavPack"]):
         path = audio_file(form, name=str(i), genre=("Rock",))
         line = TagChange(path, State.CHANGE, blocks=tuple(changes_to(path, ("Pop",))))
-        os.utime(path, ns=(1_234_567_890_123_456_700, 1_000_000_000_987_654_300))
-        done = apply(line, Journal("test"), preserve_mtime=True)
-        assert (done, blocks_of(path)) == (line, {line.blocks[0].kind: ("Pop",)})
-        times = path.stat()
-        assert (times.st_atime_ns, times.st_mtime_ns) == (
-            1_234_567_890_123_456_700,
-            1_000_000_000_987_654_300,
-        )
+        os.utime(path, ns=(1_000_000_000_987_654_300,) * 2)
+        assert apply(line, Journal("test"), preserve_mtime=True) == line
+        assert path.stat().st_mtime_ns == 1_000_000_000_987_654_300
         tags.write(path, changes_to(path, ("Jazz",)))
         assert path.stat().st_mtime_ns > 1_500_000_000_000_000_000
 

@@ -213,7 +213,7 @@ def rehearse(path: Path, changes: Sequence[BlockChange], *, field: str | None = 
     """
     container = _container(path)
     with _opened(path, f"cannot be written as {container.name}") as file:
-        _splices(file, container, changes, field)
+        _splices(path, file, changes, field)
 
 
 def write(path: Path, changes: Sequence[BlockChange], *, field: str | None = None) -> None:
@@ -240,7 +240,7 @@ def write(path: Path, changes: Sequence[BlockChange], *, field: str | None = Non
     check_writable(path)
     container = _container(path)
     with _opened(path, f"cannot be written as {container.name}", mode="r+b") as file:
-        apply_splices(file, _splices(file, container, changes, field))
+        apply_splices(file, _splices(path, file, changes, field))
     for change, stored in _differing(changes, read(path, field=field, cue_sheet=False).blocks):
         raise TrackError(
             f"written, but {stored.kind} reads back {quoted(stored.values)} instead of "
@@ -249,18 +249,21 @@ def write(path: Path, changes: Sequence[BlockChange], *, field: str | None = Non
 
 
 def _splices(
-    file: BinaryIO, container: Container, changes: Sequence[BlockChange], field: str | None
+    path: Path, file: BinaryIO, changes: Sequence[BlockChange], field: str | None
 ) -> list[Splice]:
     """Work out what changes in a file, and read the outcome in memory as if it was written."""
+    container = _container(path)
     layout_of = LAYOUTS[container.name]
     layout = layout_of(file)
+    with _one_error(path, f"cannot be read as {container.name}"):
+        audio = _fingerprint(layout, container)
     blocks = layout.blocks()
     edits = [_edit_of(change, blocks, field) for change in changes]
     splices = layout.splices([edit for edit in edits if edit is not None])
     after = layout_of(BufferedReader(Spliced(file, splices)))
     for change, _ in _differing(changes, _held(after.blocks(), field)):
         raise TrackError(f"{change.kind} cannot hold {quoted(change.new)}; rename it")
-    if _fingerprint(layout, container) != _fingerprint(after, container):
+    if _fingerprint(after, container) != audio:
         raise TrackError("to write its tags would change its audio; it stays as it was")
     return splices
 
