@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeGuard, TypeVar
 
-from genretagger import tags
 from genretagger.albums import combine, group_by_album, tags_of
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
+from genretagger.identity import check_writable
 from genretagger.plan import TagPolicy, existing_genres, plan, why_kept
 from genretagger.recall import listen, read_tags
 from genretagger.records import (
@@ -163,7 +163,7 @@ def _plan_group(
             )
             try:
                 if change.state is State.CHANGE:
-                    tags.check_writable(track.path)
+                    check_writable(track.path)
             except TrackError as error:
                 change = failed(change, error)
             yield change

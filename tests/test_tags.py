@@ -26,6 +26,7 @@ from mutagen.ogg import OggPage
 from genretagger import tags
 from genretagger.containers import BLOCKS, CONTAINERS, stored_values
 from genretagger.errors import TrackError
+from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, State, TagChange
 from genretagger.writing.change import apply
 from genretagger.writing.journal import Journal
@@ -1301,12 +1302,12 @@ def test_a_file_without_write_permission_is_refused_also_to_root(
     before = path.read_bytes()
     path.chmod(0o444)
     with pytest.raises(TrackError, match="the file is read-only"):
-        tags.check_writable(path)
+        check_writable(path)
     with pytest.raises(TrackError, match="the file is read-only"):
         tags.write(path, changes_to(path, ("Pop",)))
     assert path.read_bytes() == before
     path.chmod(0o644)
-    tags.check_writable(path)
+    check_writable(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
@@ -1340,7 +1341,7 @@ def test_what_is_no_file_at_all_is_refused(tmp_path: Path) -> None:
         with pytest.raises(TrackError):
             tags.read(path)
         with pytest.raises(TrackError):
-            tags.check_writable(path)
+            check_writable(path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.mp3")
         with pytest.raises(TrackError, match="not a regular file"):

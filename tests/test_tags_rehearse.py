@@ -14,7 +14,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import make_audio
 import pytest
 from make_audio import FORMS, chunk, id3v1_tag, id3v2_tag
 

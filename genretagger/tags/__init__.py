@@ -22,7 +22,6 @@ from __future__ import annotations
 # mypy: allow-untyped-calls
 # (mutagen says that it is typed, and leaves most of its functions without types)
 import hashlib
-import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ from typing import BinaryIO, Literal
 
 from genretagger.containers import BLOCKS, Container, container_of
 from genretagger.errors import DamagedError, TrackError
+from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, TrackTags
 from genretagger.tags.base import Block, Edit, family_of, quoted
 from genretagger.tags.cue import cue_beside
@@ -160,34 +160,6 @@ def _fingerprint(layout: Layout, container: Container) -> str:
     for at in sound.stretches():
         digest.update(layout.encoded(at, min(STRETCH, sound.start + sound.size - at)))
     return digest.hexdigest()
-
-
-def check_writable(path: Path) -> None:
-    """Make sure that a file may be changed, by its mode bits as much as by our rights.
-
-    A file or folder without a single write bit is somebody's wish, also for root, whom
-    the system would let pass.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Raises
-    ------
-    TrackError
-        If the file is missing, not a regular file, or read-only, or its folder is.
-    """
-    with _one_error(path, "cannot be examined"):
-        real = path.resolve(strict=True)
-        mode = real.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise TrackError("not a regular file; leave it out")
-        if not (mode & 0o222 and os.access(real, os.W_OK)):
-            raise TrackError("the file is read-only; make it writable, or leave it out")
-        # Windows sets the read-only bit of folders for purposes of its own
-        folder_ok = os.name == "nt" or real.parent.stat().st_mode & 0o222
-        if not (folder_ok and os.access(real.parent, os.W_OK)):
-            raise TrackError("its folder is read-only; make it writable, or leave the file out")
 
 
 def rehearse(path: Path, changes: Sequence[BlockChange], *, field: str | None = None) -> None:
