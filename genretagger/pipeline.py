@@ -17,10 +17,10 @@ from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
+from genretagger.identity import check_writable
 from genretagger.plan import TagPolicy, failed, plan, plan_unheard, why_kept
 from genretagger.recall import look_at, predict_tracks, read_tags
 from genretagger.records import Prediction, Seen, State, TagChange, Track
-from genretagger.tags import check_writable
 
 _T = TypeVar("_T")
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first

@@ -10,7 +10,7 @@ from pathlib import Path
 from genretagger import tags
 from genretagger.cache import Cache
 from genretagger.errors import TrackError
-from genretagger.identity import identify
+from genretagger.identity import check_writable, identify
 from genretagger.recall import remember
 from genretagger.records import (
     Identity,
@@ -111,7 +111,7 @@ def rewrite(
     FatalError
         If the journal cannot be written.
     """
-    tags.check_writable(path)
+    check_writable(path)
     with uninterrupted():
         before = identify(path)
         if planned not in (None, before):
@@ -174,7 +174,7 @@ def undo(
 def _take_back(back: Entry, journal: Journal, *, preserve_mtime: bool) -> bool:
     """Undo one change; tell whether there was anything to undo."""
     before, after = back.sha256
-    tags.check_writable(back.path)
+    check_writable(back.path)
     identity = identify(back.path)
     try:
         now = exchange.sha256(back.path)
