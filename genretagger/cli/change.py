@@ -23,6 +23,7 @@ from genretagger.cli.run import (
     read_bundle,
 )
 from genretagger.errors import FatalError
+from genretagger.recall import remember
 from genretagger.records import State, TagChange
 from genretagger.report.text import printable
 from genretagger.writing.change import apply, undo
@@ -71,7 +72,9 @@ def run_tag(options: argparse.Namespace) -> int:
             writes = change.state is State.CHANGE and not options.dry_run
             # what is written is also reported: Ctrl-C waits for both
             with uninterrupted() if writes else contextlib.nullcontext():
-                done = write(change, cache=cache) if writes else change
+                done = write(change) if writes else change
+                if writes and done.state is State.CHANGE:
+                    remember(done.path, options.field, cache)
                 add(done.state, plan_row(done))
     code = run.summary(words)
     offer_undo(journal)
@@ -150,9 +153,9 @@ def run_apply(options: argparse.Namespace) -> int:
     with opened_cache(options) as cache, run.reporting() as add:
         for change in plan.changes:
             with uninterrupted():
-                done = apply(
-                    change, journal, field=plan.field, preserve_mtime=keep_mtime, cache=cache
-                )
+                done = apply(change, journal, field=plan.field, preserve_mtime=keep_mtime)
+                if done.state is State.CHANGE:
+                    remember(done.path, plan.field, cache)
                 add(done.state, plan_row(done))
     code = run.summary(words)
     offer_undo(journal)
@@ -171,15 +174,15 @@ def run_undo(options: argparse.Namespace) -> int:
     if path.resolve().parent != journal.folder().resolve():
         raise FatalError(f"{path} is not a journal in {journal.folder()}; nothing was done")
     head, entries = journal.read(path)
-    kind, _, done = head["command"].partition(" of: ")
-    is_redo = kind == "undo"
-    of = done if kind in ("undo", "redo") else head["command"]
-    back = journal.Journal(f"{'redo' if is_redo else 'undo'} of: {of}")
+    is_redo = head.kind == "undo"
+    back = journal.Journal.reversing(path, head)
     run = Run(options)
     run.total = len(entries)
     keep_mtime = options.preserve_mtime
     with opened_cache(options) as cache, run.reporting() as add:
-        for change in undo(entries, back, preserve_mtime=keep_mtime, cache=cache):
+        for change in undo(entries, back, preserve_mtime=keep_mtime):
+            if change.state is State.CHANGE:
+                remember(change.path, None, cache)
             add(change.state, plan_row(change))
     word = "done again" if is_redo else "undone"
     code = run.summary({State.CHANGE: word, State.KEEP: "were not changed", State.FAILED: "failed"})
@@ -196,6 +199,6 @@ def run_history(_: argparse.Namespace) -> int:
         except FatalError as error:  # one that is damaged does not hide the others
             print(f"genretagger: {printable(str(error))}", file=sys.stderr)
             continue
-        when, what = printable(head["time"]), printable(head["command"])
+        when, what = printable(head.time), printable(head.title)
         print(f"{when}  {len(entries):>6} files  {what}\n  {printable(str(path))}")
     return OK
