@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -19,8 +20,9 @@ from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.identity import check_writable
 from genretagger.plan import TagPolicy, failed, plan, plan_unheard, why_kept
-from genretagger.recall import look_at, predict_tracks, read_tags
+from genretagger.recall import look_at, read_tags, recall_or_hear, rehearse
 from genretagger.records import Prediction, Seen, State, TagChange, Track
+from genretagger.workers import hear_tracks
 
 _T = TypeVar("_T")
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
@@ -100,7 +102,8 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
         groups = group_by_album(tracks) if by_album else [[track] for track in tracks]
         entries = [[_entry(track, options) for track in group] for group in groups]
         to_hear = [entry.to_hear for group in entries for entry in group]
-        answers = predict_tracks(to_hear, options.bundle, options.jobs, options.cache)
+        hear = partial(hear_tracks, with_bundle=options.bundle, jobs=options.jobs)
+        answers = recall_or_hear(to_hear, hear, options.bundle.bundle_id, options.cache)
         for group in entries:
             yield from _plan_group([(entry, next(answers)) for entry in group], options)
 
@@ -136,7 +139,9 @@ def predict(
             track.file if isinstance(track, Track) else file
             for file, track in zip(files, read_tags(files, None, cache), strict=True)
         ]
-        yield from zip(batch, predict_tracks(to_hear, with_bundle, jobs, cache), strict=True)
+        hear = partial(hear_tracks, with_bundle=with_bundle, jobs=jobs)
+        answers = recall_or_hear(to_hear, hear, with_bundle.bundle_id, cache)
+        yield from zip(batch, answers, strict=True)
 
 
 def _batches(items: Iterable[_T], size: int | None) -> Iterator[list[_T]]:
@@ -185,15 +190,16 @@ def _plan_group(
             identity=file.identity,
             stays=stays,
         )
-        yield _rehearsed(line)
+        yield _rehearsed(line, file, options)
 
 
-def _rehearsed(line: TagChange) -> TagChange:
+def _rehearsed(line: TagChange, file: Seen, options: Options) -> TagChange:
     """Let a change fail that the run would refuse to write."""
     if line.state is not State.CHANGE:
         return line
     try:
         check_writable(line.path)
+        rehearse(file, line.blocks, options.field, options.cache)
     except TrackError as error:
         return failed(line, error)
     return line

@@ -1,20 +1,21 @@
-"""Ask the cache first: what it knows is not read, heard or rehearsed again."""
+"""Ask the cache first: what it knows is not read, heard or rehearsed again.
+
+How new tracks are heard is handed in, so that what is written can be remembered without a decoder.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from genretagger import tags
-from genretagger.bundle import Bundle
 from genretagger.cache import Cache, PredictionKey
 from genretagger.errors import TrackError
 from genretagger.identity import identify
-from genretagger.records import Prediction, Seen, Track
+from genretagger.records import BlockChange, Prediction, Seen, Track
 from genretagger.tags.cue import cue_beside
-from genretagger.workers import hear_tracks
 
 _Other = TypeVar("_Other", TrackError, None)
 
@@ -64,8 +65,11 @@ def read_tags(
         yield Track(file._replace(has_cuesheet=held.has_cuesheet), held)
 
 
-def predict_tracks(
-    files: Sequence[Seen | _Other], with_bundle: Bundle, jobs: int, cache: Cache | None
+def recall_or_hear(
+    files: Sequence[Seen | _Other],
+    hear: Callable[[Sequence[Seen]], Iterator[Prediction | TrackError]],
+    bundle_id: str,
+    cache: Cache | None,
 ) -> Iterator[Prediction | TrackError | _Other]:
     """Recall the predictions of tracks that were heard before, and hear the others.
 
@@ -73,9 +77,10 @@ def predict_tracks(
     ----------
     files : sequence of Seen, and either TrackError or None
         What is no `Seen` is not heard, and comes back as it is.
-    with_bundle : Bundle
-    jobs : int
-        As in `workers.hear_tracks`.
+    hear : callable
+        Gives one answer for each file, in their order.
+    bundle_id : str
+        Of the model by which `hear` predicts.
     cache : Cache or None
 
     Yields
@@ -84,20 +89,19 @@ def predict_tracks(
         One for each of `files`, in their order.
     """
     seen = [file for file in files if isinstance(file, Seen)]
-    if cache is None:
-        answers = hear_tracks(seen, with_bundle, jobs)
-    else:
-        answers = _recall_or_hear(seen, with_bundle, jobs, cache)
+    answers = hear(seen) if cache is None else _with_cache(seen, hear, bundle_id, cache)
     for file in files:
         yield next(answers) if isinstance(file, Seen) else file
 
 
-def _recall_or_hear(
-    files: Sequence[Seen], with_bundle: Bundle, jobs: int, cache: Cache
+def _with_cache(
+    files: Sequence[Seen],
+    hear: Callable[[Sequence[Seen]], Iterator[Prediction | TrackError]],
+    bundle_id: str,
+    cache: Cache,
 ) -> Iterator[Prediction | TrackError]:
-    recalled = _recall(files, with_bundle.bundle_id, cache)
-    new = [file for file, (_, answer) in zip(files, recalled, strict=True) if answer is None]
-    fresh = hear_tracks(new, with_bundle, jobs)
+    recalled = _recall(files, bundle_id, cache)
+    fresh = hear([file for file, (_, answer) in zip(files, recalled, strict=True) if not answer])
     for file, (key, answer) in zip(files, recalled, strict=True):
         if answer is not None:
             yield answer
@@ -141,6 +145,42 @@ def _is_still(file: Seen) -> bool:
         return identify(file.path) == file.identity
     except TrackError:
         return False
+
+
+def rehearse(
+    file: Seen, blocks: Sequence[BlockChange], field: str | None, cache: Cache | None
+) -> None:
+    """Make sure that a change can be written, or recall whether it could be.
+
+    Parameters
+    ----------
+    file : Seen
+    blocks : sequence of BlockChange
+        What is to be written.
+    field : str or None
+        As in `tags.write`.
+    cache : Cache or None
+
+    Raises
+    ------
+    TrackError
+        If `tags.write` would refuse it: with its very words.
+    """
+    if cache is None:
+        tags.rehearse(file.path, blocks, field=field)
+        return
+    refusal = cache.rehearsal(file, field, blocks)
+    if refusal is None:
+        refusal = ""
+        try:
+            tags.rehearse(file.path, blocks, field=field)
+        except TrackError as error:
+            if isinstance(error.__cause__, OSError):  # the system's reason, not the file's
+                raise
+            refusal = str(error)
+        cache.keep_rehearsal(file, field, blocks, refusal)
+    if refusal:
+        raise TrackError(refusal)
 
 
 def remember(path: Path, field: str | None, cache: Cache | None) -> None:

@@ -18,7 +18,7 @@ import mutagen
 import pytest
 import soundfile
 
-from genretagger import bundle, cache, cli, places, recall, tags, workers
+from genretagger import bundle, cache, cli, pipeline, places, tags, workers
 from genretagger.cache import Cache, PredictionKey
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
@@ -54,13 +54,13 @@ def run(capsys, *arguments):
 def heard(monkeypatch):
     """The names of the files that are heard rather than recalled, to be cleared at will."""
     names = []
-    hear = recall.hear_tracks
+    hear = pipeline.hear_tracks
 
-    def watched(files, *rest):
+    def watched(files, **rest):
         names.extend(file.path.name for file in files)
-        return hear(files, *rest)
+        return hear(files, **rest)
 
-    monkeypatch.setattr(recall, "hear_tracks", watched)
+    monkeypatch.setattr(pipeline, "hear_tracks", watched)
     return names
 
 
