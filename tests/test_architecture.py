@@ -16,7 +16,7 @@ STEPS = {
 STEP_TO_STEP = {
     *(("classifier", "bundle"), ("classifier", "features"), ("bundle", "features")),
     *(("cache", "identity"), ("tags", "identity")),
-    *(("writing", "identity"), ("writing", "places"), ("writing", "tags")),
+    *(("writing", "identity"), ("writing", "places"), ("writing", "plan"), ("writing", "tags")),
 }
 FRONT = {
     *("cli", "pipeline", "report", "planfile", "review", "__init__", "__main__"),
