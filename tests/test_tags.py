@@ -28,6 +28,7 @@ from genretagger.containers import BLOCKS, CONTAINERS, stored_values
 from genretagger.errors import TrackError
 from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, State, TagChange
+from genretagger.tags.layouts import LAYOUTS
 from genretagger.writing.change import apply
 from genretagger.writing.journal import Journal
 
@@ -202,6 +203,10 @@ def test_the_genres_of_a_file_made_by_another_program_are_read(
 def test_every_container_of_the_table_is_made_by_these_tests() -> None:
     made = {form.suffix for form in FORMS.values()}
     assert all(made & set(container.suffixes) for container in CONTAINERS)
+
+
+def test_every_layout_belongs_to_a_container() -> None:
+    assert {container.layout for container in CONTAINERS} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("form", FORMS)

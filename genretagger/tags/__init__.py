@@ -68,7 +68,7 @@ def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None)
     """
     container = _container(path)
     with _opened(path, f"cannot be read as {container.name}") as file:
-        layout = LAYOUTS[container.name](file)
+        layout = LAYOUTS[container.layout](file)
         blocks = layout.blocks()
     if cue_sheet is None:
         cue_sheet = cue_beside(path)
@@ -113,7 +113,7 @@ def names(path: Path) -> dict[str, str]:
     """
     container = _container(path)
     with _opened(path, f"cannot be read as {container.name}") as file:
-        blocks = LAYOUTS[container.name](file).blocks()
+        blocks = LAYOUTS[container.layout](file).blocks()
     blocks.sort(key=lambda b: family_of(b.kind) != family_of(container.native))
     return {
         name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
@@ -150,7 +150,7 @@ def audio_id(path: Path) -> str:
     """
     container = _container(path)
     with _opened(path, f"cannot be read as {container.name}") as file:
-        return _fingerprint(LAYOUTS[container.name](file), container)
+        return _fingerprint(LAYOUTS[container.layout](file), container)
 
 
 def _fingerprint(layout: Layout, container: Container) -> str:
@@ -225,7 +225,7 @@ def _splices(
 ) -> list[Splice]:
     """Work out what changes in a file, and read the outcome in memory as if it was written."""
     container = _container(path)
-    layout_of = LAYOUTS[container.name]
+    layout_of = LAYOUTS[container.layout]
     layout = layout_of(file)
     with _one_error(path, f"cannot be read as {container.name}"):
         audio = _fingerprint(layout, container)
