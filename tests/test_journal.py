@@ -1,5 +1,6 @@
 """What was changed is written down, and what runs were is known, whoever wrote it down."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -101,3 +102,31 @@ def test_reading_and_undoing_load_no_decoder_and_no_model():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not json\n",
+        b"{}\n",
+        b'{"genretagger_journal": 3}\n',
+        b'{"genretagger_journal": 1}\n{"path": "!"}\n',
+        b'{"genretagger_journal": 1}\n{"done": false}\n',
+        b'{"genretagger_journal": 1}\n[]\n{"x": 1}\n',
+    ],
+)
+def test_what_is_no_journal_is_refused(tmp_path, content):
+    (tmp_path / "j.jsonl").write_bytes(content)
+    with pytest.raises(FatalError, match=r"journal .*j\.jsonl: (damaged|written by another)"):
+        journal.read(tmp_path / "j.jsonl")
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "/music/a\0.mp3", "relative.mp3"])
+def test_a_journal_that_names_what_is_no_audio_file_is_refused(tmp_path, name):
+    line = {"path": base64.b64encode(name.encode()).decode(), "start": 0}
+    line |= {"old_bytes": "", "new_bytes": "", "sha256": ["", ""], "old": [], "new": []}
+    head = {"genretagger_journal": 1, "command": "tag", "time": "now"}
+    (tmp_path / "j.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(line)}\n")
+    with pytest.raises(FatalError, match="damaged"):
+        journal.read(tmp_path / "j.jsonl")
