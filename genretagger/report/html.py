@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genretagger.errors import FatalError
-from genretagger.genres import FUSIONS, GENRES, canonical
+from genretagger.genres import FUSIONS, GENRES, SEPARATORS, canonical, split_values
 from genretagger.records import State, TagChange
 from genretagger.report.text import printable
 from genretagger.report.words import PLANNED, Words
@@ -225,6 +225,7 @@ class Page:
             "words": [self._word(state) for state in _STATES],
             "other": OTHER,
             "none": NONE,
+            "separators": SEPARATORS,
             "root": root,
             "folders": folders,
             "values": list(self._values),
@@ -242,7 +243,7 @@ class Page:
         counted = []
         for value in values:
             whole = self._genre(value)
-            parts = [whole] if whole else [self._genre(part) for part in _SPLIT.split(value)]
+            parts = [whole] if whole else [self._genre(part) for part in split_values(value)]
             counted += [genre or OTHER for genre in parts]
         return tuple(dict.fromkeys(counted)) or (NONE,)
 
@@ -316,9 +317,6 @@ class Page:
                     for line in lines
                 ],
             }
-
-
-_SPLIT = re.compile(r"\s*[;/,|\\]\s*")
 
 
 def patch(number: int, change: TagChange) -> dict[str, Any]:

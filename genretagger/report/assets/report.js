@@ -408,7 +408,8 @@
   const countedAs = (values) => {
     const known = data.values.findIndex((value) => joined(value) === joined(values));
     if (known >= 0) return data.counted[known];
-    const parts = values.flatMap((value) => value.split(/\s*[;/,|\\]\s*/));
+    const split = (texts, separator) => texts.flatMap((text) => text.split(separator));
+    const parts = [...data.separators].reduce(split, values).map((part) => part.trim()).filter(Boolean);
     return [...new Set(parts.map((part) => lower.get(part.toLowerCase()) ?? data.other))];
   };
 
