@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
-from genretagger.places import state_folder
+from genretagger.places import journals_folder
 from genretagger.writing.delta import AnyStretch, Delta, Entries, Pages, Stretch
 
 FORMAT = 2
@@ -184,7 +184,7 @@ class Journal:
 
 def folder() -> Path:
     """Say where journals are kept."""
-    return state_folder() / "journals"
+    return journals_folder()
 
 
 def history() -> list[Path]:

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from genretagger.cli.codes import INTERRUPTED, OK
@@ -16,7 +17,7 @@ from genretagger.cli.settings import chosen_bundle, named_paths, opened_cache
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
 from genretagger.pipeline import make_plan
-from genretagger.places import state_folder
+from genretagger.places import plans_folder
 from genretagger.report.text import printable
 from genretagger.report.words import PLANNED
 
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         (),
         chosen_bundle(options),
         preserve_mtime=options.preserve_mtime,
+        open_cache=partial(opened_cache, options),
     )
     with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
         server.serve(
@@ -62,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _new_plan() -> Path:
-    folder = state_folder() / "plans"
+    folder = plans_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
