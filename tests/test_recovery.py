@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from genretagger import cli, tags
+from genretagger import cli, places, tags
 from genretagger.errors import FatalError
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import BlockChange, Decision, State
@@ -260,9 +260,9 @@ def test_only_a_working_copy_is_ever_removed(audio_file):
 
 def test_a_journal_killed_before_its_first_change_does_not_hide_the_others(linked, capsys):
     for number, content in enumerate((b"", b'{"genretagger', b'{"genretagger_journal": 1}\n{"a')):
-        (journal.folder() / f"9999-{number}.jsonl").write_bytes(content)
+        (places.journals_folder() / f"9999-{number}.jsonl").write_bytes(content)
     assert len(journal.history()) == 1
-    (journal.folder() / "9999-9.jsonl").write_bytes(b"[]\n[]\n")  # damaged
+    (places.journals_folder() / "9999-9.jsonl").write_bytes(b"[]\n[]\n")  # damaged
     assert cli.main(["history"]) == 0
     out, err = capsys.readouterr()
     assert "1 files  test" in out

@@ -11,7 +11,7 @@ import make_audio
 import mutagen
 import pytest
 
-from genretagger import cli, tags
+from genretagger import cli, places, tags
 from genretagger.records import BlockChange, State
 from genretagger.writing import journal
 from genretagger.writing.change import rewrite
@@ -65,8 +65,8 @@ def test_a_journal_of_version_1_is_taken_back(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF" + base64.b64decode(line["new_bytes"]))
     line["path"] = base64.b64encode(os.fsencode(path)).decode()
-    journal.folder().mkdir(parents=True)
-    record = journal.folder() / "2025-01-01T12-00-00-1.jsonl"
+    places.journals_folder().mkdir(parents=True)
+    record = places.journals_folder() / "2025-01-01T12-00-00-1.jsonl"
     record.write_text("".join(json.dumps(part) + "\n" for part in (head, line, end)))
     assert changes.genres_in(path) == ["Rock"]
     (done,) = changes.take_back(record)
@@ -151,7 +151,7 @@ def test_the_commands_tag_undo_and_history(audio_file, capsys):
     assert cli.main(["undo"]) == 0
     assert "1 done again" in capsys.readouterr().err
     assert path.read_bytes() != before
-    shutil.rmtree(Path(journal.folder()))
+    shutil.rmtree(places.journals_folder())
 
 
 def test_a_journal_from_elsewhere_is_not_believed(audio_file, tmp_path, capsys):
