@@ -43,8 +43,8 @@ _DISTINCT = 12
 """How many different bytes an anchor has that is unlikely to stand somewhere else, too. Bytes
 of compressed audio have about 30; silence and padding have one."""
 
-_AROUND = 16 << 20
-"""How far from where it is expected an anchor is sought: the largest ID3 tags are as large."""
+_AROUND = (1 << 12, 1 << 16, 1 << 20, 16 << 20)
+"""How far from where it is expected an anchor is sought, in bytes: tags are rarely larger."""
 
 _MOST = 512
 """How many anchors are followed; what is then left is one stretch."""
@@ -52,8 +52,8 @@ _MOST = 512
 _SEARCHED = 31
 """At how many places of the old content an anchor is taken that is then sought."""
 
-_COMPARED = 4
-"""How many finds are compared: in music made of loops, the first may be another repetition."""
+_COMPARED = 8
+"""How many finds are compared: in music made of loops, one may be another repetition."""
 
 _MIN_ENTRIES = 8
 """Fewer are no table."""
@@ -114,38 +114,37 @@ class _Search:
     def __init__(self, old: BinaryIO, new: BinaryIO) -> None:
         self._old, self._new = old, new
         self._sizes = [file.seek(0, os.SEEK_END) for file in (old, new)]
+        self._anchors = 0
 
     def delta(self) -> Delta:
         """Find the stretches, from the first to the last."""
         whole = self._trimmed(_Region(0, self._sizes[0], 0, self._sizes[1]))
         found: list[AnyStretch] = []
         waiting = list(self._around_pages(whole))[::-1]  # the next one is the last
-        anchors = 0
         while waiting:
             part = waiting.pop()
-            if isinstance(part, Pages):
+            if isinstance(part, _Region):
+                waiting += self._cut(self._trimmed(part))[::-1]
+            else:
                 found.append(part)
-                continue
-            region = self._trimmed(part)
-            if not any(region.sizes):
-                continue
-            entries = self._entries(region)
-            if entries is not None:
-                found.append(entries)
-                size = entries.end - region.old
-                rest = region._replace(old=entries.end, new=region.new + size, before=0)
-                if size < max(region.sizes):  # else the last entry ends in bytes that are equal
-                    waiting.append(rest)
-                continue
-            match = self._match(region) if anchors < _MOST else None
-            if match is None:
-                found.append(self._stretch(region))
-                continue
-            anchors += 1
-            old, new, size = match
-            waiting.append(region._replace(old=old + size, new=new + size, before=size))
-            waiting.append(region._replace(old_end=old, new_end=new, after=size))
         return self._in_one_page(Delta(tuple(found)))
+
+    def _cut(self, region: _Region) -> list[_Region | AnyStretch]:
+        """Take a region apart at what is equal inside; if there is nothing, it is a stretch."""
+        if not any(region.sizes):
+            return []
+        entries = self._entries(region)
+        if entries is not None:
+            size = entries.end - region.old
+            rest = region._replace(old=entries.end, new=region.new + size, before=0)
+            # the last entry may end in bytes that are equal, behind the region
+            return [entries, rest] if size < max(region.sizes) else [entries]
+        match = self._match(region)
+        if match is None:
+            return [self._stretch(region)]
+        old, new, size = match
+        before = region._replace(old_end=old, new_end=new, after=size)
+        return [before, region._replace(old=old + size, new=new + size, before=size)]
 
     def _stretch(self, region: _Region) -> Stretch:
         old = read_at(self._old, region.old, region.sizes[0])
@@ -200,12 +199,15 @@ class _Search:
 
     def _match(self, region: _Region) -> _Match | None:
         """Find equal bytes somewhere in a region, as many as there are in one piece."""
-        if min(region.sizes) < _ANCHOR or max(region.sizes) < 3 * _ANCHOR:
+        is_small = min(region.sizes) < _ANCHOR or max(region.sizes) < 3 * _ANCHOR
+        if is_small or self._anchors == _MOST:
             return None
+        self._anchors += 1
         return (
-            self._in_step(region, lambda anchor: len(set(anchor)) >= _DISTINCT)
-            or self._searched(region)
+            self._in_step(region, _is_rare)
+            or self._searched(region, _is_rare)
             or self._in_step(region, lambda _: True)
+            or self._searched(region, lambda anchor: len(set(anchor)) > 1)
         )
 
     def _in_step(self, region: _Region, is_good: Callable[[bytes], bool]) -> _Match | None:
@@ -221,32 +223,37 @@ class _Search:
                     return self._extended(region, old, new)
         return None
 
-    def _searched(self, region: _Region) -> _Match | None:
-        """Look around there, and take the longest of the first few."""
-        matches = []
+    def _searched(self, region: _Region, is_good: Callable[[bytes], bool]) -> _Match | None:
+        """Look around there, nearby first, and take the longest of the first few."""
+        matches: list[_Match] = []
         for place in islice(_places(region.sizes[0]), _SEARCHED):
-            old = region.old + place
-            anchor = read_at(self._old, old, _ANCHOR)
-            if len(set(anchor)) < _DISTINCT:
+            anchor = read_at(self._old, region.old + place, _ANCHOR)
+            if not is_good(anchor):
                 continue
-            expected = self._expected(region, place)
-            start = max(region.new, min(expected) - _AROUND)
-            new = self._find(anchor, start, min(region.new_end, max(expected) + _AROUND))
-            if new is not None:
-                matches.append(self._extended(region, old, new))
-                if len(matches) == _COMPARED or 2 * matches[-1].size > min(region.sizes):
+            for around in _AROUND:
+                news = list(islice(self._finds(anchor, region, place, around), _COMPARED))
+                if news:
+                    matches += [self._extended(region, region.old + place, new) for new in news]
                     break
+            longest = max(matches, key=lambda match: match.size, default=None)
+            if longest and (len(matches) >= _COMPARED or 2 * longest.size > min(region.sizes)):
+                return longest
         return max(matches, key=lambda match: match.size, default=None)
+
+    def _finds(self, anchor: bytes, region: _Region, place: int, around: int) -> Iterator[int]:
+        """Yield where an anchor stands in the new content, not far from where it is expected."""
+        expected = self._expected(region, place)
+        start = max(region.new, min(expected) - around)
+        end = min(region.new_end, max(expected) + around + _ANCHOR)
+        for at in range(start, end - _ANCHOR + 1, CHUNK):
+            data = read_at(self._new, at, min(CHUNK + _ANCHOR - 1, end - at))
+            n = data.find(anchor)
+            while n >= 0:
+                yield at + n
+                n = data.find(anchor, n + 1)
 
     def _expected(self, region: _Region, place: int) -> tuple[int, int]:
         return region.new + place, region.new_end - (region.sizes[0] - place)
-
-    def _find(self, anchor: bytes, start: int, end: int) -> int | None:
-        for at in range(start, end - _ANCHOR + 1, CHUNK):
-            data = read_at(self._new, at, min(CHUNK + _ANCHOR - 1, end - at))
-            if (n := data.find(anchor)) >= 0:
-                return at + n
-        return None
 
     def _extended(self, region: _Region, old: int, new: int) -> _Match:
         n = self._equal_before(old, new, min(old - region.old, new - region.new))
@@ -288,7 +295,7 @@ class _Search:
             step = CHUNK // width
         return Entries(old, count if added else 0, width, added)
 
-    def _around_pages(self, region: _Region) -> Iterator[_Region | Pages]:
+    def _around_pages(self, region: _Region) -> Iterator[_Region | AnyStretch]:
         """Cut a region into Ogg pages that only have another number, and what is between."""
         rest = region
         for pages in self._pages(region):
@@ -325,6 +332,10 @@ class _Search:
             return None
         added = (number_of(other) - number_of(page)) % (1 << 32)
         return added if other == (renumbered(page, added) if added else page) else None
+
+
+def _is_rare(anchor: bytes) -> bool:
+    return len(set(anchor)) >= _DISTINCT
 
 
 def _pages_of(content: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:

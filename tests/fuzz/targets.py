@@ -19,7 +19,7 @@ import make_audio
 import numpy as np
 from mutate import damage, damage_json, damage_lines
 
-from genretagger import audio, bundle, cache, planfile, scan, tags
+from genretagger import audio, bundle, cache, places, planfile, scan, tags
 from genretagger.containers import container_of
 from genretagger.errors import FatalError, TrackError
 from genretagger.genres import GENRES, read_mapping
@@ -253,7 +253,7 @@ def plans(folder: Path) -> Target:
 def journals(folder: Path) -> Target:
     """Read a damaged journal, recover with it, and undo it."""
     path, old, new, lines, _ = _one_file(folder)
-    record = journal.folder() / "2026-01-01T00-00-00-1.jsonl"
+    record = places.journals_folder() / "2026-01-01T00-00-00-1.jsonl"
 
     def once(chance: random.Random) -> str:
         # as after a run that ended, or was killed before, amid or after the change
@@ -274,7 +274,7 @@ def journals(folder: Path) -> Target:
         list(undo(entries, MemoryJournal()))
         if path.read_bytes() not in (now, old, new):
             raise AssertionError("undo damaged a file")
-        for left in journal.folder().iterdir():
+        for left in places.journals_folder().iterdir():
             left.unlink()
         return "read"
 
