@@ -136,13 +136,23 @@ class Run:
         if not options.paths and not options.files_from:
             options.error("name at least one file or folder, or give --files-from")
         paths = list(options.paths)
+        unlisted: list[tuple[Path, str]] = []
         for source in options.files_from:
-            paths += read_list(Path(source), _read(source))
+            paths += read_list(Path(source), _read(source), lambda *why: unlisted.append(why))
         self.roots = paths
         find = partial(find_tracks, paths, ignore=options.ignore)
         if self._messages.is_terminal:
             threading.Thread(target=self._count, args=(find,), daemon=True).start()
-        return find(on_error=lambda path, why: self._add(State.FAILED, row(path, why)))
+
+        def tell(path: Path, why: str) -> None:
+            self._add(State.FAILED, row(path, why))
+
+        def tracks() -> Iterator[Path]:
+            for path, why in unlisted:
+                tell(path, why)
+            yield from find(on_error=tell)
+
+        return tracks()
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
