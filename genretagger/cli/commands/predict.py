@@ -18,7 +18,7 @@ from genretagger.rows import prediction_row
 def run(options: argparse.Namespace) -> int:
     """Say what is heard in each track; never write."""
     run = Run(options, PREDICTED, row=prediction_row)
-    paths = run.tracks(named_paths(options), options.ignore)
+    paths = run.tracks(named_paths(options, run.fail), options.ignore)
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:

@@ -74,7 +74,7 @@ def _new_plan() -> Path:
 
 def _make_plan(options: argparse.Namespace) -> int:
     run = Run(options, PLANNED)
-    roots = named_paths(options)
+    roots = named_paths(options, run.fail)
     planning = plan_options(options, analyse_all=True)
     with (
         opened_cache(options) as cache,
