@@ -20,10 +20,10 @@ from genretagger.cli.output import report_stream, spare_audio
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
 from genretagger.report.tables import FORMATS, Report, TerminalTable
-from genretagger.report.text import printable, reason_text
-from genretagger.report.words import Words
 from genretagger.rows import Row, plan_row
 from genretagger.scan import find_tracks
+from genretagger.text import printable, reason_text
+from genretagger.words import Words
 
 
 class Run:

@@ -29,9 +29,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from genretagger.errors import GenreTaggerError
 from genretagger.report import figure
 from genretagger.report.html import Extra, Page, asset
-from genretagger.report.text import printable
 from genretagger.review.session import RefusedError, Session
 from genretagger.rows import Row, plan_row
+from genretagger.text import printable
 from genretagger.verdicts import Answer
 
 _HEADERS = (

@@ -11,8 +11,8 @@ from genretagger.cli.settings import chosen_bundle, decision_policy, named_paths
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.records import Prediction, State, TagChange
-from genretagger.report.words import PREDICTED
 from genretagger.rows import prediction_row
+from genretagger.words import PREDICTED
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from genretagger.cli.writer import only_writer
 from genretagger.pipeline import make_plan
 from genretagger.recall import remember
 from genretagger.records import State
-from genretagger.report.words import PLANNED, WRITTEN
+from genretagger.words import PLANNED, WRITTEN
 from genretagger.writing.change import apply
 from genretagger.writing.journal import Journal
 from genretagger.writing.signals import uninterrupted
