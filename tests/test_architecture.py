@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = {"arrays", "records", "errors", "genres", "containers"}  # vocabulary, without behaviour
+SHARED = {
+    "arrays",
+    "records",
+    "errors",
+    "genres",
+    "containers",
+    "text",
+    "words",
+}  # vocabulary, without behaviour
 STEPS = {
     *("scan", "audio", "features", "classifier", "aggregate", "decide", "plan", "tags"),
     *("cache", "explain", "identity", "places", "writing"),
