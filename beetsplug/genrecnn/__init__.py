@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import confuse
 from beets import ui
@@ -22,8 +22,9 @@ from beets.plugins import BeetsPlugin
 import genretagger
 from beetsplug.genrecnn.albums import remember_album, tag_album, take_album_back
 from beetsplug.genrecnn.id3v23 import Id3v23
-from beetsplug.genrecnn.outcomes import CHANGED, FAILED, Outcome, Settings, Tally, shown
+from beetsplug.genrecnn.outcomes import CHANGED, FAILED, Outcome, Tally, shown
 from beetsplug.genrecnn.page import report_page
+from beetsplug.genrecnn.settings import DEFAULTS, Settings
 from beetsplug.genrecnn.tracks import (
     FIELDS,
     UNWRITTEN,
@@ -41,18 +42,6 @@ if TYPE_CHECKING:
     from beets.importer import ImportSession, ImportTask
     from beets.library import Library
 
-
-DEFAULTS: dict[str, Any] = {
-    "auto": True,
-    "pretend": False,
-    "force": False,
-    "write": None,
-    "threshold": None,
-    "max_genres": 2,
-    "jobs": 0,
-    "bundle": "default",
-}
-"""The configuration, as docs/beets.md explains it."""
 
 RUN, IMPORT, UNDO = "beet genrecnn", "beet import with genrecnn", "beet genrecnn --undo"
 """How the journals begin that the plugin writes."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import genretagger
-from beetsplug.genrecnn.outcomes import CHANGED, UNDECIDED, Outcome, Settings, own_genres
+from beetsplug.genrecnn.outcomes import CHANGED, UNDECIDED, Outcome, own_genres
+from beetsplug.genrecnn.settings import Settings
 
 if TYPE_CHECKING:
     from beets.library import Album

@@ -20,16 +20,6 @@ CHANGED, KEPT, UNDECIDED, FAILED = "changed", "kept", "undecided", "failed"
 
 
 @dataclass(frozen=True)
-class Settings:
-    bundle: genretagger.Bundle
-    policy: genretagger.DecisionPolicy
-    force: bool
-    pretend: bool
-    write: bool
-    jobs: int
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What has become of one track or album, or would have."""
 

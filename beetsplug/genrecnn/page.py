@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import genretagger
-from beetsplug.genrecnn.outcomes import CHANGED, FAILED, KEPT, UNDECIDED, Outcome, Settings
+from beetsplug.genrecnn.outcomes import CHANGED, FAILED, KEPT, UNDECIDED, Outcome
+from beetsplug.genrecnn.settings import Settings
 
 STATES = {
     CHANGED: genretagger.State.CHANGE,

@@ -20,10 +20,10 @@ from beetsplug.genrecnn.outcomes import (
     KEPT,
     UNDECIDED,
     Outcome,
-    Settings,
     own_genres,
     shown,
 )
+from beetsplug.genrecnn.settings import Settings
 
 FIELDS: dict[str, str] = {
     genre: f"genrecnn_{genre.lower().replace(' ', '_')}" for genre in genretagger.GENRES
