@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genretagger.places import state_folder
     from genretagger.records import Decision, Prediction, State
     from genretagger.report.html import Page as ReportPage
+    from genretagger.report.text import reason_text
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.journal import Entry, Journal
     from genretagger.writing.journal import history as list_journals
@@ -59,6 +60,7 @@ __all__ = [
     "predict_tracks",
     "read_bundle",
     "read_journal",
+    "reason_text",
     "recover",
     "rewrite",
     "state_folder",
@@ -73,6 +75,7 @@ _MODULES = {
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State"),
+    "report.text": ("reason_text",),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Journal"),
     "writing.lock": ("only_writer",),

@@ -173,11 +173,11 @@ def _unheard(track: Track, error: TrackError, policy: TagPolicy) -> TagChange:
     # a genre that stays whatever is heard also stays if nothing can be: a run that need not
     # hear the track says the same
     if why_kept(tags_of(track), policy):
-        unheard = Decision((), f"not heard: {error}")
+        unheard = Decision((), (f"not heard: {error}",))
         return plan(track.path, tags_of(track), policy, unheard, identity=track.identity)
     old = existing_genres(tags_of(track))
     return replace(_failure(track.path, error), old=old, new=old, identity=track.identity)
 
 
 def _failure(path: Path, error: TrackError) -> TagChange:
-    return TagChange(path, State.FAILED, reason=str(error))
+    return TagChange(path, State.FAILED, reason=(str(error),))

@@ -110,7 +110,7 @@ def plan(
     """
     old = existing_genres(tags)
     genres = decision.genres if decision else ()
-    because = decision.reason if decision else ""
+    because = decision.reason if decision else ()
 
     def line(state: State, why: str) -> TagChange:
         return TagChange(
@@ -120,7 +120,7 @@ def plan(
             new=old,
             genres=genres,
             probabilities=prediction.probabilities if prediction else None,
-            reason=" | ".join(filter(None, (because, why))),
+            reason=(*because, why) if why else because,
             identity=identity,
         )
 
@@ -168,7 +168,7 @@ def plan_by_hand(
     ours = tuple(genre for genre in meant if canonical(genre) == genre)
     ordered = in_order(ours) if len(ours) == len(meant) else meant
     old = existing_genres(tags)
-    line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours, reason="by hand")
+    line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours)
     named = tuple(policy.names.get(genre, genre) for genre in ordered)
     return _written(line, tags, named, replace(policy, existing="replace"))
 
@@ -191,7 +191,7 @@ def _written(
 
 
 def _because(line: TagChange, state: State, why: str) -> TagChange:
-    return replace(line, state=state, reason=" | ".join(filter(None, (line.reason, why))))
+    return replace(line, state=state, reason=(*line.reason, why) if why else line.reason)
 
 
 def _spelled_out(tags: TrackTags) -> tuple[str, ...]:

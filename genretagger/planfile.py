@@ -218,7 +218,7 @@ def _is_within(path: Path, tops: Sequence[str]) -> bool:
 
 
 def _refused(change: TagChange) -> TagChange:
-    why = "outside of what you named; to change it, name its folder after the plan"
+    why = ("outside of what you named; to change it, name its folder after the plan",)
     return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=why)
 
 

@@ -130,12 +130,12 @@ class Decision:
     ----------
     genres : tuple of str
         Best first; empty means undecided.
-    reason : str
-        In words, one line.
+    reason : tuple of str
+        In words; its parts are joined where it is shown, by `report.text.reason_text`.
     """
 
     genres: tuple[str, ...]
-    reason: str
+    reason: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -242,8 +242,8 @@ class TagChange:
         The decision behind it, best first.
     probabilities : tuple of float, length n_genres, or None
         None where the track was not analysed.
-    reason : str
-        In words, one line.
+    reason : tuple of str
+        As in `Decision`.
     identity : Identity or None
         Of the file that the line was made for.
     """
@@ -255,7 +255,7 @@ class TagChange:
     blocks: tuple[BlockChange, ...] = ()
     genres: tuple[str, ...] = ()
     probabilities: tuple[float, ...] | None = None
-    reason: str = ""
+    reason: tuple[str, ...] = ()
     identity: Identity | None = None
 
 

@@ -13,6 +13,7 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from genretagger.plan import shown
 from genretagger.records import BlockChange, Decision, Identity, Prediction, State, TagChange
+from genretagger.report.text import reason_text
 
 Row = dict[str, Any]
 """One line of output, with the keys of the JSON format, in order."""
@@ -31,7 +32,7 @@ def plan_row(change: TagChange) -> Row:
         ],
         "genres": list(change.genres),
         "probabilities": by_genre(change.probabilities),
-        "reason": change.reason,
+        "reason": reason_text(change.reason),
     }
 
 
@@ -41,7 +42,7 @@ def prediction_row(path: Path, decision: Decision, prediction: Prediction | None
         "path": str(path),
         "genres": list(decision.genres),
         "probabilities": by_genre(prediction.probabilities if prediction else None),
-        "reason": decision.reason,
+        "reason": reason_text(decision.reason),
     }
 
 
@@ -91,7 +92,7 @@ def read_change(line: str, where: str) -> TagChange:
             blocks=blocks,
             genres=_texts(row["genres"]),
             probabilities=read_probabilities(row["probabilities"]),
-            reason=str(row["reason"]),
+            reason=(str(row["reason"]),) if row["reason"] else (),
             identity=identity,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

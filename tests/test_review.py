@@ -106,7 +106,7 @@ def plan(music, tmp_path):
     """Give a plan in which every track but the tagged one is to change."""
     path = tmp_path / "plan.jsonl"
     heard = Prediction(tuple(0.8 if genre == "Electronic" else 0.1 for genre in GENRES))
-    decision = Decision(("Electronic",), "Electronic 0.80")
+    decision = Decision(("Electronic",), ("Electronic 0.80",))
     with path.open("w", encoding="utf-8") as stream:
         file = planfile.PlanFile(stream, roots=[music], field=None, bundle_id="test")
         for track in find_tracks([music], on_error=print):

@@ -25,7 +25,7 @@ NOISE = {"title": "Ein Titel", "artist": "Jemand", "album": "Etwas", "MYFIELD": 
 
 def write(path, *genres, to=None, preserve_mtime=False):
     """Plan and apply one genre as a run does; return what came of it."""
-    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(genres, "because"))
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(genres, ("because",)))
     assert line.state is State.CHANGE
     return apply(line, to or journal.Journal("test"), preserve_mtime=preserve_mtime)
 
@@ -88,7 +88,7 @@ def test_a_file_that_something_else_changed_is_left_alone(audio_file):
     os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     now = path.read_bytes()
     (line,) = take_back()
-    assert (line.state, line.reason) == (State.FAILED, "changed since; it stays as it is")
+    assert (line.state, line.reason) == (State.FAILED, ("changed since; it stays as it is",))
     assert path.read_bytes() == now
 
 
@@ -160,7 +160,7 @@ def _full(*_args, **_kwargs):
 def test_a_full_disk_costs_the_change_not_the_file(audio_file, monkeypatch, call):
     path = audio_file("MP3")
     before = path.read_bytes()
-    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), ("because",)))
     to = journal.Journal("test")
     to.begin(journal.Entry(path, exchange.Delta(0, b"", b""), ("", ""), (), ()))
     to.end(done=False)
@@ -171,7 +171,7 @@ def test_a_full_disk_costs_the_change_not_the_file(audio_file, monkeypatch, call
     else:
         done = apply(line, to)
         assert done.state is State.FAILED
-        assert "No space left on device; it stays as it was" in done.reason
+        assert "No space left on device; it stays as it was" in done.reason[0]
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert not list(path.parent.glob(".genretagger-*"))
@@ -189,7 +189,7 @@ def test_what_changes_during_the_write_is_not_overwritten(audio_file, monkeypatc
     monkeypatch.setattr(tags, "write", meanwhile)
     done = write(path, "Rock")
     assert done.state is State.FAILED
-    assert done.reason == "changed while it was being tagged; it stays as it is"
+    assert done.reason == ("changed while it was being tagged; it stays as it is",)
     assert path.read_bytes().endswith(b"somebody else")
 
 
@@ -203,7 +203,7 @@ def test_a_run_killed_before_or_after_the_exchange_can_be_undone(audio_file):
     assert take_back(record)[0].state is State.CHANGE
     assert path.read_bytes() == before
     (line,) = take_back(record)  # as if killed before the exchange: nothing was changed
-    assert (line.state, line.reason) == (State.KEEP, "it is as it was before")
+    assert (line.state, line.reason) == (State.KEEP, ("it is as it was before",))
     assert path.read_bytes() == before
 
 

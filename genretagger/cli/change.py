@@ -40,7 +40,9 @@ def run_tag(options: argparse.Namespace) -> int:
     if options.plan_file and not options.dry_run:
         options.error("--plan goes with --dry-run; without it, the plan is carried out")
     run = Run(options)
-    paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
+    paths = run.find(
+        options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=(why,)))
+    )
     settings = run_settings(options, analyse_all=options.dry_run)
     words = WORDS | ({State.CHANGE: "to change"} if options.dry_run else {})
     open_page(

@@ -34,7 +34,7 @@ def run_predict(options: argparse.Namespace) -> int:
     run = Run(options)
 
     def failed_row(path: Path, why: str) -> dict[str, Any]:
-        return prediction_row(path, Decision((), f"failed: {why}"), None)
+        return prediction_row(path, Decision((), (f"failed: {why}",)), None)
 
     paths = run.find(options, failed_row)
     bundle = read_bundle(options)

@@ -70,7 +70,9 @@ def _plan_for_review(options: argparse.Namespace) -> int:
     from genretagger.rows import plan_row  # noqa: PLC0415
 
     run = Run(options)
-    paths = run.find(options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=why)))
+    paths = run.find(
+        options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=(why,)))
+    )
     settings = run_settings(options, analyse_all=True)
     with (
         opened_cache(options) as cache,

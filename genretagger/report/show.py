@@ -11,7 +11,7 @@ import numpy as np
 
 from genretagger.genres import GENRES
 from genretagger.report import figure
-from genretagger.report.text import printable
+from genretagger.report.text import printable, reason_text
 
 if TYPE_CHECKING:
     from genretagger.bundle import Bundle
@@ -39,7 +39,7 @@ def lines(
         One line without its end.
     """
     yield printable(f"{title} ({figure.clock(hearing.duration_s)})")
-    yield printable(decision.reason)
+    yield printable(reason_text(decision.reason))
     for genre, probability, threshold in _bars(hearing, thresholds):
         mark = min(_WIDTH - 1, round(threshold * _WIDTH))
         bar = "█" * round(probability * _WIDTH)
@@ -95,7 +95,7 @@ def page(
     made = Environment(autoescape=True).from_string(template.read_text(encoding="utf-8"))
     return made.render(
         title=printable(title),
-        decision=printable(decision.reason),
+        decision=printable(reason_text(decision.reason)),
         story=figure.story(hearing, thresholds),
         bars=list(_bars(hearing, thresholds)),
         **drawn,

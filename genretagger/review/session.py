@@ -24,7 +24,7 @@ from genretagger.hearing import hear_closely
 from genretagger.identity import identify
 from genretagger.plan import plan_by_hand
 from genretagger.records import Hearing, State, TagChange
-from genretagger.report.text import printable
+from genretagger.report.text import printable, reason_text
 from genretagger.rows import Row
 from genretagger.verdicts import Answer, Decisions, Verdict, is_waiting
 from genretagger.writing import journal, lock
@@ -182,7 +182,7 @@ class Session:
                 held = tags.read(path, field=self.plan.field)
                 change = plan_by_hand(path, held, self.plan.policy, values)
                 if change.state is not State.CHANGE:
-                    raise RefusedError(change.reason.removeprefix("by hand | "))
+                    raise RefusedError(reason_text(change.reason))
                 tags.check_writable(path)
             except (TrackError, ValueError) as error:
                 raise RefusedError(str(error)) from error
@@ -349,7 +349,7 @@ class Session:
         with self._alone:
             verdict = self.plan.verdicts[n] or Verdict()
             if done.state is State.FAILED:
-                self._problems[n] = done.reason
+                self._problems[n] = reason_text(done.reason)
                 self._progress["failed"] += 1
             else:
                 identity = identify(self.plan.lines[n].path)

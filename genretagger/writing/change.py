@@ -158,11 +158,11 @@ def undo(
     """
     for entry in reversed(entries):
         back = entry.reversed()
-        line = TagChange(back.path, State.CHANGE, old=back.old, new=back.new, reason="undone")
+        line = TagChange(back.path, State.CHANGE, old=back.old, new=back.new, reason=("undone",))
         try:
             with uninterrupted():
                 if not _take_back(back, journal, preserve_mtime=preserve_mtime):
-                    reason = "it is as it was before"
+                    reason = ("it is as it was before",)
                     line = replace(line, state=State.KEEP, old=back.new, reason=reason)
                 else:
                     remember(back.path, None, cache)
@@ -212,4 +212,4 @@ def _exchange(
 
 
 def failed(change: TagChange, error: TrackError) -> TagChange:
-    return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=str(error))
+    return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=(str(error),))

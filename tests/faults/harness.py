@@ -173,7 +173,7 @@ class Case:
             for name in self.reference.old:
                 track = self.music / name
                 if track.exists():
-                    decision = Decision(("Rock", "Pop"), "because")
+                    decision = Decision(("Rock", "Pop"), ("because",))
                     line = plan(track, tags.read(track), TagPolicy("replace"), decision)
                     saved.add(replace(line, identity=identify(track)))
         return path

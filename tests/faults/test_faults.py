@@ -136,7 +136,7 @@ def linked(audio_file):
     path = audio_file("MP3")
     os.link(path, path.with_name("other.mp3"))
     old = path.read_bytes()
-    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), ("because",)))
     done = apply(line, journal.Journal("test"))
     assert done.state is State.CHANGE, done.reason
     new = path.read_bytes()
@@ -199,7 +199,7 @@ def test_without_its_copy_a_half_overwritten_file_is_left_alone(linked):
 
 def test_a_page_that_a_power_failure_tore_is_finished_from_the_journal_alone(audio_file):
     path = audio_file("FLAC", genre=("Blues",))
-    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), ("because",)))
     apply(line, journal.Journal("test"))
     new = path.read_bytes()
     (record,) = journal.history()
@@ -264,11 +264,11 @@ def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatc
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fails_fourth)
-    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), ("because",)))
     done = apply(line, journal.Journal("test"))
     assert len(calls) > 4
     assert (done.state, path.read_bytes()) == (State.FAILED, old)
-    assert "it stays as it was" in done.reason
+    assert "it stays as it was" in done.reason[0]
     assert path.samefile(path.with_name("other.mp3"))
 
 
@@ -278,7 +278,7 @@ def in_place(request, audio_file):
     is_page = request.param == "one page"
     path = audio_file("FLAC" if is_page else "MP3", **({"genre": ("Blues",)} if is_page else {}))
     os.link(path, path.parent / "other")
-    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), ("because",)))
     return path, path.read_bytes(), line
 
 
@@ -295,7 +295,7 @@ def test_a_file_removed_just_before_it_is_written_costs_that_file_alone(in_place
     done = apply(line, journal.Journal("test"))
     assert (done.state, done.reason) == (
         State.FAILED,
-        "cannot be rewritten: No such file or directory; it stays as it was",
+        ("cannot be rewritten: No such file or directory; it stays as it was",),
     )
     assert (path.parent / "other").read_bytes() == old
     assert not list(path.parent.glob(".genretagger-*"))
@@ -343,7 +343,7 @@ def test_a_folder_that_cannot_be_synced_does_not_make_a_change_undone(audio_file
         real(target)
 
     monkeypatch.setattr(exchange, "_sync", no_folders)
-    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), ("because",)))
     assert apply(line, journal.Journal("test")).state is State.CHANGE
     assert len(journal.read(journal.history()[0])[1]) == 1
 

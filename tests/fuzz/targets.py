@@ -139,7 +139,7 @@ def writing_tags(folder: Path) -> Target:
         field = chance.choice((None, None, "HEARD"))
         try:
             was = tags.read(path, field=field)
-            line = plan(path, was, policy, Decision(genres, "because"))
+            line = plan(path, was, policy, Decision(genres, ("because",)))
         except TrackError:
             return "refused"
         if line.state is not State.CHANGE:
@@ -212,7 +212,7 @@ def _one_file(folder: Path) -> tuple[Path, bytes, bytes, list[bytes], bytes]:
     path = own / "track.wav"
     make_audio.make("WAV INFO", path, seconds=0.1, genre=("Blues",), **TEXTS)
     old = path.read_bytes()
-    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), ("because",)))
     line = replace(line, identity=identify(path), probabilities=(0.5,) * len(GENRES))
     with (own / "plan").open("w") as stream:
         planfile.PlanFile(stream, roots=[own], field=None, bundle_id="x").add(line)
