@@ -12,8 +12,9 @@ from genretagger.containers import BLOCKS
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from genretagger.plan import shown
-from genretagger.records import BlockChange, Decision, Identity, Prediction, State, TagChange
+from genretagger.records import BlockChange, Identity, State, TagChange
 from genretagger.report.text import reason_text
+from genretagger.report.words import PREDICTED
 
 Row = dict[str, Any]
 """One line of output, with the keys of the JSON format, in order."""
@@ -36,13 +37,19 @@ def plan_row(change: TagChange) -> Row:
     }
 
 
-def prediction_row(path: Path, decision: Decision, prediction: Prediction | None) -> Row:
-    """Spell out what was heard in one file."""
+def prediction_row(line: TagChange) -> Row:
+    """Spell out what is heard in one file, whose tags nobody looked at.
+
+    Its state is a word of `report.words.PREDICTED`.
+    """
+    reason = reason_text(line.reason)
     return {
-        "path": str(path),
-        "genres": list(decision.genres),
-        "probabilities": by_genre(prediction.probabilities if prediction else None),
-        "reason": reason_text(decision.reason),
+        "path": str(line.path),
+        "state": PREDICTED[line.state],
+        "genres": list(line.genres),
+        "probabilities": by_genre(line.probabilities),
+        # as rows were before they had a state
+        "reason": f"failed: {reason}" if line.state is State.FAILED else reason,
     }
 
 

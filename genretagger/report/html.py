@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,8 @@ from genretagger.errors import FatalError
 from genretagger.genres import FUSIONS, GENRES, canonical
 from genretagger.records import State
 from genretagger.report.text import printable
+from genretagger.report.words import PLANNED, Words
 from genretagger.rows import Row
-
-WORDS = {
-    State.CHANGE: "to change",
-    State.KEEP: "kept",
-    State.UNDECIDED: "undecided",
-    State.FAILED: "failed",
-}
-"""What the states are called where nothing was written."""
 
 OTHER, NONE = "other genres", "no genre"
 """What stands beside the 14 genres where genres are counted."""
@@ -90,7 +82,7 @@ class Page:
         command: str = "",
         model: str = "",
         thresholds: tuple[float, ...] | None = None,
-        words: Mapping[State, str] = WORDS,
+        words: Words = PLANNED,
         names: Mapping[str, str] | None = None,
     ) -> None:
         self._head = {"title": title, "command": command, "model": model}
@@ -161,6 +153,8 @@ class Page:
             It asks nothing of the network, and its Content-Security-Policy forbids it to,
             except what `extra` allows.
         """
+        from importlib.metadata import version  # noqa: PLC0415 - 0.1 s, as is the next
+
         from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
         from markupsafe import Markup  # noqa: PLC0415
 
@@ -190,7 +184,7 @@ class Page:
             tiles=self._tiles(),
             overview=self._overview(),
             genres=GENRES,
-            words=[self._words.get(state, WORDS[state]) for state in _STATES],
+            words=[self._words.get(state, PLANNED[state]) for state in _STATES],
             states=[state.value for state in _STATES],
             folders=self._by_folder(folders),
         )
@@ -205,7 +199,7 @@ class Page:
             "genres": GENRES,
             "thresholds": self._thresholds and [round(1000 * t) for t in self._thresholds],
             "states": [state.value for state in _STATES],
-            "words": [self._words.get(state, WORDS[state]) for state in _STATES],
+            "words": [self._words.get(state, PLANNED[state]) for state in _STATES],
             "other": OTHER,
             "none": NONE,
             "root": root,
@@ -230,7 +224,7 @@ class Page:
     def _tiles(self) -> list[dict[str, Any]]:
         counts = Counter(row[2] for row in self._rows)
         return [
-            {"state": s.value, "word": self._words.get(s, WORDS[s]), "n": counts[i]}
+            {"state": s.value, "word": self._words.get(s, PLANNED[s]), "n": counts[i]}
             for i, s in enumerate(_STATES)
             if counts[i] or s in self._words
         ]
@@ -286,7 +280,7 @@ class Page:
                 "genres": ", ".join(f"{value} {n}" for value, n in counts.most_common()),
                 "rows": [
                     {
-                        "state": self._words.get(_STATES[state], WORDS[_STATES[state]]),
+                        "state": self._words.get(_STATES[state], PLANNED[_STATES[state]]),
                         "name": name,
                         "old": values[old],
                         "new": values[new] if old != new else "",
@@ -370,7 +364,7 @@ def _matrix(pairs: Counter[frozenset[str]]) -> list[dict[str, Any]]:
 
 def _kind_of_failure(reason: str) -> str:
     """Take out of a reason what differs from file to file."""
-    what = reason.removeprefix("failed: ").partition(";")[0]
+    what = reason.partition(";")[0]
     return re.sub(r"\d+(\.\d+)?", "…", what)
 
 

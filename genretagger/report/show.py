@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genretagger.records import Decision, Hearing
 
 _WIDTH = 32  # characters of a bar; the line stays under 80
-_PAGE_DPI, _PICTURE_DPI = 144.0, 100.0
+_DPI = 144.0
 
 
 def lines(
@@ -57,17 +57,6 @@ def lines(
         )
 
 
-def picture(title: str, hearing: Hearing, thresholds: Sequence[float], bundle: Bundle) -> bytes:
-    """Draw a track as a PNG file, as `figure.png` does."""
-    return figure.png(
-        hearing,
-        title=title,
-        thresholds=thresholds,
-        bands_hz=bundle.bands_hz,
-        dpi=_PICTURE_DPI,
-    )
-
-
 def page(
     title: str,
     hearing: Hearing,
@@ -87,7 +76,7 @@ def page(
                 thresholds=thresholds,
                 bands_hz=bundle.bands_hz,
                 theme=theme,
-                dpi=_PAGE_DPI,
+                dpi=_DPI,
             )
         ).decode("ascii")
         for theme in figure.THEMES

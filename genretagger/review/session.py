@@ -334,7 +334,7 @@ class Session:
         name = self._last_run()
         path = journal.folder() / name
         head, entries = journal.read(path)
-        back = journal.Journal(f"undo of: {head['command']}")
+        back = journal.Journal.reversing(path, head)
         lines = {self._real(n): n for n in self._lines_of(name)}
         self._progress["total"] = len(entries)
         for change in undo(entries, back, preserve_mtime=self._preserve_mtime):

@@ -8,15 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from genretagger import tags
-from genretagger.cache import Cache
 from genretagger.errors import TrackError
 from genretagger.identity import identify
-from genretagger.recall import remember
-from genretagger.records import (
-    Identity,
-    State,
-    TagChange,
-)
+from genretagger.records import Identity, State, TagChange
 from genretagger.writing import exchange
 from genretagger.writing.journal import Entry, Journal
 from genretagger.writing.signals import uninterrupted
@@ -28,7 +22,6 @@ def apply(
     *,
     field: str | None = None,
     preserve_mtime: bool = False,
-    cache: Cache | None = None,
 ) -> TagChange:
     """Do what a line of the plan says, and nothing else.
 
@@ -43,8 +36,6 @@ def apply(
         Write to this field instead of the genre.
     preserve_mtime : bool
         Leave the file's modification time as it was.
-    cache : Cache, optional
-        Remembers what the file then holds, so that the next run need not open it.
 
     Returns
     -------
@@ -70,7 +61,6 @@ def apply(
         )
     except TrackError as error:
         return failed(change, error)
-    remember(change.path, field, cache)
     return change
 
 
@@ -131,11 +121,7 @@ def rewrite(
 
 
 def undo(
-    entries: Sequence[Entry],
-    journal: Journal,
-    *,
-    preserve_mtime: bool = False,
-    cache: Cache | None = None,
+    entries: Sequence[Entry], journal: Journal, *, preserve_mtime: bool = False
 ) -> Iterator[TagChange]:
     """Take back the changes of a journal, the last one first.
 
@@ -147,8 +133,6 @@ def undo(
         Where this run is written down, so that it can be taken back, too.
     preserve_mtime : bool
         Leave the files' modification times as they are.
-    cache : Cache, optional
-        Remembers what the files then hold, so that the next run need not open them.
 
     Yields
     ------
@@ -164,8 +148,6 @@ def undo(
                 if not _take_back(back, journal, preserve_mtime=preserve_mtime):
                     reason = ("it is as it was before",)
                     line = replace(line, state=State.KEEP, old=back.new, reason=reason)
-                else:
-                    remember(back.path, None, cache)
         except TrackError as error:
             line = failed(line, error)
         yield line
@@ -212,4 +194,5 @@ def _exchange(
 
 
 def failed(change: TagChange, error: TrackError) -> TagChange:
+    """Return a line of a plan that could not be carried out, with the reason."""
     return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=(str(error),))

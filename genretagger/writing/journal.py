@@ -3,6 +3,8 @@
 A journal is a file of JSON lines, in one folder for each user. The first line says what the
 run was; then each change has a line before it is made, with the bytes that it replaces and
 the hashes of the file before and after, and a line when it is made, or was given up.
+
+Only this module knows how the first line of an older journal tells an undo from a run.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
@@ -24,6 +26,42 @@ from genretagger.writing.exchange import Delta
 
 FORMAT = 1
 """Version of the lines; a reader of another version refuses them."""
+
+
+Kind = Literal["run", "undo", "redo"]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first line of a journal: what the run was.
+
+    Attributes
+    ----------
+    command : str
+        In words; of an undo or a redo, the command whose changes it takes back or makes again.
+    time : str
+        When the first file was changed, in local time.
+    kind : {"run", "undo", "redo"}
+    reverses : str
+        Name of the journal that an undo or a redo takes back; empty where an older version
+        did not note it.
+    program : {"genretagger", "beets"}
+        What was started.
+    number : int or None
+        For people, counted from 1; None where an older version did not note it.
+    """
+
+    command: str
+    time: str
+    kind: Kind = "run"
+    reverses: str = ""
+    program: str = "genretagger"
+    number: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What the run was, in words."""
+        return self.command if self.kind == "run" else f"{self.kind} of: {self.command}"
 
 
 @dataclass(frozen=True)
@@ -60,12 +98,32 @@ class Journal:
     ----------
     command : str
         What the run is, in words, for ``genretagger history``.
+    kind, reverses, program
+        As in `Head`.
+
+    Attributes
+    ----------
+    path : pathlib.Path or None
+        None until the first change begins.
     """
 
-    def __init__(self, command: str) -> None:
-        self._command = command
+    def __init__(
+        self,
+        command: str,
+        *,
+        kind: Kind = "run",
+        reverses: str = "",
+        program: str = "genretagger",
+    ) -> None:
+        self._head = Head(command, "", kind, reverses, program)
         self._copies: list[Path] = []
         self.path: Path | None = None
+
+    @classmethod
+    def reversing(cls, path: Path, head: Head) -> Journal:
+        """Return the journal for taking back another one: an undo, or the redo of an undo."""
+        kind: Kind = "redo" if head.kind == "undo" else "undo"
+        return cls(head.command, kind=kind, reverses=path.name, program=head.program)
 
     def note_copy(self, copy: Path) -> None:
         """Remember which working copy is about to be made, so that a killed run's is removed.
@@ -92,9 +150,11 @@ class Journal:
         """
         try:
             if self.path is None:
+                number = _next_number()
                 self.path = _create()
                 stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-                self._append(genretagger_journal=FORMAT, command=self._command, time=stamp)
+                head = replace(self._head, time=stamp, number=number)
+                self._append(genretagger_journal=FORMAT, **asdict(head))
             self._append(
                 shown=str(entry.path),
                 path=_pack(os.fsencode(entry.path)),
@@ -136,12 +196,37 @@ def history() -> list[Path]:
     return sorted(begun, key=lambda path: path.stat().st_mtime_ns)
 
 
+def heads() -> Iterator[tuple[Path, Head]]:
+    """Read what the runs were, oldest first, every one with a number.
+
+    Numbers are stored. Older versions stored none: their journals count backwards from the
+    first that has one, so that none gets another number when the oldest are removed.
+
+    Yields
+    ------
+    tuple of pathlib.Path and Head
+        Journals with a damaged first line are passed over.
+    """
+    known = [(path, head) for path in history() if (head := _head_of(path))]
+    first = next((head.number - n for n, (_, head) in enumerate(known) if head.number), 1)
+    for number, (path, head) in enumerate(known, start=first):
+        yield path, head if head.number else replace(head, number=number)
+
+
+def _head_of(path: Path) -> Head | None:
+    with path.open("rb") as file:
+        try:
+            return _head(json.loads(file.readline()))
+        except _NONSENSE:
+            return None
+
+
 def _has_change(path: Path) -> bool:
     with path.open("rb") as file:
         return file.readline().endswith(b"\n") and file.readline().endswith(b"\n")
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
+def read(path: Path) -> tuple[Head, list[Entry]]:
     """Read a journal.
 
     Parameters
@@ -150,8 +235,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
 
     Returns
     -------
-    head : dict
-        ``command`` and ``time``.
+    head : Head
     entries : list of Entry
         The changes in order; not those that were given up.
 
@@ -218,6 +302,9 @@ def forget_copies() -> None:
         _noted().unlink(missing_ok=True)
 
 
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+"""What damaged lines raise when they are understood."""
+
 _ENDS = {b'{"done": true}\n', b'{"done": false}\n'}
 
 
@@ -245,7 +332,7 @@ def _append(path: Path, line: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], list[Entry], bool]:
+def _parse(path: Path) -> tuple[Head, list[Entry], bool]:
     """Read the head, the changes that were not given up, and whether the last has no end."""
     try:
         lines = path.read_bytes().splitlines(keepends=True)
@@ -256,18 +343,17 @@ def _parse(path: Path) -> tuple[dict[str, Any], list[Entry], bool]:
     entries: list[Entry] = []
     is_open = False
     try:
-        head, *rest = [json.loads(line) for line in lines]
-        if head["genretagger_journal"] != FORMAT:
+        first, *rest = [json.loads(line) for line in lines]
+        if first["genretagger_journal"] != FORMAT:
             raise FatalError(f"journal {path}: written by another version of genretagger")
-        if not (isinstance(head["command"], str) and isinstance(head["time"], str)):
-            raise TypeError("the first line makes no sense")
+        head = _head(first)
         for line in rest:
             is_open = "path" in line
             if is_open:
                 entries.append(_entry(line))
             elif line["done"] is False:
                 entries.pop()
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except _NONSENSE as error:
         raise FatalError(f"journal {path}: damaged: {str(error)[:200]}") from error
     return head, entries, is_open
 
@@ -283,6 +369,38 @@ def _create() -> Path:
             continue
         return path
     raise FileExistsError(0, "a thousand journals in one second")
+
+
+def _head(line: dict[str, Any]) -> Head:
+    command, stamp, number = line["command"], line["time"], line.get("number")
+    if "kind" in line:
+        kind, reverses, program = line["kind"], line["reverses"], line["program"]
+    else:
+        command, kind, reverses, program = _of_before(command)
+    texts = (command, stamp, reverses, program)
+    is_number = number is None or (type(number) is int and number > 0)
+    if not (all(isinstance(text, str) for text in texts) and is_number):
+        raise TypeError("the first line makes no sense")
+    if kind not in get_args(Kind):
+        raise ValueError("the first line tells of neither a run nor an undo")
+    return Head(command, stamp, kind, reverses, program, number)
+
+
+def _of_before(command: str) -> tuple[str, Kind, str, str]:
+    """Understand the command of a head without a kind: ``undo of: tag /music``."""
+    program = "beets" if command.startswith("beet ") else "genretagger"
+    beets, separator, name = command.partition(" --undo ")
+    if program == "beets" and separator:
+        return beets, "undo", name, program
+    for kind in ("undo", "redo"):
+        if command.startswith(f"{kind} of: "):
+            rest = command.removeprefix(f"{kind} of: ")
+            return rest, kind, "", "beets" if rest.startswith("beet ") else program
+    return command, "run", "", program
+
+
+def _next_number() -> int:
+    return max((head.number or 0 for _, head in heads()), default=0) + 1
 
 
 def _entry(line: dict[str, Any]) -> Entry:

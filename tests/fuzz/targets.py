@@ -270,7 +270,7 @@ def journals(folder: Path) -> Target:
         except FatalError as error:
             _check_message(error)
             return "refused"
-        assert head["command"].isascii() or head["command"]
+        assert head.command.isascii() or head.command
         list(undo(entries, MemoryJournal()))
         if path.read_bytes() not in (now, old, new):
             raise AssertionError("undo damaged a file")

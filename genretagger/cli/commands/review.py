@@ -1,29 +1,35 @@
-"""The command that decides line by line in the browser: review."""
+"""``genretagger review``."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
-from genretagger.cli.change import plan_file, run_settings
-from genretagger.cli.run import INTERRUPTED, OK, WORDS, Run, opened_cache, read_bundle
+from genretagger.cli.codes import INTERRUPTED, OK
+from genretagger.cli.planning import plan_options, saved_plan
+from genretagger.cli.run import Run
+from genretagger.cli.settings import chosen_bundle, named_paths, opened_cache
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
-from genretagger.records import State, TagChange
+from genretagger.pipeline import make_plan
+from genretagger.places import state_folder
 from genretagger.report.text import printable
+from genretagger.report.words import PLANNED
 
-
-def run_review(options: argparse.Namespace) -> int:
-    try:
-        from genretagger.review import server, session  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name in ("starlette", "uvicorn"):
-            raise FatalError("review needs: pip install 'genretagger[review]'") from error
+try:
+    from genretagger.review import server, session
+except ModuleNotFoundError as error:
+    if error.name not in ("starlette", "uvicorn"):
         raise
+    raise FatalError("review needs: pip install 'genretagger[review]'") from error
 
+
+def run(options: argparse.Namespace) -> int:
+    """Decide line by line in the browser, then write."""
     is_plan = (
         len(options.paths) == 1
         and not options.files_from
@@ -34,12 +40,15 @@ def run_review(options: argparse.Namespace) -> int:
     if is_plan:
         (options.plan_file,) = options.paths
     else:
-        options.plan_file = options.plan_file or new_plan()
-        code = _plan_for_review(options)
+        options.plan_file = options.plan_file or _new_plan()
+        code = _make_plan(options)
         if code == INTERRUPTED:
             return code
     reviewed = session.Session(
-        options.plan_file, (), read_bundle(options), preserve_mtime=options.preserve_mtime
+        options.plan_file,
+        (),
+        chosen_bundle(options),
+        preserve_mtime=options.preserve_mtime,
     )
     with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
         server.serve(
@@ -52,11 +61,7 @@ def run_review(options: argparse.Namespace) -> int:
     return code
 
 
-def new_plan() -> Path:
-    import time  # noqa: PLC0415
-
-    from genretagger.places import state_folder  # noqa: PLC0415
-
+def _new_plan() -> Path:
     folder = state_folder() / "plans"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,21 +70,17 @@ def new_plan() -> Path:
     return folder / time.strftime("%Y-%m-%dT%H-%M-%S.jsonl")
 
 
-def _plan_for_review(options: argparse.Namespace) -> int:
-    from genretagger import pipeline  # noqa: PLC0415
-    from genretagger.rows import plan_row  # noqa: PLC0415
-
-    run = Run(options)
-    paths = run.find(
-        options, lambda path, why: plan_row(TagChange(path, State.FAILED, reason=(why,)))
-    )
-    settings = run_settings(options, analyse_all=True)
+def _make_plan(options: argparse.Namespace) -> int:
+    run = Run(options, PLANNED)
+    roots = named_paths(options)
+    planning = plan_options(options, analyse_all=True)
     with (
         opened_cache(options) as cache,
         run.reporting(shown=False) as add,
-        plan_file(options, settings, run.roots) as save,
+        saved_plan(options.plan_file, roots, planning) as save,
     ):
-        for change in pipeline.make_plan(paths, replace(settings, cache=cache)):
+        paths = run.tracks(roots, options.ignore)
+        for change in make_plan(paths, replace(planning, cache=cache)):
             save(change)
-            add(change.state, plan_row(change))
-    return run.summary(WORDS | {State.CHANGE: "to change"})
+            add(change)
+    return run.summary()
