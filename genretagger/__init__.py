@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State
+    from genretagger.records import Decision, Prediction, State, TagChange
     from genretagger.report.html import Page as ReportPage
     from genretagger.report.text import reason_text
+    from genretagger.report.words import PLANNED as PLANNED_WORDS
+    from genretagger.report.words import WRITTEN as WRITTEN_WORDS
+    from genretagger.rows import plan_row
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.journal import Entry, Journal
     from genretagger.writing.journal import history as list_journals
@@ -39,6 +42,8 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
+    "PLANNED_WORDS",
+    "WRITTEN_WORDS",
     "Bundle",
     "Decision",
     "DecisionPolicy",
@@ -49,6 +54,7 @@ __all__ = [
     "Prediction",
     "ReportPage",
     "State",
+    "TagChange",
     "TrackError",
     "aggregate_probabilities",
     "canonical",
@@ -57,6 +63,7 @@ __all__ = [
     "list_journals",
     "locate_bundle",
     "only_writer",
+    "plan_row",
     "predict_tracks",
     "read_bundle",
     "read_journal",
@@ -74,8 +81,9 @@ _MODULES = {
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State"),
+    "records": ("Decision", "Prediction", "State", "TagChange"),
     "report.text": ("reason_text",),
+    "rows": ("plan_row",),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Journal"),
     "writing.lock": ("only_writer",),
@@ -85,7 +93,9 @@ _MODULES = {
 # a name that a submodule has, too, would be hidden by it
 _RENAMED = {
     "DEFAULT_BUNDLE": ("bundle", "DEFAULT"),
+    "PLANNED_WORDS": ("report.words", "PLANNED"),
     "ReportPage": ("report.html", "Page"),
+    "WRITTEN_WORDS": ("report.words", "WRITTEN"),
     "aggregate_probabilities": ("aggregate", "aggregate"),
     "decide_genres": ("decide", "decide"),
     "list_journals": ("writing.journal", "history"),
