@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from genretagger.records import Decision, Prediction, State, TagChange
     from genretagger.report.html import Page as ReportPage
     from genretagger.report.text import reason_text
-    from genretagger.report.words import PLANNED as PLANNED_WORDS
-    from genretagger.report.words import WRITTEN as WRITTEN_WORDS
+    from genretagger.report.words import PLANNED, WRITTEN
     from genretagger.rows import plan_row
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.journal import Entry, Journal
@@ -42,8 +41,8 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
-    "PLANNED_WORDS",
-    "WRITTEN_WORDS",
+    "PLANNED",
+    "WRITTEN",
     "Bundle",
     "Decision",
     "DecisionPolicy",
@@ -83,6 +82,7 @@ _MODULES = {
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange"),
     "report.text": ("reason_text",),
+    "report.words": ("PLANNED", "WRITTEN"),
     "rows": ("plan_row",),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Journal"),
@@ -93,9 +93,7 @@ _MODULES = {
 # a name that a submodule has, too, would be hidden by it
 _RENAMED = {
     "DEFAULT_BUNDLE": ("bundle", "DEFAULT"),
-    "PLANNED_WORDS": ("report.words", "PLANNED"),
     "ReportPage": ("report.html", "Page"),
-    "WRITTEN_WORDS": ("report.words", "WRITTEN"),
     "aggregate_probabilities": ("aggregate", "aggregate"),
     "decide_genres": ("decide", "decide"),
     "list_journals": ("writing.journal", "history"),

@@ -1,10 +1,14 @@
-"""Lines of a plan and predictions as rows with the keys of the JSON format."""
+"""Lines of a plan as rows: the keys of JSON, CSV, the page and the plan file.
+
+Every key is written here, and read back from plan files here, whoever has edited them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,24 @@ from genretagger.report.words import PREDICTED
 Row = dict[str, Any]
 """One line of output, with the keys of the JSON format, in order."""
 
+_DIGITS = 4  # of a probability that is shown; the network's is not good for more
+
+_MAX_PATH = 1 << 15
+"""Bytes: no system takes longer ones (Windows 32,767; Linux 4,096), and each part of a path
+costs a look at the disk."""
+
+_MAX_LINE = 1 << 20  # characters; a line of ours has some thousand
+
 
 def plan_row(change: TagChange) -> Row:
-    """Spell out a line of the plan."""
+    """Return a line of the plan as it is shown.
+
+    Examples
+    --------
+    >>> row = plan_row(TagChange(Path("a.mp3"), State.KEEP, old=("Blues",), reason=("kept",)))
+    >>> row["state"], row["old"], row["reason"]
+    ('keep', ['Blues'], 'kept')
+    """
     return {
         "path": str(change.path),
         "state": change.state.value,
@@ -32,13 +51,13 @@ def plan_row(change: TagChange) -> Row:
             for block in change.blocks
         ],
         "genres": list(change.genres),
-        "probabilities": by_genre(change.probabilities),
+        "probabilities": by_genre(change.probabilities, _DIGITS),
         "reason": reason_text(change.reason),
     }
 
 
 def prediction_row(line: TagChange) -> Row:
-    """Spell out what is heard in one file, whose tags nobody looked at.
+    """Return a line as it is shown where tracks are heard and no tags are looked at.
 
     Its state is a word of `report.words.PREDICTED`.
     """
@@ -47,52 +66,56 @@ def prediction_row(line: TagChange) -> Row:
         "path": str(line.path),
         "state": PREDICTED[line.state],
         "genres": list(line.genres),
-        "probabilities": by_genre(line.probabilities),
+        "probabilities": by_genre(line.probabilities, _DIGITS),
         # as rows were before they had a state
         "reason": f"failed: {reason}" if line.state is State.FAILED else reason,
     }
 
 
-def by_genre(probabilities: tuple[float, ...] | None) -> dict[str, float] | None:
-    if probabilities is None:
-        return None
-    return {genre: round(p, 4) for genre, p in zip(GENRES, probabilities, strict=True)}
-
-
-_MAX_PATH = 1 << 15
-"""Bytes: no system takes longer ones (Windows 32,767; Linux 4,096), and each part of a path
-costs a look at the disk."""
-
-_MAX_LINE = 1 << 20  # characters; a line of ours has some thousand
-
-
-def read_blocks(rows: Any) -> tuple[BlockChange, ...]:
-    blocks = tuple(
-        BlockChange(block["kind"], _texts(block["old"]), _texts(block["new"])) for block in rows
-    )
-    if not all(block.kind in BLOCKS for block in blocks):
-        raise ValueError("there is no such kind of block")
-    return blocks
+def saved_row(change: TagChange) -> Row:
+    """Return a line of the plan as it is saved, to be edited and read back by `read_change`."""
+    row = plan_row(change)
+    del row["new"]  # the blocks say it, and nobody shall edit the wrong one
+    if change.blocks:
+        del row["old"]
+    row["path"] = str(change.path.parent.resolve() / change.path.name)
+    row["identity"] = asdict(change.identity) if change.identity else None
+    return row
 
 
 def read_change(line: str, where: str) -> TagChange:
+    """Read a line of a saved plan, which anybody may have edited.
+
+    Parameters
+    ----------
+    line : str
+        As `saved_row` made it.
+    where : str
+        Of the line, for the message.
+
+    Returns
+    -------
+    TagChange
+        Its path is absolute, and where it changes something, it has an identity and blocks.
+
+    Raises
+    ------
+    FatalError
+        If the line makes no sense.
+    """
     try:
         if len(line) > _MAX_LINE:
             raise ValueError("too long")
-        row: dict[str, Any] = json.loads(line)
+        row: Row = json.loads(line)
         blocks = read_blocks(row["blocks"])
         identity = None if row["identity"] is None else Identity(**row["identity"])
         state = State(row["state"])
         if state is State.CHANGE and (identity is None or not blocks):
             raise ValueError("a change needs an identity and blocks")
-        if "\0" in row["path"] or not os.path.isabs(row["path"]):  # noqa: PTH117 - still untrusted
-            raise ValueError("a path must be absolute")
-        if len(os.fsencode(row["path"])) > _MAX_PATH:
-            raise ValueError("a path is too long")
         old = tuple(dict.fromkeys(value for block in blocks for value in block.old))
         old = old if blocks else _texts(row.get("old", []))
         return TagChange(
-            path=Path(row["path"]),
+            path=_path(row["path"]),
             state=state,
             old=old,
             new=shown(blocks) if blocks else old,
@@ -106,11 +129,55 @@ def read_change(line: str, where: str) -> TagChange:
         raise FatalError(f"{where}: {str(error)[:200]}; correct or delete the line") from error
 
 
-def exact_by_genre(values: tuple[float, ...] | None) -> dict[str, float] | None:
-    return None if values is None else dict(zip(GENRES, values, strict=True))
+def _path(text: str) -> Path:
+    if "\0" in text or not os.path.isabs(text):  # noqa: PTH117 - still untrusted
+        raise ValueError("a path must be absolute")
+    if len(os.fsencode(text)) > _MAX_PATH:
+        raise ValueError("a path is too long")
+    return Path(text)
+
+
+def read_blocks(rows: Any) -> tuple[BlockChange, ...]:
+    """Read the ``blocks`` of a saved line.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If they make no sense.
+    """
+    blocks = tuple(
+        BlockChange(block["kind"], _texts(block["old"]), _texts(block["new"])) for block in rows
+    )
+    if not all(block.kind in BLOCKS for block in blocks):
+        raise ValueError("there is no such kind of block")
+    return blocks
+
+
+def by_genre(
+    values: tuple[float, ...] | None, digits: int | None = None
+) -> dict[str, float] | None:
+    """Name the genre of each probability or threshold.
+
+    Parameters
+    ----------
+    values : tuple of float, length n_genres, or None
+    digits : int, optional
+        Round to so many decimals.
+    """
+    if values is None:
+        return None
+    rounded = values if digits is None else [round(value, digits) for value in values]
+    return dict(zip(GENRES, rounded, strict=True))
 
 
 def read_probabilities(by_genre: Any) -> tuple[float, ...] | None:
+    """Read probabilities or thresholds by genre, in the order of `genres.GENRES`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they make no sense.
+    """
     if by_genre is None:
         return None
     if not isinstance(by_genre, Mapping) or set(by_genre) != set(GENRES):

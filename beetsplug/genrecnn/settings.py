@@ -53,7 +53,7 @@ class Settings:
     @property
     def words(self) -> Mapping[genretagger.State, str]:
         """Words for the states of a track: what would become of it, or what has."""
-        return genretagger.PLANNED_WORDS if self.pretend else genretagger.WRITTEN_WORDS
+        return genretagger.PLANNED if self.pretend else genretagger.WRITTEN
 
 
 def read_settings(config: confuse.ConfigView) -> Settings:
