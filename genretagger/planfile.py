@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from genretagger.errors import FatalError
-from genretagger.places import state_folder
+from genretagger.places import plan_key
 from genretagger.plan import TagPolicy
 from genretagger.records import State, TagChange
 from genretagger.rows import Row, by_genre, read_change, read_probabilities, saved_row
@@ -222,7 +222,7 @@ def _seal(roots: Sequence[str]) -> str:
 
 
 def _key() -> bytes:
-    path = state_folder() / "plan-key"
+    path = plan_key()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):

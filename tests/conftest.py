@@ -10,6 +10,7 @@ from pathlib import Path
 import make_audio
 import pytest
 from browser import browser, chromium  # noqa: F401 - fixtures
+from runs import heard, music  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.writing import journal
-from genretagger.writing.exchange import Delta
+from genretagger.writing.delta import Delta, Stretch
 from genretagger.writing.journal import Entry, Head, Journal
 
-DELTA = Delta(3, b"old", b"new!")
+DELTA = Delta((Stretch(3, b"old", b"new!"),))
 
 
 def change(path="/music/a.mp3"):
@@ -96,7 +96,7 @@ def test_reading_and_undoing_load_no_decoder_and_no_model():
     code = (
         "import sys, genretagger\n"
         "genretagger.undo, genretagger.read_journal, genretagger.rewrite, genretagger.recover\n"
-        "heavy = 'soundfile', 'soxr', 'joblib', 'ai_edge_litert', 'rich'\n"
+        "heavy = 'numpy', 'soundfile', 'soxr', 'joblib', 'ai_edge_litert', 'rich'\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,6 +19,8 @@ from genretagger.plan import TagPolicy, plan
 from genretagger.records import BlockChange, Decision, State
 from genretagger.writing import exchange, journal
 from genretagger.writing.change import apply, rewrite, undo
+from genretagger.writing.delta import Delta, Stretch
+from genretagger.writing.difference import difference
 
 NOISE = {"title": "Ein Titel", "artist": "Jemand", "album": "Etwas", "MYFIELD": "mine"}
 
@@ -162,7 +164,7 @@ def test_a_full_disk_costs_the_change_not_the_file(audio_file, monkeypatch, call
     before = path.read_bytes()
     line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), ("because",)))
     to = journal.Journal("test")
-    to.begin(journal.Entry(path, exchange.Delta(0, b"", b""), ("", ""), (), ()))
+    to.begin(journal.Entry(path, Delta(()), ("", ""), (), ()))
     to.end(done=False)
     monkeypatch.setattr(call, _full)
     if call == "os.fsync":  # the journal is synced first, so nothing may follow
@@ -266,13 +268,12 @@ def test_the_difference_of_two_files_is_the_shortest_and_leads_both_ways(tmp_pat
     a, b, c = (tmp_path / name for name in "abc")
     a.write_bytes(old)
     b.write_bytes(new)
-    delta = exchange.difference(a, b)
+    delta = difference(a, b)
     assert old[: delta.start] == new[: delta.start]
-    tail = len(old) - delta.start - len(delta.old)
-    assert new == old[: delta.start] + delta.new + old[len(old) - tail :]
-    if delta.old and delta.new:
-        assert delta.old[0] != delta.new[0]
-        assert delta.old[-1] != delta.new[-1]
+    for stretch in delta.stretches:
+        if stretch.old and stretch.new:
+            assert stretch.old[0] != stretch.new[0]
+            assert stretch.old[-1] != stretch.new[-1]
     exchange.patch(a, c, delta)
     assert c.read_bytes() == new
     exchange.patch(b, c, delta.reversed())
@@ -281,9 +282,9 @@ def test_the_difference_of_two_files_is_the_shortest_and_leads_both_ways(tmp_pat
 
 def test_a_delta_that_does_not_fit_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"abcdef")
-    for delta in (exchange.Delta(1, b"x", b"y"), exchange.Delta(100, b"", b"y")):
+    for stretch in (Stretch(1, b"x", b"y"), Stretch(100, b"", b"y")):
         with pytest.raises(TrackError, match="changed since"):
-            exchange.patch(tmp_path / "a", tmp_path / "b", delta)
+            exchange.patch(tmp_path / "a", tmp_path / "b", Delta((stretch,)))
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,7 @@ def test_a_delta_that_does_not_fit_is_refused(tmp_path):
         b"",
         b"not json\n",
         b"{}\n",
-        b'{"genretagger_journal": 2}\n',
+        b'{"genretagger_journal": 3}\n',
         b'{"genretagger_journal": 1}\n{"path": "!"}\n',
         b'{"genretagger_journal": 1}\n{"done": false}\n',
         b'{"genretagger_journal": 1}\n[]\n{"x": 1}\n',

@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import joblib
-
 from genretagger.cli.output import output_file
 from genretagger.cli.settings import chosen_bundle, decision_policy, tag_policy
 from genretagger.pipeline import Options
@@ -25,14 +23,9 @@ def plan_options(options: argparse.Namespace, *, analyse_all: bool) -> Options:
         tags=tag_policy(options),
         field=options.field,
         by=options.by,
-        jobs=n_jobs(options),
+        jobs=options.jobs or 0,
         analyse_all=analyse_all,
     )
-
-
-def n_jobs(options: argparse.Namespace) -> int:
-    """Say how many processes are to hear; one for each core if that is left open."""
-    return options.jobs or int(joblib.cpu_count())
 
 
 @contextlib.contextmanager

@@ -77,5 +77,5 @@ def opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
     if vars(options).get("no_cache"):
         yield None
         return
-    with contextlib.closing(Cache(places.default_path(), warn=warn)) as cache:
+    with contextlib.closing(Cache(places.cache_file(), warn=warn)) as cache:
         yield cache

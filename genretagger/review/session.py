@@ -21,7 +21,7 @@ from genretagger import audio, places, planfile, tags
 from genretagger.bundle import Bundle
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
 from genretagger.hearing import hear_closely
-from genretagger.identity import identify
+from genretagger.identity import check_writable, identify
 from genretagger.plan import plan_by_hand
 from genretagger.records import Hearing, State, TagChange
 from genretagger.report.text import printable, reason_text
@@ -83,9 +83,7 @@ class Session:
     def only_one(self) -> AbstractContextManager[None]:
         """Keep a second review of the same plan away while the block runs."""
         name = hashlib.sha256(str(self.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return lock.only_writer(
-            places.state_folder() / "reviews" / name, f"genretagger review {self.path}"
-        )
+        return lock.only_writer(places.reviews_folder() / name, f"genretagger review {self.path}")
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -183,7 +181,7 @@ class Session:
                 change = plan_by_hand(path, held, self.plan.policy, values)
                 if change.state is not State.CHANGE:
                     raise RefusedError(reason_text(change.reason))
-                tags.check_writable(path)
+                check_writable(path)
             except (TrackError, ValueError) as error:
                 raise RefusedError(str(error)) from error
             return self._take({n: Verdict("accepted", change.blocks, identity)})

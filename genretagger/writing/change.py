@@ -9,9 +9,11 @@ from pathlib import Path
 
 from genretagger import tags
 from genretagger.errors import TrackError
-from genretagger.identity import identify
+from genretagger.identity import check_writable, identify
+from genretagger.plan import failed
 from genretagger.records import Identity, State, TagChange
 from genretagger.writing import exchange
+from genretagger.writing.difference import difference
 from genretagger.writing.journal import Entry, Journal
 from genretagger.writing.signals import uninterrupted
 
@@ -101,7 +103,7 @@ def rewrite(
     FatalError
         If the journal cannot be written.
     """
-    tags.check_writable(path)
+    check_writable(path)
     with uninterrupted():
         before = identify(path)
         if planned not in (None, before):
@@ -115,7 +117,7 @@ def rewrite(
             hashes = exchange.sha256(real), exchange.sha256(copy)
             if hashes[0] == hashes[1]:
                 return False
-            entry = Entry(real, exchange.difference(real, copy), hashes, tuple(old), tuple(new))
+            entry = Entry(real, difference(real, copy), hashes, tuple(old), tuple(new))
             _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
     return True
 
@@ -156,7 +158,7 @@ def undo(
 def _take_back(back: Entry, journal: Journal, *, preserve_mtime: bool) -> bool:
     """Undo one change; tell whether there was anything to undo."""
     before, after = back.sha256
-    tags.check_writable(back.path)
+    check_writable(back.path)
     identity = identify(back.path)
     try:
         now = exchange.sha256(back.path)
@@ -191,8 +193,3 @@ def _exchange(
         journal.end(done=False)
         raise
     journal.end(done=True)
-
-
-def failed(change: TagChange, error: TrackError) -> TagChange:
-    """Return a line of a plan that could not be carried out, with the reason."""
-    return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=(str(error),))

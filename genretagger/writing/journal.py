@@ -21,11 +21,11 @@ from typing import Any, Literal, get_args
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
-from genretagger.places import state_folder
-from genretagger.writing.exchange import Delta
+from genretagger.places import journals_folder
+from genretagger.writing.delta import AnyStretch, Delta, Entries, Pages, Stretch
 
-FORMAT = 1
-"""Version of the lines; a reader of another version refuses them."""
+FORMAT = 2
+"""Version of the lines. Those of version 1, where a change is one stretch, are read, too."""
 
 
 Kind = Literal["run", "undo", "redo"]
@@ -158,9 +158,7 @@ class Journal:
             self._append(
                 shown=str(entry.path),
                 path=_pack(os.fsencode(entry.path)),
-                start=entry.delta.start,
-                old_bytes=_pack(entry.delta.old),
-                new_bytes=_pack(entry.delta.new),
+                stretches=[_row(stretch) for stretch in entry.delta.stretches],
                 sha256=entry.sha256,
                 old=entry.old,
                 new=entry.new,
@@ -186,7 +184,7 @@ class Journal:
 
 def folder() -> Path:
     """Say where journals are kept."""
-    return state_folder() / "journals"
+    return journals_folder()
 
 
 def history() -> list[Path]:
@@ -344,7 +342,7 @@ def _parse(path: Path) -> tuple[Head, list[Entry], bool]:
     is_open = False
     try:
         first, *rest = [json.loads(line) for line in lines]
-        if first["genretagger_journal"] != FORMAT:
+        if first["genretagger_journal"] not in (1, FORMAT):
             raise FatalError(f"journal {path}: written by another version of genretagger")
         head = _head(first)
         for line in rest:
@@ -404,20 +402,46 @@ def _next_number() -> int:
 
 
 def _entry(line: dict[str, Any]) -> Entry:
-    path, start = Path(os.fsdecode(_unpack(line["path"]))), line["start"]
-    if (
-        not isinstance(start, int)
-        or not 0 <= start < 1 << 63
-        or "\0" in str(path)
-        or not path.is_absolute()
-    ):
+    path = Path(os.fsdecode(_unpack(line["path"])))
+    if "\0" in str(path) or not path.is_absolute():
         raise ValueError("a line makes no sense")
     if container_of(path) is None:
         raise ValueError("it names a file that is no audio")
     before, after = map(str, line["sha256"])
     old, new = (tuple(map(str, line[key])) for key in ("old", "new"))
-    delta = Delta(start, _unpack(line["old_bytes"]), _unpack(line["new_bytes"]))
+    rows = line["stretches"] if "stretches" in line else [_row_of_before(line)]
+    delta = Delta(tuple(map(_stretch, rows)))
+    ends = [0, *(stretch.end for stretch in delta.stretches)]
+    if any(stretch.start < end for stretch, end in zip(delta.stretches, ends, strict=False)):
+        raise ValueError("stretches that overlap")
     return Entry(path, delta, (before, after), old, new)
+
+
+def _row(stretch: AnyStretch) -> dict[str, Any]:
+    if isinstance(stretch, Stretch):
+        return {"start": stretch.start, "old": _pack(stretch.old), "new": _pack(stretch.new)}
+    return asdict(stretch)
+
+
+def _row_of_before(line: dict[str, Any]) -> dict[str, Any]:
+    return {"start": line["start"], "old": line["old_bytes"], "new": line["new_bytes"]}
+
+
+def _stretch(row: dict[str, Any]) -> AnyStretch:
+    if "old" in row:
+        start, old, new = row["start"], _unpack(row["old"]), _unpack(row["new"])
+        return Stretch(_whole(start, 1 << 63), old, new)
+    kind = Entries if "width" in row else Pages
+    stretch = kind(**{key: _whole(value, 1 << 64) for key, value in row.items()})
+    if isinstance(stretch, Entries) and stretch.width not in (4, 8):
+        raise ValueError("a table of numbers of no known width")
+    return stretch
+
+
+def _whole(value: Any, limit: int) -> int:
+    if type(value) is not int or not 0 <= value < limit:
+        raise ValueError("a line makes no sense")
+    return value
 
 
 def _pack(data: bytes) -> str:

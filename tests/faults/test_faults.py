@@ -206,8 +206,9 @@ def test_a_page_that_a_power_failure_tore_is_finished_from_the_journal_alone(aud
     ((entry,),) = [journal.read(record)[1]]
     _cut_last_line(record)
     with path.open("r+b") as file:
-        file.seek(entry.delta.start)
-        file.write(entry.delta.old[:2])
+        (stretch,) = entry.delta.stretches
+        file.seek(stretch.start)
+        file.write(stretch.old[:2])
     assert path.read_bytes() != new
     list(recover())
     assert path.read_bytes() == new
@@ -219,7 +220,7 @@ def test_a_damaged_journal_neither_stops_the_next_run_nor_fills_the_disk(linked,
     path.write_bytes(now := new[:-1] + b"x")
     (record,) = journal.history()
     head, line = record.read_text().splitlines()[:2]
-    odd = {"start": start, "old_bytes": "eA==", "new_bytes": "eQ=="}
+    odd = {"stretches": [{"start": start, "old": "eA==", "new": "eQ=="}]}
     record.write_text(f"{head}\n{json.dumps(json.loads(line) | odd)}\n")
     list(recover())
     assert path.read_bytes() == now

@@ -25,7 +25,7 @@ from genretagger.errors import FatalError, TrackError
 from genretagger.genres import GENRES, read_mapping
 from genretagger.identity import identify
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import Decision, Identity, Prediction, State
+from genretagger.records import Decision, Identity, Prediction, Seen, State
 from genretagger.writing import journal
 from genretagger.writing.change import apply, undo
 from genretagger.writing.journal import Entry, Journal
@@ -366,19 +366,19 @@ def caches(folder: Path) -> Target:
     track = own / "track.wav"
     make_audio.make("WAV INFO", track, seconds=0.1, genre=("Blues",), **TEXTS)
     identity = Identity(1, 2, 3, 4, 5)
-    key = cache.HeardKey("0" * 64, identity, "bundle", has_cuesheet=False)
+    key = cache.PredictionKey("0" * 64, identity, "bundle", has_cuesheet=False)
 
     def use() -> str:
         warnings: list[str] = []
         with_cache = cache.Cache(path, warn=warnings.append)
-        found = with_cache.heard(key)
-        seen = [cache.Seen(track, identity)]
+        found = with_cache.prediction(key)
+        seen = [Seen(track, identity)]
         with_cache.tags(seen, None)
-        with_cache.heard_in(seen, "bundle")
-        with_cache.audio_id(track, identity)
-        with_cache.keep_heard(key, Prediction((0.5,) * len(GENRES)))
-        with_cache.keep_tags(track, None, identity, tags.read(track), cue_beside=False)
-        with_cache.keep_audio_id(track, identity, "1" * 64)
+        with_cache.predictions(seen, "bundle")
+        with_cache.audio_id(seen[0])
+        with_cache.keep_prediction(key, Prediction((0.5,) * len(GENRES)))
+        with_cache.keep_tags(seen[0], None, tags.read(track))
+        with_cache.keep_audio_id(seen[0], "1" * 64)
         try:
             with_cache.contents()
             with_cache.prune("bundle", identify)

@@ -17,7 +17,7 @@ from genretagger.report.text import printable
 def run(options: argparse.Namespace) -> int:
     """Show what the cache holds, after it was pruned or cleared if asked to."""
     bundle_id = chosen_bundle(options).bundle_id
-    with contextlib.closing(Cache(places.default_path(), warn=warn)) as cache:
+    with contextlib.closing(Cache(places.cache_file(), warn=warn)) as cache:
         if options.prune:
             cache.prune(bundle_id, identify)
         if options.clear:
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         contents = cache.contents()
     print(f"cache: {printable(str(contents.path))}\nsize: {contents.size / 1e6:.1f} MB")
     print(f"tracks: {contents.n_tracks}\nheard by model:")
-    for heard_by, n_heard in (contents.n_heard or {bundle_id: 0}).items():
+    for heard_by, n_heard in (contents.n_predictions or {bundle_id: 0}).items():
         now = " (the one in use)" if heard_by == bundle_id else ""
         print(f"  {heard_by}: {n_heard}{now}")
     return OK

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from genretagger import pipeline
-from genretagger.cli.planning import n_jobs
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle, decision_policy, named_paths, opened_cache
 from genretagger.decide import DecisionPolicy, decide
@@ -23,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:
-        for path, answer in pipeline.predict(paths, bundle, n_jobs(options), cache=cache):
+        for path, answer in pipeline.predict(paths, bundle, options.jobs or 0, cache=cache):
             add(_line(path, answer, policy))
     return run.summary()
 

@@ -16,7 +16,7 @@ from genretagger.cli.settings import chosen_bundle, named_paths, opened_cache
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
 from genretagger.pipeline import make_plan
-from genretagger.places import state_folder
+from genretagger.places import plans_folder
 from genretagger.report.text import printable
 from genretagger.report.words import PLANNED
 
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _new_plan() -> Path:
-    folder = state_folder() / "plans"
+    folder = plans_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 # mypy: allow-untyped-calls
 # (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
-from collections.abc import Sequence
 
 from mutagen.asf import ASF, BYTEARRAY
 
@@ -35,11 +34,11 @@ class Asf(ByMutagen):
                 items[key.upper()] = (*items.get(key.upper(), ()), str(value))
         return [Block("ASF", items)] if self.audio.tags else []
 
-    def store(self, edits: Sequence[Edit]) -> None:
-        for edit in edits:
-            tags = self.audio.tags
-            key = next((k for k, _ in tags if k.upper() == edit.key.upper()), edit.key)
-            tags[:] = [(k, v) for k, v in tags if k.upper() != edit.key.upper()]
-            tags[key] = list(edit.values)
-            self.file.seek(0)
-            self.audio.save(self.file)
+    def edit(self, edit: Edit) -> None:
+        tags = self.audio.tags
+        key = next((k for k, _ in tags if k.upper() == edit.key.upper()), edit.key)
+        tags[:] = [(k, v) for k, v in tags if k.upper() != edit.key.upper()]
+        tags[key] = list(edit.values)
+
+    def header(self) -> tuple[int, int]:
+        return 0, self.sound().start

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from genretagger.errors import TrackError
 from genretagger.tags.base import PADDING
 from genretagger.tags.blocks.id3 import big_endian
-from genretagger.tags.layouts.base import Sound, Splice
+from genretagger.tags.layouts.base import Sound
+from genretagger.tags.layouts.splices import Splice
 from genretagger.tags.layouts.stream import Stream
 
 
@@ -44,9 +45,9 @@ class Flac(Stream):
         start = last[1] + last[2]
         return Sound(start, super().sound().size + self.start - start, self.at(offset, size))
 
-    def splices(self, new: dict[str, bytes]) -> list[Splice]:
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
         comment = new.get("Vorbis comment")
-        splices = super().splices({f: d for f, d in new.items() if f != "Vorbis comment"})
+        splices = super().embed({f: d for f, d in new.items() if f != "Vorbis comment"})
         if comment is None:
             return splices
         if len(comment) > 0xFFFFFF:

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from genretagger.errors import TrackError
 from genretagger.tags.blocks.riff_info import pack_chunk
-from genretagger.tags.layouts.base import Layout, Sound, Splice, apply_splices
+from genretagger.tags.layouts.base import Layout, Sound
+from genretagger.tags.layouts.splices import Splice
 
 
 class Iff(Layout):
@@ -53,7 +54,7 @@ class Iff(Layout):
         start, size = self.chunks.get(b"data" if self.is_riff else b"SSND", (0, 0))
         return Sound(start, size, self.at(*self.chunks[self.about]))
 
-    def embed(self, new: dict[str, bytes]) -> None:
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
         names = {"ID3v2": b"id3 " if self.is_riff else b"ID3 ", "RIFF INFO": b"LIST"}
         splices = []
         for family, content in new.items():
@@ -64,4 +65,4 @@ class Iff(Layout):
         size = self.end - 8 + sum(len(data) - size for _, size, data in splices)
         if size > 0xFFFFFFFF:
             raise TrackError("the file would exceed 4 GB; convert it to FLAC")
-        apply_splices(self.file, [*splices, Splice(4, 4, struct.pack(f"{self.order}I", size))])
+        return [*splices, Splice(4, 4, struct.pack(f"{self.order}I", size))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 # mypy: allow-untyped-calls
 # (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from mutagen.mp4 import MP4, AtomDataType, MP4FreeForm
 
@@ -51,24 +51,29 @@ class Mp4(ByMutagen):
                 items[key.upper()] = items.get(key.upper(), ()) + found
         return [Block("MP4", items)]
 
-    def store(self, edits: Sequence[Edit]) -> None:
+    def edit(self, edit: Edit) -> None:
         if any(name == b"moof" for name, *_ in self._atoms(0, self.size)):
             # mutagen corrects the offsets of the first fragment only, and the rest goes silent
             raise TrackError("a fragmented MP4; make it a plain one first with ffmpeg -c copy")
-        for edit in edits:
-            if self.audio.tags is None:
-                self.audio.add_tags()
-            tags = self.audio.tags
-            ours = [key for key in tags if key.upper() == edit.key.upper()]
-            for key in ours:
-                del tags[key]
-            values: list[object] = list(edit.values)
-            if edit.key.startswith("----"):
-                values = [MP4FreeForm(v.encode(), AtomDataType.UTF8) for v in edit.values]
-            if values:
-                tags[ours[0] if ours else edit.key] = values
-            self.file.seek(0)
-            self.audio.save(self.file)
+        if self.audio.tags is None:
+            self.audio.add_tags()
+        tags = self.audio.tags
+        ours = [key for key in tags if key.upper() == edit.key.upper()]
+        for key in ours:
+            del tags[key]
+        values: list[object] = list(edit.values)
+        if edit.key.startswith("----"):
+            values = [MP4FreeForm(v.encode(), AtomDataType.UTF8) for v in edit.values]
+        if values:
+            tags[ours[0] if ours else edit.key] = values
+
+    def header(self) -> tuple[int, int]:
+        start = 0
+        for name, _, end in self._atoms(0, self.size):
+            if name == b"moov":
+                return start, end
+            start = end
+        raise ValueError("no moov atom")
 
     def _atoms(self, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
         """Cut a stretch into atoms: the name, where its content begins, where it ends."""

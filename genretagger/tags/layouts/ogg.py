@@ -5,7 +5,8 @@ from __future__ import annotations
 # mypy: allow-untyped-calls
 # (mutagen says that it is typed, and leaves most of its functions without types)
 import re
-from io import BytesIO
+from collections.abc import Iterator
+from io import BufferedRandom, BytesIO
 from typing import BinaryIO
 
 from mutagen.ogg import OggPage
@@ -13,6 +14,7 @@ from mutagen.ogg import OggPage
 from genretagger.tags.base import PADDING
 from genretagger.tags.blocks.vorbis import split_vorbis
 from genretagger.tags.layouts.base import Layout, Sound
+from genretagger.tags.layouts.splices import Splice, Window
 
 _PAGE_NUMBERS = re.compile(rb"(OggS.{14})(.{1,8})", re.DOTALL)
 
@@ -73,37 +75,52 @@ class Ogg(Layout):
         data = self.at(offset - before, before + size)
         return _PAGE_NUMBERS.sub(lambda m: m[1] + bytes(len(m[2])), data)[before:]
 
-    def embed(self, new: dict[str, bytes]) -> None:
-        for comment in new.values():
-            old_size = len(self.packets[0])
-            if self.codec == b"\x7fFLAC":
-                self.prefix = self.prefix[:1] + len(comment).to_bytes(3, "big")
-            # Vorbis: a framing bit, then padding. Opus: padding, unless its first bit is set
-            # and says that it means something (RFC 7845 section 5.2). FLAC, Speex: neither.
-            rest, can_pad = self.rest, self.codec in {b"\x01vorbis", b"OpusHead"}
-            if self.codec == b"\x01vorbis":
-                rest = rest[:1]
-            elif self.codec == b"OpusHead":
-                can_pad = not (rest and rest[0] & 1)
-                rest = b"" if can_pad else rest
-            packet = self.prefix + comment + rest
-            if can_pad:
-                fits = len(packet) <= old_size
-                packet = packet.ljust(old_size if fits else len(packet) + PADDING, b"\0")
-            self.packets[0] = packet
-            if len(packet) == old_size:  # the pages keep their sizes: put the bytes into them
-                data = BytesIO(b"".join(self.packets))
-                for page in self.pages:
-                    page.packets = [data.read(len(part)) for part in page.packets]
-                pages = self.pages
-            else:
-                pages = OggPage.from_packets(self.packets, self.pages[0].sequence)
-            if len(pages) != len(self.pages):
-                self._read_all()
-            OggPage.replace(self.file, self.pages, pages)
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        start, end = _offset(self.pages[0]), _offset(self.pages[-1]) + self.pages[-1].size
+        old_size = len(self.packets[0])
+        self.packets[0] = self._packet(new["Vorbis comment"], old_size)
+        if len(self.packets[0]) == old_size:  # the pages keep their sizes
+            data = BytesIO(b"".join(self.packets))
+            for page in self.pages:
+                page.packets = [data.read(len(part)) for part in page.packets]
+            pages = self.pages
+        else:
+            pages = OggPage.from_packets(self.packets, self.pages[0].sequence)
+        window = Window(self.file, start, end)
+        with BufferedRandom(window) as copy:
+            OggPage.replace(copy, self.pages, pages)
+        renumbered = [] if len(pages) == len(self.pages) else self._renumbered(end, pages[-1])
+        return [window.splice(), *renumbered]
 
-    def _read_all(self) -> None:
-        """Read every page, because a broken one would stop their being numbered anew."""
-        self.file.seek(0)
+    def _packet(self, comment: bytes, old_size: int) -> bytes:
+        """Put a comment into its packet, padded as its codec allows.
+
+        Vorbis: a framing bit, then padding. Opus: padding, unless its first bit is set and
+        says that it means something (RFC 7845 section 5.2). FLAC, Speex: neither.
+        """
+        if self.codec == b"\x7fFLAC":
+            self.prefix = self.prefix[:1] + len(comment).to_bytes(3, "big")
+        rest, can_pad = self.rest, self.codec in {b"\x01vorbis", b"OpusHead"}
+        if self.codec == b"\x01vorbis":
+            rest = rest[:1]
+        elif self.codec == b"OpusHead":
+            can_pad = not (rest and rest[0] & 1)
+            rest = b"" if can_pad else rest
+        packet = self.prefix + comment + rest
+        if not can_pad:
+            return packet
+        return packet.ljust(old_size if len(packet) <= old_size else len(packet) + PADDING, b"\0")
+
+    def _renumbered(self, start: int, last: OggPage) -> Iterator[Splice]:
+        """Number the later pages of the stream on: number and checksum of each change."""
+        number = last.sequence
+        self.file.seek(start)
         while self.file.tell() < self.size:
-            OggPage(self.file)
+            page = OggPage(self.file)
+            if page.serial == last.serial:
+                page.sequence = number = number + 1
+                yield Splice(_offset(page) + 18, 8, page.write()[18:26])
+
+
+def _offset(page: OggPage) -> int:
+    return page.offset or 0  # None only in a page that was not read from a file

@@ -13,7 +13,8 @@ from mutagen.musepack import MusepackInfo
 
 from genretagger.tags.blocks.apev2 import APE_HAS_HEADER
 from genretagger.tags.blocks.id3 import id3v2_size
-from genretagger.tags.layouts.base import Layout, Sound, Splice, apply_splices
+from genretagger.tags.layouts.base import Layout, Sound
+from genretagger.tags.layouts.splices import Splice
 
 
 class Stream(Layout):
@@ -63,13 +64,10 @@ class Stream(Layout):
         end, _ = self.places.get("APEv2", (self.end, 0))
         return Sound(self.start, end - self.start)
 
-    def splices(self, new: dict[str, bytes]) -> list[Splice]:
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Say where the new blocks go; a new APEv2 tag stands before Lyrics3 and ID3v1."""
         nowhere = {"ID3v2": (0, 0), "APEv2": (self.end, 0)}
         return [Splice(*self.places.get(f, nowhere.get(f, (0, 0))), d) for f, d in new.items()]
-
-    def embed(self, new: dict[str, bytes]) -> None:
-        apply_splices(self.file, self.splices(new))
 
 
 def musepack(file: BinaryIO) -> object:
