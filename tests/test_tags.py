@@ -28,6 +28,9 @@ from genretagger.containers import BLOCKS, CONTAINERS, stored_values
 from genretagger.errors import TrackError
 from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, State, TagChange
+from genretagger.tags.blocks.id3 import parse_id3v2
+from genretagger.tags.fields import KEYS, value_of
+from genretagger.tags.layouts import LAYOUTS
 from genretagger.writing.change import apply
 from genretagger.writing.journal import Journal
 
@@ -202,6 +205,10 @@ def test_the_genres_of_a_file_made_by_another_program_are_read(
 def test_every_container_of_the_table_is_made_by_these_tests() -> None:
     made = {form.suffix for form in FORMS.values()}
     assert all(made & set(container.suffixes) for container in CONTAINERS)
+
+
+def test_every_layout_belongs_to_a_container() -> None:
+    assert {container.layout for container in CONTAINERS} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -1083,6 +1090,21 @@ def test_a_compilation_is_known_by_its_flag(audio_file: AudioFile, form: str) ->
     assert not tags.read(audio_file(form, name="b", compilation="0")).is_compilation
 
 
+@pytest.mark.parametrize(
+    ("name", "key"), [(n, k) for n, keys in KEYS.items() for k in keys if k in id3.Frames]
+)
+@pytest.mark.parametrize("version", [3, 4])
+def test_every_field_of_the_table_is_read_from_its_id3_frame(
+    audio_file: AudioFile, name: str, key: str, version: int
+) -> None:
+    path = audio_file("MP3")
+    content = b"\0eng\0Told" if key == "COMM" else b"\0Told"
+    tag = id3v2_tag(version, frame(key.encode(), content, version=version))
+    assert value_of([parse_id3v2(tag)], name) == "Told"
+    path.write_bytes(tag + path.read_bytes())
+    assert tags.read(path).blocks
+
+
 @pytest.mark.parametrize("name", ["Various Artists", "VARIOUS", "va"])
 def test_a_compilation_is_known_by_its_album_artist(audio_file: AudioFile, name: str) -> None:
     assert tags.read(audio_file("FLAC", albumartist=name)).is_compilation
@@ -1215,7 +1237,9 @@ def test_a_field_called_genre_is_the_genre(audio_file: AudioFile) -> None:
     assert not id3_of(path).getall("TXXX")
 
 
-@pytest.mark.parametrize("field", ["", "X", "A=B", "Straße", "line\nbreak", "a" * 256])
+@pytest.mark.parametrize(
+    "field", ["", "X", "A=B", "Straße", "line\nbreak", "a" * 256, "Title", "OggS", "id3"]
+)
 def test_a_field_name_that_not_all_formats_allow_is_refused(
     audio_file: AudioFile, field: str
 ) -> None:

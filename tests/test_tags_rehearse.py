@@ -26,7 +26,7 @@ AudioFile = Callable[..., Path]
 
 FIELDS = [
     *(None, "GENRE", "AUTOGENRE", "My Mood", "X", "", "A=B", "Straße", "line\nbreak", "a" * 300),
-    *("OggS", "TAG", "id3", "MP+", "a:b", "~tilde", " ", "NAME"),
+    *("OggS", "TAG", "id3", "MP+", "a:b", "~tilde", " ", "NAME", "Title"),
 ]
 NAMES = [
     *("17", "(17)", "CR", "RX", "Rock/Pop", "日本 🎵", "Chanson française", " padded ", "a\nb"),

@@ -22,7 +22,6 @@ from __future__ import annotations
 # mypy: allow-untyped-calls
 # (mutagen says that it is typed, and leaves most of its functions without types)
 import hashlib
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +35,14 @@ from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, TrackTags
 from genretagger.tags.base import Block, Edit, family_of, quoted
 from genretagger.tags.cue import cue_beside
-from genretagger.tags.fields import COMMENTS, COMMON, NAMES, VARIOUS, key_of
+from genretagger.tags.fields import (
+    VARIOUS,
+    check_field,
+    is_genre,
+    key_of,
+    value_of,
+    values_of,
+)
 from genretagger.tags.layouts import LAYOUTS
 from genretagger.tags.layouts.base import STRETCH, Layout
 from genretagger.tags.layouts.splices import Splice, Spliced, apply_splices
@@ -68,27 +74,24 @@ def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None)
     """
     container = _container(path)
     with _opened(path, f"cannot be read as {container.name}") as file:
-        layout = LAYOUTS[container.name](file)
+        layout = LAYOUTS[container.layout](file)
         blocks = layout.blocks()
     if cue_sheet is None:
         cue_sheet = cue_beside(path)
     first = family_of(container.native)
     order = list(BLOCKS)
     blocks.sort(key=lambda b: (family_of(b.kind) != first, order.index(b.kind)))
-    common = {
-        name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
-        for name, keys in COMMON.items()
-    }
+    album_artist = value_of(blocks, "album_artist")
     return TrackTags(
         blocks=_held(blocks, field),
         native=container.native,
-        album=common["album"],
-        album_artist=common["album_artist"],
-        artist=common["artist"],
-        is_compilation=common["compilation"].strip().lower() in {"1", "true", "yes"}
-        or common["album_artist"].strip().casefold() in VARIOUS,
-        has_cuesheet=layout.has_cuesheet or bool(common["cuesheet"]) or cue_sheet,
-        comments=tuple(v for b in blocks for key in COMMENTS for v in b.items.get(key, ())),
+        album=value_of(blocks, "album"),
+        album_artist=album_artist,
+        artist=value_of(blocks, "artist"),
+        is_compilation=value_of(blocks, "compilation").strip().lower() in {"1", "true", "yes"}
+        or album_artist.strip().casefold() in VARIOUS,
+        has_cuesheet=layout.has_cuesheet or bool(value_of(blocks, "cuesheet")) or cue_sheet,
+        comments=values_of(blocks, "comment"),
     )
 
 
@@ -113,12 +116,9 @@ def names(path: Path) -> dict[str, str]:
     """
     container = _container(path)
     with _opened(path, f"cannot be read as {container.name}") as file:
-        blocks = LAYOUTS[container.name](file).blocks()
+        blocks = LAYOUTS[container.layout](file).blocks()
     blocks.sort(key=lambda b: family_of(b.kind) != family_of(container.native))
-    return {
-        name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
-        for name, keys in NAMES.items()
-    }
+    return {name: value_of(blocks, name) for name in ("artist", "title", "album", "isrc")}
 
 
 def audio_id(path: Path) -> str:
@@ -150,7 +150,7 @@ def audio_id(path: Path) -> str:
     """
     container = _container(path)
     with _opened(path, f"cannot be read as {container.name}") as file:
-        return _fingerprint(LAYOUTS[container.name](file), container)
+        return _fingerprint(LAYOUTS[container.layout](file), container)
 
 
 def _fingerprint(layout: Layout, container: Container) -> str:
@@ -225,7 +225,7 @@ def _splices(
 ) -> list[Splice]:
     """Work out what changes in a file, and read the outcome in memory as if it was written."""
     container = _container(path)
-    layout_of = LAYOUTS[container.name]
+    layout_of = LAYOUTS[container.layout]
     layout = layout_of(file)
     with _one_error(path, f"cannot be read as {container.name}"):
         audio = _fingerprint(layout, container)
@@ -270,7 +270,12 @@ def _container(path: Path) -> Container:
 def _edit_of(change: BlockChange, blocks: list[Block], field: str | None) -> Edit | None:
     """Turn a change into an edit, or refuse it while nothing has been touched."""
     key = key_of(change.kind, field)
-    if not key or (field is not None and not re.fullmatch(r"[ -<>-}]{2,255}", field)):
+    if field is not None and not is_genre(field):
+        try:
+            check_field(field)
+        except ValueError as error:
+            raise TrackError(f"{error}; choose another --field") from error
+    if not key:
         raise TrackError(f"{change.kind} cannot hold a field {field!r}; choose another --field")
     if change.kind == "ID3v2.2":
         raise TrackError("ID3v2.2 cannot be written; plan for ID3v2.3")

@@ -6,7 +6,6 @@ from __future__ import annotations
 # (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
 
-from genretagger.errors import TrackError
 from genretagger.tags.base import Block, Edit
 
 APE_HAS_HEADER, _APE_IS_HEADER = 1 << 31, 1 << 29
@@ -40,8 +39,6 @@ def parse_apev2(raw: bytes) -> Block:
 
 
 def edit_apev2(raw: bytes, edit: Edit) -> bytes:
-    if edit.key.upper() in {"ID3", "TAG", "OGGS", "MP+"}:
-        raise TrackError(f"APEv2 forbids a field {edit.key!r}; choose another --field")
     items, rest = _split_apev2(raw) if raw else ([], b"")
     version, flags = struct.unpack("<I8xI", raw[-24:-8]) if raw else (2000, APE_HAS_HEADER)
     ours = [key.upper() == edit.key.upper() for key, *_ in items]

@@ -12,6 +12,7 @@ from mutagen.id3 import ID3, TCON
 
 from genretagger.errors import TrackError
 from genretagger.tags.base import PADDING, Block, Edit, quoted
+from genretagger.tags.fields import KEYS
 
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 
@@ -54,6 +55,10 @@ def _without_extended(raw: bytes) -> bytes:
     return raw[:5] + bytes((raw[5] & ~0x40,)) + _to_synchsafe(len(body)) + body
 
 
+_READ = {"TCON", *(key for keys in KEYS.values() for key in keys)}
+"""Frames that are read; keys of other kinds of block are no names of frames."""
+
+
 def parse_id3v2(raw: bytes) -> Block:
     tag = ID3(BytesIO(_without_extended(raw)), translate=False, load_v1=False)
     version = tag.version[1]
@@ -62,7 +67,7 @@ def parse_id3v2(raw: bytes) -> Block:
         name = frame.FrameID
         if name == "TXXX":
             name = f"TXXX:{frame.desc.upper()}"
-        elif name not in {"TCON", "TALB", "TPE1", "TPE2", "TCMP", "COMM", "TIT2", "TSRC"}:
+        elif name not in _READ:
             continue
         # mutagen shows the frames of version 2.2 under their later names
         name = "TCO" if name == "TCON" and version == 2 else name
@@ -160,14 +165,17 @@ def edit_id3v2(raw: bytes, edit: Edit) -> bytes:
     return (head + body).ljust(size, b"\0")
 
 
-def parse_id3v1(raw: bytes) -> Block:
-    def text(start: int, end: int) -> tuple[str, ...]:
-        value = raw[start:end].split(b"\0")[0].decode("latin-1").strip()
-        return (value,) if value else ()
+_ID3V1 = {"title": (3, 33), "artist": (33, 63), "album": (63, 93), "comment": (97, 125)}
+"""Where a tag of version 1.0 or 1.1 holds a field: first byte, and the byte behind the last."""
 
-    genre = tuple(TCON.GENRES[raw[127] : raw[127] + 1])  # 255 and other unknown: none
-    texts = {"ARTIST": text(33, 63), "ALBUM": text(63, 93), "COMMENT": text(97, 125)}
-    return Block("ID3v1", {"BYTE 127": genre} | texts)
+
+def parse_id3v1(raw: bytes) -> Block:
+    """Read the number of the genre, spelled out, and the texts."""
+    items = {"BYTE 127": tuple(TCON.GENRES[raw[127] : raw[127] + 1])}  # unknown, as 255: none
+    for name, (start, end) in _ID3V1.items():
+        text = raw[start:end].split(b"\0")[0].decode("latin-1").strip()
+        items[KEYS[name][0]] = (text,) if text else ()
+    return Block("ID3v1", items)
 
 
 def edit_id3v1(raw: bytes, edit: Edit) -> bytes:
