@@ -8,9 +8,11 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import baselines, config, musicnn
-from training.manifest import Clip, reference
-from training.shards import Shards
+from training import config
+from training.data.clips import Clip, reference
+from training.features.shards import Shards
+from training.measure import baselines
+from training.networks import musicnn
 
 pytest.importorskip("tensorflow")
 

@@ -7,9 +7,13 @@ import pytest
 from test_training_transfer import checkpoint, decibels
 
 from genretagger.features import FeatureConfig
-from training import compact, config, musicnn, transfer
-from training.manifest import Clip
-from training.shards import Shards
+from training import config
+from training.data.clips import Clip
+from training.features.shards import Shards
+from training.learn import compact, lessons
+from training.learn.patches import ClipSegments, CorpusSegments, Patches
+from training.networks import body, low_rank, musicnn
+from training.networks.low_rank import approximate, front
 
 pytest.importorskip("tensorflow")
 
@@ -19,7 +23,7 @@ RANK = 3
 @pytest.fixture(autouse=True)
 def _little_to_hear(monkeypatch):
     monkeypatch.setattr(compact, "_FITTED", 12)
-    monkeypatch.setattr(compact, "_WINDOWS", 1000)
+    monkeypatch.setattr(low_rank, "_WINDOWS", 1000)
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +55,14 @@ def large():
         weights[f"{name}/kernel"] = few.reshape(kernel.shape).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(musicnn, "load", lambda _: weights)
-        return transfer.load_body("a wheel")
+        return body.load_body("a wheel")
 
 
 def test_filters_of_low_rank_are_found_exactly(settings, large):
     whole = replace(settings.compact, time_stride=1, timbral_stride=1, temporal_stride=1)
-    small = transfer.body(whole)
+    small = body.body(whole)
     x = decibels(6, musicnn.N_FRAMES, 96)
-    compact.approximate(small, large, x[:4], whole)
+    approximate(small, large, x[:4], whole)
     expected = large.predict_on_batch(x[4:])
     assert np.ptp(expected) > 1
     assert small.predict_on_batch(x[4:]) == pytest.approx(
@@ -68,16 +72,16 @@ def test_filters_of_low_rank_are_found_exactly(settings, large):
 
 
 def test_fewer_frames_and_bands_are_heard(settings, large):
-    small = transfer.body(settings.compact)
+    small = body.body(settings.compact)
     x = decibels(6, musicnn.N_FRAMES, 96)
-    compact.approximate(small, large, x[:4], settings.compact)
-    given = compact.front(small).predict_on_batch(x[4:])
-    goal = compact.front(large).predict_on_batch(x[4:])[:, :: settings.compact.time_stride]
+    approximate(small, large, x[:4], settings.compact)
+    given = front(small).predict_on_batch(x[4:])
+    goal = front(large).predict_on_batch(x[4:])[:, :: settings.compact.time_stride]
     assert given.shape == goal.shape
     left = ((given - goal) ** 2).mean() / goal.var()
     assert left < 0.5
     features = FeatureConfig(n_fft=512, hop_length=256)
-    assert transfer.n_macs(features, settings.compact) < transfer.n_macs(features) / 10
+    assert body.n_macs(features, settings.compact) < body.n_macs(features) / 10
 
 
 def music(settings, n=4, seed=0):
@@ -97,8 +101,8 @@ def shards_of(n_frames, settings):
 
 def test_patches_are_under_their_segments_peak(settings):
     features = settings.features
-    draw = compact.CorpusSegments([music(settings, 2), music(settings, 1)])
-    patches = compact.Patches(settings.compact, features, draw)
+    draw = CorpusSegments([music(settings, 2), music(settings, 1)])
+    patches = Patches(settings.compact, features, draw)
     drawn = [patches.draw(np.random.default_rng(i)) for i in range(12)]
     assert {x.shape for x in drawn} == {(musicnn.N_FRAMES, features.n_mels)}
     assert all(-features.top_db <= x.min() and x.max() <= 0 for x in drawn)
@@ -108,7 +112,7 @@ def test_patches_are_under_their_segments_peak(settings):
 
 def test_segments_come_from_the_clips_that_may_be_learned_from(settings):
     shards = shards_of([900, 625, 300], settings)
-    draw = compact.ClipSegments(shards, [0, 2], 625)
+    draw = ClipSegments(shards, [0, 2], 625)
     drawn = [draw(np.random.default_rng(i)) for i in range(20)]
     assert {x.shape for x in drawn} == {(625, 96)}
     assert {round(float(x.mean()) / 9) for x in drawn} == {-3, -5}  # -30 and -48, not -39
@@ -118,8 +122,8 @@ def test_segments_come_from_the_clips_that_may_be_learned_from(settings):
 
 @pytest.fixture
 def course(settings, large, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "load_body", lambda _: large)
-    monkeypatch.setattr(compact, "_runners", {})
+    monkeypatch.setattr(body, "load_body", lambda _: large)
+    monkeypatch.setattr(lessons, "_runners", {})
     shards = shards_of([700, 650, 640, 300], settings)
     clips = [Clip(f"{i}", f"{i}", "x", "", (), 3, 9.0, split=str(i % 2)) for i in range(4)]
 

@@ -12,7 +12,9 @@ import soundfile
 
 from genretagger import audio
 from genretagger.errors import FatalError
-from training import config, corpus, duplicates
+from training import config
+from training.data import duplicates
+from training.features import corpus
 
 SR = 22050
 

@@ -10,7 +10,9 @@ from genretagger import bundle
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
-from training import card, config
+from training import config
+from training.__main__ import main
+from training.ship import card
 
 TINY = """
 name = "tiny"
@@ -124,7 +126,7 @@ def test_the_shipped_bundle_loads_and_verifies_and_is_small():
 def test_the_shipped_golden_segment_is_the_formulas():
     pytest.importorskip("librosa")
     from genretagger.features import log_mel
-    from training import export
+    from training.ship import export
 
     shipped = bundle.read(bundle.DEFAULT)
     with np.load(bundle.DEFAULT / "golden.npz") as golden:
@@ -141,8 +143,6 @@ def made(tmp_path_factory):
     pytest.importorskip("tensorflow")
     pytest.importorskip("librosa")
     import soundfile
-
-    from training.__main__ import main
 
     folder = tmp_path_factory.mktemp("chain")
     data, run = folder / "data", folder / "run"
@@ -227,11 +227,11 @@ def test_a_model_of_another_configuration_is_refused(made, capsys):
 
 
 def test_a_model_that_is_missing_names_the_stage_to_run(made, tmp_path):
-    from training import train
+    from training.learn import models
 
     folder, _, _ = made
     with pytest.raises(FatalError, match="run the stage `train` first"):
-        train.check(config.load(folder / "tiny.toml"), tmp_path, "any")
+        models.check(config.load(folder / "tiny.toml"), tmp_path, "any")
 
 
 def test_shards_of_another_manifest_are_refused(made, capsys):
@@ -281,7 +281,7 @@ def test_a_split_that_the_configuration_no_longer_says_is_refused(made, capsys):
 
 
 def test_evaluate_draws_and_goes_on_from_what_was_heard(made, capsys, monkeypatch):
-    from training import evaluate
+    from training.measure import evaluate
 
     _, run, stage = made
     drawn = json.loads((run / "curves.json").read_text())
@@ -297,11 +297,12 @@ def test_evaluate_draws_and_goes_on_from_what_was_heard(made, capsys, monkeypatc
 
 
 def test_one_holdout_model_is_chosen_on_validation_and_measured_on_test(made):
-    from training import evaluate, manifest
+    from training.data.clips import read_clips
+    from training.measure import evaluate
 
     folder, run, _ = made
     settings = config.load(folder / "tiny.toml").evaluate
-    clips = manifest.read(run / "manifest.jsonl")
+    clips = read_clips(run / "manifest.jsonl")
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (len(clips), len(GENRES)))
     is_test = np.arange(len(clips)) % 2 == 0
@@ -316,13 +317,15 @@ def test_one_holdout_model_is_chosen_on_validation_and_measured_on_test(made):
 
 
 def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
-    from training import manifest, shards, train
+    from training.data.clips import read_clips, sha256
+    from training.features import shards
+    from training.learn import train
 
     folder, run, _ = made
     settings = config.load(folder / "tiny.toml")
-    clips = manifest.read(run / "manifest.jsonl")
+    clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=manifest.sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=sha256(run / "manifest.jsonl")
     )
 
     class Killed(Exception):
@@ -347,15 +350,17 @@ def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
 
 
 def test_batches_are_the_same_each_time_and_hold_what_the_product_would_hear(made):
-    from training import manifest, shards, train
+    from training.data.clips import read_clips, sha256
+    from training.features import shards
+    from training.learn.batches import Batches
 
     folder, run, _ = made
     settings = config.load(folder / "tiny.toml")
-    clips = manifest.read(run / "manifest.jsonl")
+    clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=manifest.sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=sha256(run / "manifest.jsonl")
     )
-    batches = train.Batches(settings, clips, cached, range(20))
+    batches = Batches(settings, clips, cached, range(20))
     first, again = (list(batches.epoch("0", 3)) for _ in range(2))
     other = next(iter(batches.epoch("1", 3)))
     assert len(first) == 5
@@ -372,8 +377,9 @@ def test_batches_are_the_same_each_time_and_hold_what_the_product_would_hear(mad
 def test_without_augmentation_a_crop_is_what_the_product_computes(made):
     from genretagger import audio
     from genretagger.features import log_mel
-    from training import manifest, shards
-    from training.augment import Augmenter
+    from training.data.clips import read_clips, sha256
+    from training.features import mel, shards
+    from training.features.augment import Augmenter
 
     folder, run, _ = made
     settings = config.load(folder / "tiny.toml")
@@ -387,22 +393,22 @@ def test_without_augmentation_a_crop_is_what_the_product_computes(made):
         n_time_masks=0,
         n_mel_masks=0,
     )
-    clips = manifest.read(run / "manifest.jsonl")
+    clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=manifest.sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=sha256(run / "manifest.jsonl")
     )
     segment = np.asarray(cached.mel[cached.frames[3] : cached.frames[3] + 501], dtype=np.float32)
     crop, first, last = Augmenter(plain, settings.features).crop(segment, np.random.default_rng(0))
     assert (first, last) == (0, 501)
     y = audio.decode_whole(folder / "data" / clips[3].path, 16000)[:160000]
-    expected = log_mel(y, settings.features, shards.filterbank(settings.features)).T
+    expected = log_mel(y, settings.features, mel.filterbank(settings.features)).T
     # the last windows look beyond the segment in the clip, and at zeros in the product
     assert np.abs(crop - expected)[:-2].max() < 0.07
 
 
 def test_a_pitch_shift_moves_a_tone_to_the_next_bands():
     pytest.importorskip("librosa")
-    from training.augment import mel_centres, pitch_matrix
+    from training.features.augment import mel_centres, pitch_matrix
 
     centres = mel_centres(FeatureConfig())
     spectrum = -(((centres - 2000.0) / 200.0) ** 2)
@@ -413,14 +419,14 @@ def test_a_pitch_shift_moves_a_tone_to_the_next_bands():
 
 
 def test_artists_with_many_clips_are_drawn_less_often_for_each_clip(made):
-    from training import train
-    from training.manifest import Clip
+    from training.data.clips import Clip
+    from training.learn.sampling import draw_weights
 
     folder, _, _ = made
     settings = config.load(folder / "tiny.toml").train
     clips = [
         Clip(f"t{i}", "many" if i < 9 else f"a{i}", "panda", "", (), 3, 30.0) for i in range(12)
     ]
-    weights = train.draw_weights(clips, settings)
+    weights = draw_weights(clips, settings)
     assert weights.sum() == pytest.approx(1.0)
     assert weights[0] == pytest.approx(weights[-1] / 3)  # 1 / sqrt(9)

@@ -9,7 +9,8 @@ import soundfile
 from test_training_corpus import build_package
 
 from genretagger.errors import FatalError
-from training import config, negatives
+from training import config
+from training.features import negatives
 
 
 @pytest.fixture(scope="module")

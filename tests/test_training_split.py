@@ -9,8 +9,8 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import manifest, sources, split
-from training.manifest import Clip
+from training.data import sources, split
+from training.data.clips import Clip, read_clips, write_clips
 
 
 def made_up(n_groups=300, seed=3):
@@ -91,15 +91,15 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path):
         Clip("a", "y", "atar", "clips/a.opus", (), 2, 1.0, "00", "0"),
         Clip("b", "x", "panda", "/b.opus", ("Hip Hop", "Rock"), 3, 2.5, "ff", "test"),
     ]
-    manifest.write(tmp_path / "m.jsonl", clips)
-    assert manifest.read(tmp_path / "m.jsonl") == clips
+    write_clips(tmp_path / "m.jsonl", clips)
+    assert read_clips(tmp_path / "m.jsonl") == clips
     assert '"source": "panda"' in (tmp_path / "m.jsonl").read_text()
 
 
 def test_a_manifest_of_another_version_is_refused_with_the_line(tmp_path):
     (tmp_path / "m.jsonl").write_text('{"track_id": "a"}\n')
     with pytest.raises(FatalError, match=r"m.jsonl, line 1 .* run the stage `manifest` again"):
-        manifest.read(tmp_path / "m.jsonl")
+        read_clips(tmp_path / "m.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_a_wrong_row_is_left_out_with_the_place_and_the_others_stay(tmp_path):
 
 def test_a_missing_manifest_names_the_stage_to_run(tmp_path):
     with pytest.raises(FatalError, match="run the stage `manifest` first"):
-        manifest.read(tmp_path / "none.jsonl")
+        read_clips(tmp_path / "none.jsonl")

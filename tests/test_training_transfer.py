@@ -7,8 +7,11 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import config, musicnn, transfer
-from training.manifest import Clip
+from training import config
+from training.data.clips import Clip
+from training.learn.embed import Heard
+from training.learn.heads import WEIGHTS, fit
+from training.networks import body, musicnn
 
 tf = pytest.importorskip("tensorflow")
 
@@ -40,10 +43,10 @@ def checkpoint(rng):
         weights[f"{name}/bias"] = rng.normal(0, 0.1, shape[-1])
 
     norm(0, 1)
-    for i, width in enumerate(transfer.WIDTHS):
+    for i, width in enumerate(body.WIDTHS):
         conv(i, 7, width, 1, 204)
         norm(i + 1, 204)
-    for i, length in enumerate(transfer.LENGTHS, 2):
+    for i, length in enumerate(body.LENGTHS, 2):
         conv(i, length, 1, 1, 51)
         norm(i + 1, 51)
     for i, entering in ((5, 561), (6, 64), (7, 64)):
@@ -66,7 +69,7 @@ def published():
 def trunk(published):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(musicnn, "load", lambda _: published)
-        return transfer.load_body("a wheel")
+        return body.load_body("a wheel")
 
 
 def decibels(*shape):
@@ -75,14 +78,14 @@ def decibels(*shape):
 
 def test_the_body_says_what_the_published_network_says(published, trunk):
     x = decibels(2, musicnn.N_FRAMES, 96)
-    power = 10.0 ** (transfer.LOG_RANGE - 4 + x.astype(float) / 10)
+    power = 10.0 ** (body.LOG_RANGE - 4 + x.astype(float) / 10)
     expected = musicnn.network(published)(np.log10(10000 * power + 1).astype(np.float32))
     assert np.ptp(expected) > 1
     assert trunk.predict_on_batch(x) == pytest.approx(np.asarray(expected), abs=1e-4)
 
 
 def test_a_segment_is_heard_in_patches_of_three_seconds(settings, trunk):
-    inner, heads, inference = transfer.build(settings)
+    inner, heads, inference = body.build(settings)
     inner.set_weights(trunk.get_weights())
     x = decibels(1, 96, settings.features.n_frames, 1)
     n = musicnn.N_FRAMES
@@ -103,26 +106,24 @@ def test_heads_learn_from_the_training_clips_alone_and_are_not_trained_twice(
     embeddings = rng.normal(0, 1, (240, musicnn.SIZE)).astype(np.float32)
     embeddings[np.arange(240), owner % 3] += 6.0
     embeddings[200:] = np.nan  # what is left out must not be looked at
-    heard = transfer.Heard(embeddings, owner, NOTHING, trunk, "shards")
+    heard = Heard(embeddings, owner, NOTHING, trunk, "shards")
     said = []
     settings = replace(settings, train=replace(settings.train, batch_size=20, learning_rate=0.01))
 
-    def fit(config):
-        transfer.fit(
-            config, clips, heard, rows=range(100), name="0", folder=tmp_path, say=said.append
-        )
+    def train(config):
+        fit(config, clips, heard, rows=range(100), name="0", folder=tmp_path, say=said.append)
 
-    fit(settings)
-    _, heads, inference = transfer.build(settings)
-    inference.load_weights(tmp_path / transfer.WEIGHTS)
+    train(settings)
+    _, heads, inference = body.build(settings)
+    inference.load_weights(tmp_path / WEIGHTS)
     logits = np.asarray(heads(embeddings[:200], training=False)).mean(axis=1)
     assert (
         logits.argmax(axis=1) == [GENRES.index(GENRES[i % 3]) for i in owner[:200]]
     ).mean() > 0.9
-    fit(settings)
+    train(settings)
     assert said[-1] == "0: trained before"
     with pytest.raises(FatalError, match="another configuration"):
-        fit(replace(settings, train=replace(settings.train, hidden=8)))
+        train(replace(settings, train=replace(settings.train, hidden=8)))
 
 
 def test_heads_learn_to_say_nothing_about_speech(settings, trunk, tmp_path):
@@ -139,12 +140,12 @@ def test_heads_learn_to_say_nothing_about_speech(settings, trunk, tmp_path):
     )
 
     def probability_of(negatives, name):
-        heard = transfer.Heard(embeddings, np.arange(100), negatives, trunk, "shards")
+        heard = Heard(embeddings, np.arange(100), negatives, trunk, "shards")
         folder = tmp_path / name
         rows = range(100)
-        transfer.fit(changed, clips, heard, rows=rows, name="0", folder=folder, say=lambda _: None)
-        _, heads, inference = transfer.build(changed)
-        inference.load_weights(folder / transfer.WEIGHTS)
+        fit(changed, clips, heard, rows=rows, name="0", folder=folder, say=lambda _: None)
+        _, heads, inference = body.build(changed)
+        inference.load_weights(folder / WEIGHTS)
         logits = np.asarray(heads(speech[20:], training=False)).mean(axis=1)
         return 1 / (1 + np.exp(-logits[:, 0].mean()))
 

@@ -18,15 +18,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+
 DEFAULT = Path(__file__).with_name("configs") / "default.toml"
-COLLECT = DEFAULT.with_name("collect.toml")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How groups of clips become folds; see `training.split`.
+    """How groups of clips become folds; see `training.data.split`.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of the network; see `training.networks`."""
+    """The shape of the network; see `training.networks.cnn`."""
 
     stem: int
     blocks: tuple[tuple[int, int], ...]
@@ -69,7 +69,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the network is fitted; see `training.train`."""
+    """How the network is fitted; see `training.learn.train`."""
 
     seed: int
     epochs: int
@@ -100,7 +100,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """How heads on a published network are fitted; see `training.transfer`."""
+    """How heads on a published network are fitted; see `training.learn.heads`."""
 
     seed: int
     epochs: int
@@ -119,7 +119,7 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Which free music is collected; see `training.corpus`."""
+    """Which free music is collected; see `training.features.corpus`."""
 
     packages: tuple[str, ...]
     shortest_s: float
@@ -128,7 +128,7 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class NegativesConfig:
-    """What heads are taught to say nothing about; see `training.negatives`."""
+    """What heads are taught to say nothing about; see `training.features.negatives`."""
 
     packages: tuple[str, ...]
     seed: int
@@ -139,7 +139,7 @@ class NegativesConfig:
 
 @dataclass(frozen=True)
 class CompactConfig:
-    """The shape of the smaller MusiCNN, and how it learns the large one; see `training.compact`."""
+    """The smaller MusiCNN, and how it learns the large one; see `training.learn.compact`."""
 
     time_stride: int
     timbral_stride: int
@@ -161,7 +161,7 @@ class CompactConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How it is measured; see `training.evaluate`."""
+    """How it is measured; see `training.measure.evaluate`."""
 
     seed: int
     least_confidence: int
@@ -211,56 +211,12 @@ class Config:
     compact: CompactConfig | None = None
 
 
-@dataclass(frozen=True)
-class DeezerConfig:
-    """How Deezer's API is asked; see `training.deezer`."""
-
-    requests: int
-    window_s: float
-    page_size: int
-    timeout_s: float
-    attempts: int
-    first_wait_s: float
-    longest_wait_s: float
-
-
-@dataclass(frozen=True)
-class PlaylistsConfig:
-    """Which tracks of the playlists are taken; see `training.playlists`."""
-
-    reject_live: bool
-    shortest_s: float
-    longest_s: float
-    few_tracks: int
-    uneven: float
-
-
-@dataclass(frozen=True)
-class DownloadConfig:
-    """How audio is fetched and checked; see `training.download`."""
-
-    preview_s: float
-    tolerance_s: float
-    quality: int
-    batch: int
-    silence_s: float
-    timeout_s: float
-
-
-@dataclass(frozen=True)
-class CollectConfig:
-    """How music is collected: apart from `Config`, because many experiments share it."""
-
-    deezer: DeezerConfig
-    playlists: PlaylistsConfig
-    download: DownloadConfig
-
-
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
-def _section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+def section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Make one section, or refuse what is missing or unknown in it."""
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(table) - known)
     if unknown:
@@ -305,16 +261,8 @@ def load(path: Path) -> Config:
     found = sections(path, table, kinds)
     if "head" in found:
         found |= {"network": None, "train": found.pop("head")}
-    config = _section(Config, table | found, f"config {path}")
+    config = section(Config, table | found, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
-
-
-def load_collect(path: Path) -> CollectConfig:
-    """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
-    kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
-    table = read_toml(path, "config")
-    found = sections(path, table, kinds)
-    return _section(CollectConfig, table | found, f"config {path}")
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -336,7 +284,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
     """Take the sections out of a table; what stays behind is the caller's."""
     return {
-        name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
+        name: section(kind, table.pop(name, {}), f"config {path} [{name}]")
         for name, kind in kinds.items()
     }
 

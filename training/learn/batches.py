@@ -1,0 +1,201 @@
+"""Batches of varied crops, with what is wanted of each."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from training.arrays import Floats
+from training.config import Config
+from training.data.clips import Clip, reference
+from training.features.augment import Augmenter
+from training.features.shards import Shards
+from training.features.teachers import WINDOW_HOP, WINDOW_SAMPLES
+from training.learn.sampling import draw_weights
+from training.networks import cnn, musicnn
+
+_CUT = 5.0  # standard deviations
+
+
+def sound_targets(shards: Shards, rows: Sequence[int], n_components: int) -> Floats:
+    """Project YAMNet's embeddings to what the network has to predict of each moment.
+
+    Each value is standardised over the windows of the training clips; the result is
+    rotated to its principal components and scaled so that their mean variance is 1.
+    The mean squared error is then the share of variance left unexplained.
+
+    Parameters
+    ----------
+    shards : Shards
+        With sounds.
+    rows : sequence of int
+        Indices of the training clips: nothing else is looked at to fit the projection.
+    n_components : int
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_windows, n_components), float32
+        All windows, projected.
+    """
+    assert shards.sounds is not None
+    windows = np.asarray(shards.sounds, dtype=np.float32)
+    mine = np.concatenate([np.arange(shards.windows[i], shards.windows[i + 1]) for i in rows])
+    centre, spread = windows[mine].mean(axis=0), windows[mine].std(axis=0)
+    # some values are 0 nearly everywhere: damped by the median, and cut, or a few windows
+    # would rule the loss (seen without: a component at 1700 standard deviations)
+    z = np.clip((windows - centre) / (spread + np.median(spread)), -_CUT, _CUT)
+    _, axes = np.linalg.eigh(z[mine].T @ z[mine])
+    axes = axes[:, ::-1][:, :n_components].astype(np.float32)
+    projected = z @ axes
+    return np.asarray(projected / np.sqrt(projected[mine].var(axis=0).mean()), dtype=np.float32)
+
+
+def tag_targets(shards: Shards, rows: Sequence[int]) -> Floats:
+    """Standardise MusiCNN's values over the training clips.
+
+    The logits of its tags together weigh as much as its hidden layer.
+
+    Parameters
+    ----------
+    shards : Shards
+        With tags.
+    rows : sequence of int
+        Indices of the training clips.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_clips, n_tags), float32
+    """
+    assert shards.tags is not None
+    mine = shards.tags[list(rows)]
+    centre, spread = mine.mean(axis=0), mine.std(axis=0)
+    z = np.clip((shards.tags - centre) / (spread + 0.1 * np.median(spread)), -_CUT, _CUT)
+    share = np.full(musicnn.SIZE, musicnn.SIZE / (2 * musicnn.N_HIDDEN))
+    share[musicnn.N_HIDDEN :] = musicnn.SIZE / (2 * (musicnn.SIZE - musicnn.N_HIDDEN))
+    return np.asarray(z * np.sqrt(share), dtype=np.float32)
+
+
+class Batches:
+    """Endless varied batches; the same seed, fold and epoch give the same ones.
+
+    Parameters
+    ----------
+    config : Config
+    clips : sequence of Clip
+        The whole manifest.
+    shards : Shards
+        Of the same manifest.
+    rows : sequence of int
+        Indices of the clips to draw from.
+    """
+
+    def __init__(
+        self, config: Config, clips: Sequence[Clip], shards: Shards, rows: Sequence[int]
+    ) -> None:
+        self._config = config
+        self._shards = shards
+        self._rows = np.asarray(rows)
+        self._augmenter = Augmenter(config.train, config.features)
+        self._weights = draw_weights([clips[i] for i in rows], config.train)
+        self._reference = reference(clips).astype(np.float32)
+        self._sounds: Floats | None = None
+        self._tags: Floats | None = None
+        if config.train.sounds_weight and shards.sounds is not None:
+            self._sounds = sound_targets(shards, rows, config.train.sounds_components)
+        if config.train.tags_weight and shards.tags is not None:
+            self._tags = tag_targets(shards, rows)
+        self.n_sounds = 0 if self._sounds is None else self._sounds.shape[1]
+        self.n_tags = 0 if self._tags is None else self._tags.shape[1]
+        self.n_batches = max(1, len(rows) // config.train.batch_size)
+
+    def _crop(self, i: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        features = self._config.features
+        first, end = self._shards.frames[i], self._shards.frames[i + 1]
+        n = int(end - first)
+        start = int(rng.integers(max(1, n - features.n_frames + 1)))
+        # a clip shorter than a segment is repeated, as audio.fit_length does
+        index = first + (start + np.arange(features.n_frames)) % n
+        segment = np.asarray(self._shards.mel[index], dtype=np.float32)
+        x, heard, until = self._augmenter.crop(segment, rng)
+        if self._sounds is None:
+            return x, np.empty((0, 0), np.float32)
+        windows = self._sounds[self._shards.windows[i] : self._shards.windows[i + 1]]
+        n_moments = -(-len(x) // cnn.STRIDE)
+        # a moment's centre: five convolutions of stride 2, each looking one frame ahead
+        frame = cnn.STRIDE * np.arange(n_moments) + cnn.STRIDE - 1
+        centre = start + heard + np.minimum(frame, len(x) - 1) * (until - heard) / len(x)
+        place = (centre * features.hop_length - WINDOW_SAMPLES / 2) / WINDOW_HOP
+        place = np.clip(place, 0, len(windows) - 1)
+        low = np.minimum(place.astype(int), max(0, len(windows) - 2))
+        high = np.minimum(low + 1, len(windows) - 1)
+        share = (place - low)[:, None].astype(np.float32)
+        return x, (1 - share) * windows[low] + share * windows[high]
+
+    def epoch(self, name: str, epoch: int) -> Iterator[dict[str, Floats]]:
+        """Draw one epoch.
+
+        Parameters
+        ----------
+        name : str
+            Of the model: the fold left out, or `FINAL`.
+        epoch : int
+
+        Yields
+        ------
+        dict of str to numpy.ndarray, float32
+            ``x`` (batch_size, n_mels, crop_frames, 1) in dB, and what is wanted of it:
+            ``logits`` (batch_size, n_genres) in [0, 1], ``sounds`` (batch_size,
+            n_moments, n_sounds) and, if there are any, ``tags`` (batch_size, n_tags).
+        """
+        config = self._config.train
+        rng = np.random.default_rng([config.seed, *name.encode(), epoch])
+        n = self.n_batches * config.batch_size
+        # systematic sampling: expected counts, at most one off, in random order
+        grid = (np.arange(n) + rng.random()) / n
+        order = np.searchsorted(np.cumsum(self._weights), grid).clip(max=len(self._rows) - 1)
+        rng.shuffle(order)
+        for batch in self._rows[order].reshape(self.n_batches, config.batch_size):
+            drawn = [self._crop(i, rng) for i in batch]
+            parts = {
+                "x": np.stack([crop for crop, _ in drawn]).transpose(0, 2, 1)[..., None],
+                "logits": self._reference[batch],
+                "sounds": np.stack([sounds for _, sounds in drawn]),
+            }
+            if self._tags is not None:
+                parts["tags"] = self._tags[batch]
+            other = rng.permutation(len(batch))
+            share = rng.beta(config.mixup_alpha, config.mixup_alpha, len(batch))
+            share = np.maximum(share, 1 - share).astype(np.float32)
+            share[rng.random(len(batch)) >= config.mixup_share] = 1.0
+            for key, part in parts.items():
+                mine = share.reshape(-1, *[1] * (part.ndim - 1))
+                parts[key] = np.ascontiguousarray(mine * part + (1 - mine) * part[other])
+            smooth = config.label_smoothing
+            parts["logits"] = parts["logits"] * (1 - smooth) + 0.5 * smooth
+            yield parts
+
+
+def ahead(items: Iterator[Any], depth: int = 4) -> Iterator[Any]:
+    """Make items in a thread, so that the network does not wait for them."""
+    ready: queue.Queue[Any] = queue.Queue(depth)
+
+    def make() -> None:
+        try:
+            for item in items:
+                ready.put((item, None))
+            ready.put((None, None))
+        except BaseException as error:
+            ready.put((None, error))
+
+    threading.Thread(target=make, daemon=True).start()
+    while True:
+        item, error = ready.get()
+        if error is not None:
+            raise error
+        if item is None:
+            return
+        yield item
