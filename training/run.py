@@ -5,21 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genretagger.errors import FatalError
 from training import config as configuration
 from training import files
+from training.arrays import Bools
 from training.config import Config
 from training.data import split
 from training.data.clips import Clip, read_clips, sha256
 from training.features import shards
 from training.learn import models
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Run:
@@ -66,7 +63,7 @@ class Run:
         """Name the models that are measured."""
         return self.models() if self.config.split.is_holdout else self.models()[:-1]
 
-    def learns(self, name: str, clips: Sequence[Clip]) -> NDArray[np.bool_]:
+    def learns(self, name: str, clips: Sequence[Clip]) -> Bools:
         """Tell which clips a model learns from."""
         splits = np.array([clip.split for clip in clips])
         mine = splits == split.TRAIN if self.config.split.is_holdout else splits != name

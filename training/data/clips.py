@@ -7,16 +7,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
+from training.arrays import Bools
 from training.files import write_jsonl
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def reference(clips: Sequence[Clip]) -> NDArray[np.bool_]:
+def reference(clips: Sequence[Clip]) -> Bools:
     """Lay out the labels of clips.
 
     Returns

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from genretagger.errors import FatalError
+from training.arrays import Floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Pair(NamedTuple):
     lag_s: float
 
 
-def fingerprint(y: NDArray[np.float32]) -> str:
+def fingerprint(y: Floats) -> str:
     """Fingerprint a track.
 
     Parameters

@@ -9,17 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genretagger.genres import GENRES
+from training.arrays import Integers, Numbers
 from training.config import SplitConfig
 from training.data.clips import Clip
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
@@ -32,7 +28,7 @@ def stratum(clip: Clip) -> str:
     return clip.set if clip.set in LARGE_SETS else "lists"
 
 
-def _traits(clip: Clip) -> NDArray[np.float64]:
+def _traits(clip: Clip) -> Numbers:
     genres = [genre in clip.genres for genre in GENRES]
     sets = [stratum(clip) == name for name in (*LARGE_SETS, "lists")]
     return np.array([*genres, not clip.genres, *sets, True], dtype=float)
@@ -68,7 +64,7 @@ def assign(clips: Sequence[Clip], n_folds: int, seed: int = 0) -> dict[str, int]
     >>> sorted(folds), sorted(folds.values())
     (['a0', 'a1', 'a2', 'a3'], [0, 0, 1, 1])
     """
-    groups: dict[str, NDArray[np.float64]] = {}
+    groups: dict[str, Numbers] = {}
     for clip in clips:
         traits = _traits(clip)
         groups[clip.artist_id] = groups.get(clip.artist_id, np.zeros_like(traits)) + traits
@@ -100,7 +96,7 @@ def sha256(folds: Mapping[str, int]) -> str:
     return hashlib.sha256(json.dumps(sorted(folds.items())).encode()).hexdigest()
 
 
-def fold_of(clips: Sequence[Clip], folds: Mapping[str, int]) -> NDArray[np.int64]:
+def fold_of(clips: Sequence[Clip], folds: Mapping[str, int]) -> Integers:
     """Look up the fold of each clip.
 
     Returns

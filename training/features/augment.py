@@ -6,22 +6,16 @@ that a crop is relative to its segment's peak, exactly as in the product.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from genretagger.features import FeatureConfig
-from training.arrays import Floats
+from training.arrays import Floats, Numbers
 from training.config import TrainConfig
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 _PITCH_STEPS = 9  # shifts are drawn from this many, so that their matrices can be kept
 
 
-def mel_centres(config: FeatureConfig) -> NDArray[np.float64]:
+def mel_centres(config: FeatureConfig) -> Numbers:
     """Compute the centre of each mel band in Hz, by librosa (Slaney's scale).
 
     Returns
@@ -34,7 +28,7 @@ def mel_centres(config: FeatureConfig) -> NDArray[np.float64]:
     return np.asarray(edges[1:-1], dtype=np.float64)
 
 
-def pitch_matrix(centres_hz: NDArray[np.float64], semitones: float) -> Floats:
+def pitch_matrix(centres_hz: Numbers, semitones: float) -> Floats:
     """Make the matrix that shifts a spectrum's pitch by reading other mel bands.
 
     Parameters

@@ -23,7 +23,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import joblib
 import numpy as np
@@ -31,16 +31,13 @@ import numpy as np
 from genretagger import audio
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import FeatureConfig
-from training.arrays import Floats
+from training.arrays import Floats, Halves, Integers
 from training.data.clips import Clip
 from training.features import mel
 from training.features.teachers import SOUNDS_SIZE, embed, musicnn_runner
 from training.files import appending, read_jsonl, write_jsonl
 from training.files import sha256 as hash_of
 from training.networks import musicnn
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _BLOCK = 64  # clips that are in memory at a time: about 0.5 GB with two workers
 
@@ -65,10 +62,10 @@ class Shards:
         The fingerprint of what they were made from.
     """
 
-    mel: NDArray[np.float16]
-    frames: NDArray[np.int64]
-    sounds: NDArray[np.float16] | None
-    windows: NDArray[np.int64]
+    mel: Halves
+    frames: Integers
+    sounds: Halves | None
+    windows: Integers
     tags: Floats | None
     sha256: str = ""
 
@@ -79,7 +76,7 @@ def _extract(
     config: FeatureConfig,
     bank: Floats,
     teachers: tuple[Path | None, Path | None],
-) -> tuple[NDArray[np.float16], NDArray[np.float16], Floats]:
+) -> tuple[Halves, Halves, Floats]:
     yamnet, wheel = teachers
     again = "run the stage `manifest` again"
     try:

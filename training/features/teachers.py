@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from genretagger import audio
 from genretagger.errors import FatalError
-from training.arrays import Floats
+from training.arrays import Floats, Halves
 from training.networks import litert, musicnn
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 WINDOW_SAMPLES = 15600
 """Input length of YAMNet in samples at 16 kHz (0.975 s; Plakal and Ellis, tf models)."""
@@ -52,7 +48,7 @@ def musicnn_runner(wheel: Path) -> Any:
     return litert.runner(musicnn.network(musicnn.load(wheel)), shape)
 
 
-def embed(y: Floats, path: Path) -> NDArray[np.float16]:
+def embed(y: Floats, path: Path) -> Halves:
     """Run YAMNet over a clip.
 
     Parameters

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.arrays import Floats
+from training.arrays import Floats, Integers
 from training.config import CompactConfig, Config
 from training.data.clips import Clip
 from training.features import corpus
@@ -36,7 +36,6 @@ from training.networks.low_rank import approximate, rest
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import NDArray
 
 
 FOLDER = "compact"
@@ -90,7 +89,7 @@ def learn(
     mine = new if len(new) else old  # what is learned now
     test = mine[~kept[mine]]
 
-    def batch(index: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def batch(index: Integers) -> tuple[Floats, Floats]:
         places = [
             (lesson, index[(a <= index) & (index < b)] - a)
             for lesson, a, b in zip(lessons, first[:-1], first[1:], strict=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from genretagger import audio
 from genretagger.features import FeatureConfig
-from training.arrays import Floats
+from training.arrays import Floats, Integers
 from training.config import Config
 from training.data.clips import Clip
 from training.features.shards import Shards
@@ -23,7 +23,6 @@ from training.progress import Progress
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Heard:
     """
 
     embeddings: Floats
-    owner: NDArray[np.int64]
+    owner: Integers
     negatives: Floats
     trunk: keras.Model
     sha256: str

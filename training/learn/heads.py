@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.arrays import Floats
+from training.arrays import Floats, Integers, Numbers
 from training.config import Config, HeadConfig, fingerprint
 from training.data.clips import Clip, reference
 from training.learn.embed import Heard
@@ -27,7 +27,6 @@ from training.networks import body
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Examples:
     """
 
     embeddings: Floats
-    first: NDArray[np.int64]
+    first: Integers
     labels: Floats
 
 
@@ -130,8 +129,8 @@ def fit_heads(
     heads: keras.Model,
     head: HeadConfig,
     examples: Examples,
-    rows: Sequence[int] | NDArray[np.int64],
-    weights: NDArray[np.float64],
+    rows: Sequence[int] | Integers,
+    weights: Numbers,
     *,
     seed: Sequence[int],
 ) -> Iterator[float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 
-from training.arrays import Floats
+from training.arrays import Floats, Halves
 from training.config import CompactConfig
 from training.files import write_text
 from training.learn.patches import Patches
@@ -22,7 +22,6 @@ from training.progress import Progress
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import NDArray
 
 _BLOCK = 250  # patches between two saves
 _DRAWN_BY = ("mixed_share", "tilt_db", "bandlimit_share", "pitch_semitones", "seed")
@@ -73,7 +72,7 @@ _runners: dict[str, tuple[Any, Any]] = {}  # of this process, by stamp
 
 def _hear(
     pair: Pair, stamp: str, patches: Patches, seed: Sequence[int], n: int
-) -> tuple[NDArray[np.float16], Floats]:
+) -> tuple[Halves, Floats]:
     """Draw patches, and let both networks hear them."""
     rng = np.random.default_rng(seed)
     x = [patches.draw(rng)[None] for _ in range(n)]

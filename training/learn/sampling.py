@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.arrays import Numbers
 from training.config import HeadConfig, TrainConfig
 from training.data.clips import Clip
 from training.data.split import stratum
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-
-def draw_weights(clips: Sequence[Clip], config: TrainConfig | HeadConfig) -> NDArray[np.float64]:
+def draw_weights(clips: Sequence[Clip], config: TrainConfig | HeadConfig) -> Numbers:
     """Decide how often each clip is drawn.
 
     A clip's weight falls with the number of clips of its artist group, and a kind of

@@ -11,14 +11,14 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import markdown
-from training.arrays import Bools, Floats, Numbers
+from training.arrays import Bools, Floats, Integers, Numbers
 from training.config import Config, HeadConfig
 from training.data.clips import Clip, reference
 from training.features.shards import Shards
@@ -28,10 +28,6 @@ from training.learn.sampling import draw_weights
 from training.measure import evaluate, figures, metrics
 from training.networks import body, musicnn, report
 from training.progress import Progress
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 TAGS = {
     "Ambient": ("ambient",),
@@ -96,8 +92,8 @@ def _report(
     shards: Shards,
     y: Bools,
     *,
-    learn: NDArray[np.int64],
-    test: NDArray[np.int64],
+    learn: Integers,
+    test: Integers,
     weights: Numbers,
     seed: int,
 ) -> Numbers:
@@ -112,7 +108,7 @@ def _report(
 
     rng = np.random.default_rng(seed)
 
-    def draw(rows: NDArray[np.int64]) -> Floats:
+    def draw(rows: Integers) -> Floats:
         return np.stack([crop(i, int(rng.integers(1 << 30))) for i in rows])
 
     keras.utils.set_random_seed(seed)
@@ -286,12 +282,12 @@ def measure(
 
 
 def _difference(
-    rows: NDArray[np.int64],
+    rows: Integers,
     *,
     labels: Bools,
     ours: Numbers,
     floor: Numbers,
-    counted: NDArray[np.int64],
+    counted: Integers,
     hits: Numbers,
 ) -> Numbers:
     maps = [

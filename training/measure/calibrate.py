@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.genres import GENRES
 from genretagger.records import Prediction
 from training.arrays import Bools, Numbers
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 MAX_SLOPE = 100.0
 """What `genretagger.bundle` accepts."""
@@ -85,7 +79,7 @@ def apply(logits: Numbers, calibration: list[tuple[float, float]]) -> Numbers:
     return np.asarray(1.0 / (1.0 + np.exp(-(logits * slope + intercept))))
 
 
-def written(probabilities: Numbers, thresholds: NDArray[np.float64]) -> Bools:
+def written(probabilities: Numbers, thresholds: Numbers) -> Bools:
     """Let the product decide on each clip.
 
     Parameters

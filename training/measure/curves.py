@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from genretagger.genres import GENRES
-from training.arrays import Bools, Numbers
+from training.arrays import Bools, Integers, Numbers
 from training.measure import calibrate, metrics
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 NONE = "none"
 """The fifteenth row and column of the confusion matrix: no label, or undecided."""
@@ -84,7 +80,7 @@ def reliability(reference: Bools, probabilities: Numbers) -> dict[str, list[floa
     }
 
 
-def confusion(reference: Bools, written: Bools) -> NDArray[np.int64]:
+def confusion(reference: Bools, written: Bools) -> Integers:
     """Count what is written for what, where both are sets.
 
     The multi-label confusion matrix of Heydarian, Doyle and Samavi, "MLCM: Multi-Label

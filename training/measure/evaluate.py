@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import numpy as np
@@ -20,7 +20,7 @@ from genretagger.classifier import Classifier
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
 from genretagger.genres import GENRES
-from training.arrays import Bools, Numbers
+from training.arrays import Bools, Integers, Numbers
 from training.config import Config, EvaluateConfig
 from training.data.clips import Clip, reference
 from training.features import mel
@@ -28,10 +28,6 @@ from training.files import write_text
 from training.measure import calibrate, curves, figures, metrics
 from training.networks import litert
 from training.networks.load import load_network
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 IDENTITY = ((1.0, 0.0),) * len(GENRES)
 """No calibration."""
@@ -53,7 +49,7 @@ def write_fold_bundle(config: Config, weights: Path, heads: tuple[int, int], fol
     )
 
 
-def predict(folder: Path, paths: Sequence[Path]) -> NDArray[np.float64]:
+def predict(folder: Path, paths: Sequence[Path]) -> Numbers:
     """Hear clips as the product hears files.
 
     Parameters
@@ -79,7 +75,7 @@ def predict(folder: Path, paths: Sequence[Path]) -> NDArray[np.float64]:
     return logits
 
 
-def hear(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) -> NDArray[np.float64]:
+def hear(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) -> Numbers:
     """Predict clips by one bundle.
 
     Parameters
@@ -132,7 +128,7 @@ def _calibrated(
 
 
 def nested(
-    ref: Bools, folds: NDArray[np.int64], logits: Numbers, config: EvaluateConfig
+    ref: Bools, folds: Integers, logits: Numbers, config: EvaluateConfig
 ) -> tuple[Numbers, Bools]:
     """Decide on each fold with what was chosen on the other folds.
 
@@ -152,7 +148,7 @@ def nested(
 
 
 def evaluate(
-    clips: Sequence[Clip], folds: NDArray[np.int64], logits: Numbers, config: EvaluateConfig
+    clips: Sequence[Clip], folds: Integers, logits: Numbers, config: EvaluateConfig
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure out-of-fold predictions.
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from genretagger.genres import GENRES
-from training.arrays import Bools, Numbers
+from training.arrays import Bools, Integers, Numbers
 from training.config import EvaluateConfig
 from training.data.clips import Clip
 from training.measure import metrics
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 NOT_OTHERS = ("panda", "albums", "gtzan")
 """Sets that the subset "others" leaves out."""
@@ -42,7 +38,7 @@ def ranking(
         hits = metrics.top1_hits(ref, scores)
         lrap = metrics.ranking_precision(ref, scores)
 
-        def measure(rows: NDArray[np.int64]) -> Numbers:
+        def measure(rows: Integers) -> Numbers:
             each = [
                 metrics.average_precision(ref[rows, g], scores[rows, g]) for g in range(len(GENRES))
             ]
@@ -96,7 +92,7 @@ def decisions(
     labelled = ref.any(axis=1)
     counted = ref.sum(axis=0) >= config.least_positives
 
-    def measure(rows: NDArray[np.int64]) -> Numbers:
+    def measure(rows: Integers) -> Numbers:
         out, want = written[rows], ref[rows]
         right, n_written = (out & want).sum(), out.sum()
         first = labelled[rows]

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.arrays import Bools, Numbers
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from training.arrays import Bools, Integers, Numbers
 
 
 def average_precision(reference: Bools, estimated: Numbers) -> float:
@@ -116,7 +112,7 @@ def calibration_error(reference: Bools, probabilities: Numbers, n_bins: int = 10
 
 def intervals(
     groups: Sequence[str],
-    measure: Callable[[NDArray[np.int64]], Numbers],
+    measure: Callable[[Integers], Numbers],
     *,
     n_resamples: int,
     interval: float,

@@ -9,21 +9,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from genretagger.aggregate import aggregate
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training.arrays import Bools, Floats, Numbers
+from training.arrays import Bools, Floats, Integers, Numbers
 from training.data.clips import Clip, reference
 from training.measure import metrics
 from training.study.grid import REPORTED, VARIANTS, Variant
 from training.study.trainings import PROTOCOLS, EvaluateConfig, StudyConfig, category_hits
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,13 @@ class Result:
     ours: dict[str, tuple[float, float, float]]
 
 
-def draw(n_groups: int, config: EvaluateConfig) -> NDArray[np.int64]:
+def draw(n_groups: int, config: EvaluateConfig) -> Integers:
     """Draw how often each artist comes in each resample, shape (n_resamples, n_groups)."""
     rng = np.random.default_rng(config.seed)
     return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=config.n_resamples)
 
 
-def resample(hits: Numbers, groups: NDArray[np.int64], drawn: NDArray[np.int64]) -> Numbers:
+def resample(hits: Numbers, groups: Integers, drawn: Integers) -> Numbers:
     """Average hits over resamples of the artists.
 
     Parameters
@@ -81,7 +78,7 @@ def resample(hits: Numbers, groups: NDArray[np.int64], drawn: NDArray[np.int64])
         return np.asarray(total / (drawn @ np.bincount(groups, minlength=n_groups)))
 
 
-def by_track(probabilities: Floats, track: NDArray[np.int64]) -> tuple[NDArray[np.int64], Numbers]:
+def by_track(probabilities: Floats, track: Integers) -> tuple[Integers, Numbers]:
     """Combine the parts of each track as the product combines segments.
 
     Returns
@@ -138,7 +135,7 @@ def _ours(
     counted = np.flatnonzero(known.sum(axis=0) >= config.least_positives).tolist()
     hits = metrics.top1_hits(known, scores)
 
-    def measure(rows: NDArray[np.int64]) -> Numbers:
+    def measure(rows: Integers) -> Numbers:
         return np.array(
             [
                 np.nanmean(hits[rows]),

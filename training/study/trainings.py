@@ -30,23 +30,19 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import config as configuration
-from training.arrays import Bools, Floats
+from training.arrays import Bools, Floats, Integers
 from training.data import split
 from training.data.clips import Clip, reference
 from training.networks import report
 from training.study import variants
 from training.study.grid import N_COPIES, GridConfig, Variant, parse
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 DEFAULT = configuration.DEFAULT.with_name("study.toml")
 
@@ -148,9 +144,9 @@ def training_part(clips: Sequence[Clip], config: StudyConfig) -> list[bool]:
 class Parts:
     """Indices of the examples to train on, to choose thresholds on, and to measure."""
 
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
+    train: Integers
+    validation: Integers
+    test: Integers
 
 
 def divide(
@@ -230,7 +226,7 @@ def _loss(positive_weights: Floats) -> Callable[[Any, Any], Any]:
     return loss
 
 
-def _moments(examples: variants.Examples, indices: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _moments(examples: variants.Examples, indices: Integers) -> tuple[Floats, Floats]:
     """Compute mean and variance by row and channel, one example in memory at a time."""
     each = []
     for i in indices:
@@ -324,7 +320,7 @@ def fit(
             _mix(x, y, train, rng)
             yield x, y
 
-    def estimate(indices: NDArray[np.int64]) -> Floats:
+    def estimate(indices: Integers) -> Floats:
         found = [
             model.predict_on_batch(x)
             for x, _ in examples.batches(targets, indices, train.batch_size)

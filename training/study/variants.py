@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import joblib
 import numpy as np
@@ -40,13 +40,10 @@ from joblib.externals.loky.process_executor import (
 )
 
 from genretagger.errors import FatalError
-from training.arrays import Floats, Halves
+from training.arrays import Floats, Halves, Integers
 from training.data.clips import Clip
 from training.study import extract
 from training.study.grid import N_COPIES, GridConfig, Variant, parse
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _BLOCK = 4  # tracks in flight for each worker: at 44.1 kHz all six files of one take 20 MB
 _MARGIN_BYTES = 500_000_000  # left free on the disk for everybody else
@@ -284,7 +281,7 @@ class Examples:
         """Count the examples."""
         return len(self.track)
 
-    def read(self, indices: Sequence[int] | NDArray[np.int64]) -> Halves:
+    def read(self, indices: Sequence[int] | Integers) -> Halves:
         """Read some examples, in any order.
 
         Returns
@@ -306,7 +303,7 @@ class Examples:
     def batches(
         self,
         targets: Floats,
-        indices: NDArray[np.int64],
+        indices: Integers,
         batch_size: int,
         *,
         rng: np.random.Generator | None = None,
