@@ -10,7 +10,7 @@ from genretagger import bundle
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
-from training import config
+from training import config, files
 from training.__main__ import main
 from training.ship import card
 
@@ -317,7 +317,7 @@ def test_one_holdout_model_is_chosen_on_validation_and_measured_on_test(made):
 
 
 def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
-    from training.data.clips import read_clips, sha256
+    from training.data.clips import read_clips
     from training.features import shards
     from training.learn import train
 
@@ -325,7 +325,7 @@ def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
     settings = config.load(folder / "tiny.toml")
     clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=files.sha256(run / "manifest.jsonl")
     )
 
     class Killed(Exception):
@@ -350,7 +350,7 @@ def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
 
 
 def test_batches_are_the_same_each_time_and_hold_what_the_product_would_hear(made):
-    from training.data.clips import read_clips, sha256
+    from training.data.clips import read_clips
     from training.features import shards
     from training.learn.batches import Batches
 
@@ -358,7 +358,7 @@ def test_batches_are_the_same_each_time_and_hold_what_the_product_would_hear(mad
     settings = config.load(folder / "tiny.toml")
     clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=files.sha256(run / "manifest.jsonl")
     )
     batches = Batches(settings, clips, cached, range(20))
     first, again = (list(batches.epoch("0", 3)) for _ in range(2))
@@ -377,7 +377,7 @@ def test_batches_are_the_same_each_time_and_hold_what_the_product_would_hear(mad
 def test_without_augmentation_a_crop_is_what_the_product_computes(made):
     from genretagger import audio
     from genretagger.features import log_mel
-    from training.data.clips import read_clips, sha256
+    from training.data.clips import read_clips
     from training.features import mel, shards
     from training.features.augment import Augmenter
 
@@ -395,7 +395,7 @@ def test_without_augmentation_a_crop_is_what_the_product_computes(made):
     )
     clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=files.sha256(run / "manifest.jsonl")
     )
     segment = np.asarray(cached.mel[cached.frames[3] : cached.frames[3] + 501], dtype=np.float32)
     crop, first, last = Augmenter(plain, settings.features).crop(segment, np.random.default_rng(0))

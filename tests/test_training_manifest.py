@@ -194,7 +194,7 @@ def test_downloads_that_were_found_are_taken(tmp_path):
         ],
     )
     (clip,), _ = collect(tmp_path, downloads=[tmp_path / "preview" / "downloads.jsonl"])
-    assert (clip.track_id, clip.set, clip.artist_id) == ("deezer-1", "preview", "a")
+    assert (clip.track_id, clip.source, clip.artist_id) == ("deezer-1", "preview", "a")
     assert clip.path == "preview/audio/1.wav"
 
 

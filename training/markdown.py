@@ -17,9 +17,19 @@ def number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def span(low: float, high: float, digits: int = 2) -> str:
+    """Lay out an interval.
+
+    Examples
+    --------
+    >>> span(0.5, 0.625)
+    '0.50 to 0.62'
+    """
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
 def interval(figure: dict[str, Any], digits: int = 2) -> str:
     """Lay out a figure with its interval."""
     if figure["value"] is None:
         return "-"
-    value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    return f"{figure['value']:.{digits}f} ({span(figure['low'], figure['high'], digits)})"

@@ -14,7 +14,7 @@ from training import files
 from training.arrays import Bools
 from training.config import Config
 from training.data import split
-from training.data.clips import Clip, read_clips, sha256
+from training.data.clips import Clip, read_clips
 from training.features import shards
 from training.learn import models
 
@@ -41,7 +41,7 @@ class Run:
 
     def manifest_sha256(self) -> str:
         """Hash the manifest."""
-        return sha256(self.manifest)
+        return files.sha256(self.manifest)
 
     def open_shards(self) -> shards.Shards:
         """Open the shards."""

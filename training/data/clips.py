@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,8 +25,8 @@ class Clip:
         Unique.
     artist_id : str
         The artist group: the unit of every split.
-    set : str
-        Where the clip comes from; `source` in the file.
+    source : str
+        Where the clip comes from: data of one kind, such as a published data set.
     path : str
         Relative to the data folder, with forward slashes; absolute if it lies elsewhere.
     genres : tuple of str
@@ -45,7 +44,7 @@ class Clip:
 
     track_id: str
     artist_id: str
-    set: str
+    source: str
     path: str
     genres: tuple[str, ...]
     confidence: int
@@ -61,8 +60,7 @@ def with_splits(clips: Sequence[Clip], names: Sequence[str]) -> list[Clip]:
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     """Write a manifest: one JSON object a line."""
-    rows = (asdict(clip) for clip in clips)
-    write_jsonl(path, ({"source" if k == "set" else k: v for k, v in r.items()} for r in rows))
+    write_jsonl(path, map(asdict, clips))
 
 
 def read_clips(path: Path) -> list[Clip]:
@@ -82,18 +80,12 @@ def read_clips(path: Path) -> list[Clip]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            row["set"] = row.pop("source")
             clips.append(Clip(**{**row, "genres": tuple(row["genres"])}))
         except (ValueError, KeyError, TypeError) as error:
             raise FatalError(
                 f"{path}, line {number} is no clip: run the stage `manifest` again"
             ) from error
     return clips
-
-
-def sha256(path: Path) -> str:
-    """Hash a manifest's bytes, in hex: written into the bundle that comes of it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def reference(clips: Sequence[Clip]) -> Bools:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,18 +10,14 @@ from typing import Any
 
 import joblib
 import numpy as np
-from joblib.externals.loky.process_executor import (
-    BrokenProcessPool,
-    ProcessPoolExecutor,
-    TerminatedWorkerError,
-)
 
 from genretagger import audio
 from genretagger.errors import FatalError, TrackError
+from training.crashes import outlive
 from training.data import artists, duplicates
 from training.data.clips import Clip
 from training.data.sources import Entry, Rejects
-from training.files import appending, read_jsonl
+from training.files import appending, read_jsonl, sha256
 from training.progress import Progress
 
 HEARD = "heard.jsonl"
@@ -72,19 +67,13 @@ def _hear(path: Path) -> Heard:
             return Heard(0.0, "", "", f"shorter than {audio.MIN_DURATION_S} s")
         if not np.any(y):
             return Heard(0.0, "", "", "silent")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256(path)
     except (TrackError, OSError) as error:
         return Heard(0.0, "", "", str(error))
     return Heard(round(len(y) / duplicates.SR, 4), digest, duplicates.fingerprint(y))
 
 
-def _hear_alone(path: Path) -> Heard:
-    """Hear one file in a process of its own, so that a crash of the decoder costs just that one."""
-    with ProcessPoolExecutor(max_workers=1) as executor:
-        try:
-            return executor.submit(_hear, path).result()
-        except BrokenProcessPool:
-            return Heard(0.0, "", "", "the decoder crashed on it")
+_CRASHED = Heard(0.0, "", "", "the decoder crashed on it")
 
 
 def hear(
@@ -122,11 +111,8 @@ def hear(
     with appending(journal) as out:
         for start in range(0, len(left), step):
             block = left[start : start + step]
-            try:
-                parallel = joblib.Parallel(n_jobs=n_jobs)
-                found = parallel(joblib.delayed(_hear)(todo[file]) for file in block)
-            except TerminatedWorkerError:
-                found = [_hear_alone(todo[file]) for file in block]
+            tasks = [joblib.delayed(_hear)(todo[file]) for file in block]
+            found = outlive(joblib.Parallel(n_jobs=n_jobs), tasks, _CRASHED)
             for file, heard in zip(block, found, strict=True):
                 known[file] = heard
                 out.write(json.dumps({"file": file, **asdict(heard)}, ensure_ascii=False) + "\n")
@@ -208,7 +194,7 @@ def build(
         Clip(
             track_id=entry.track_id,
             artist_id=group,
-            set=entry.source,
+            source=entry.source,
             path=_relative(entry.path, data),
             genres=entry.genres,
             confidence=entry.confidence,

@@ -25,7 +25,7 @@ LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
 
 def stratum(clip: Clip) -> str:
     """Tell which of five kinds of data a clip belongs to."""
-    return clip.set if clip.set in LARGE_SETS else "lists"
+    return clip.source if clip.source in LARGE_SETS else "lists"
 
 
 def _traits(clip: Clip) -> Numbers:

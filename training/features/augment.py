@@ -11,6 +11,7 @@ import numpy as np
 from genretagger.features import FeatureConfig
 from training.arrays import Floats, Numbers
 from training.config import TrainConfig
+from training.features.mel import under_peak
 
 _PITCH_STEPS = 9  # shifts are drawn from this many, so that their matrices can be kept
 
@@ -116,7 +117,7 @@ class Augmenter:
         """
         config = self._config
         x = self.vary(segment_db, rng)
-        x = np.maximum(x - x.max(), -self._features.top_db)
+        x = under_peak(x, self._features.top_db)
 
         length = min(config.crop_frames, len(x))
         stretch = np.exp(rng.uniform(-1.0, 1.0) * np.log1p(config.tempo))

@@ -31,6 +31,25 @@ def filterbank(config: FeatureConfig) -> Floats:
     )
 
 
+def under_peak(decibels: Floats, top_db: float) -> Floats:
+    """Take decibels relative to their peak, floored, as `genretagger.features.to_db` does.
+
+    Parameters
+    ----------
+    decibels : numpy.ndarray, shape (..., n_frames, n_mels)
+        Of one segment or of several, each with a peak of its own.
+    top_db : float
+        Depth of the floor in dB.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape, in [-top_db, 0].
+    """
+    peak = decibels.max(axis=(-2, -1), keepdims=True)
+    return np.asarray(np.maximum(decibels - peak, -top_db))
+
+
 def decibels(y: Floats, config: FeatureConfig, bank: Floats) -> Floats:
     """Compute mel power in dB, relative to nothing, shape (n_frames, n_mels)."""
     return 10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank))).T

@@ -149,6 +149,4 @@ def read(folder: Path, features: FeatureConfig) -> Floats:
     if not (mine / f"{_NOISE}.npy").exists():  # made last
         raise FatalError(f"{mine} holds no speech and noise: run the stage `corpus` first")
     stored = [np.load(path).astype(np.float32) for path in sorted(mine.glob("*.npy"))]
-    decibels = np.concatenate(stored)
-    decibels -= decibels.max(axis=(1, 2), keepdims=True)
-    return np.asarray(np.maximum(decibels, -features.top_db))
+    return mel.under_peak(np.concatenate(stored), features.top_db)

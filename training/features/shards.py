@@ -35,8 +35,7 @@ from training.arrays import Floats, Halves, Integers
 from training.data.clips import Clip
 from training.features import mel
 from training.features.teachers import SOUNDS_SIZE, embed, musicnn_runner
-from training.files import appending, read_jsonl, write_jsonl
-from training.files import sha256 as hash_of
+from training.files import appending, read_jsonl, sha256, write_jsonl
 from training.networks import musicnn
 
 _BLOCK = 64  # clips that are in memory at a time: about 0.5 GB with two workers
@@ -69,10 +68,36 @@ class Shards:
     tags: Floats | None
     sha256: str = ""
 
+    def n_frames(self, clip: int) -> int:
+        """Count the frames of a clip."""
+        return int(self.frames[clip + 1] - self.frames[clip])
+
+    def segment(self, clip: int, start: int, n_frames: int) -> Floats:
+        """Read a segment of a clip; a clip that ends before it is repeated from its start.
+
+        Never padded with silence, as in `genretagger.audio.fit_length`: the length of a clip
+        tells which source it is from.
+
+        Parameters
+        ----------
+        clip : int
+            Index in the manifest.
+        start : int
+            First frame, counted from the clip's own first one.
+        n_frames : int
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_frames, n_mels), float32
+            Power in dB, relative to nothing.
+        """
+        index = (start + np.arange(n_frames)) % self.n_frames(clip)
+        return np.asarray(self.mel[int(self.frames[clip]) + index], dtype=np.float32)
+
 
 def _extract(
     path: Path,
-    sha256: str,
+    expected_sha256: str,
     config: FeatureConfig,
     bank: Floats,
     teachers: tuple[Path | None, Path | None],
@@ -81,7 +106,7 @@ def _extract(
     again = "run the stage `manifest` again"
     try:
         # labels were given to other sound: the manifest's hash says to which
-        if sha256 and hash_of(path) != sha256:
+        if expected_sha256 and sha256(path) != expected_sha256:
             raise FatalError(f"{path} has changed since the manifest was made: {again}")
         y = audio.decode_whole(path, config.sr)
     except (OSError, TrackError) as error:
@@ -152,7 +177,7 @@ def build(
         decoded any more.
     """
     teachers = {
-        name: None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+        name: None if path is None else sha256(path)
         for name, path in (("yamnet", yamnet), ("musicnn", musicnn_wheel))
     }
     made_from = fingerprint(manifest_sha256, config, teachers)

@@ -114,12 +114,8 @@ class Batches:
 
     def _crop(self, i: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
         features = self._config.features
-        first, end = self._shards.frames[i], self._shards.frames[i + 1]
-        n = int(end - first)
-        start = int(rng.integers(max(1, n - features.n_frames + 1)))
-        # a clip shorter than a segment is repeated, as audio.fit_length does
-        index = first + (start + np.arange(features.n_frames)) % n
-        segment = np.asarray(self._shards.mel[index], dtype=np.float32)
+        start = int(rng.integers(max(1, self._shards.n_frames(i) - features.n_frames + 1)))
+        segment = self._shards.segment(i, start, features.n_frames)
         x, heard, until = self._augmenter.crop(segment, rng)
         if self._sounds is None:
             return x, np.empty((0, 0), np.float32)

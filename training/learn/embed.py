@@ -16,6 +16,7 @@ from genretagger.features import FeatureConfig
 from training.arrays import Floats, Integers
 from training.config import Config
 from training.data.clips import Clip
+from training.features.mel import under_peak
 from training.features.shards import Shards
 from training.files import write_array
 from training.networks import body, litert, musicnn
@@ -57,14 +58,10 @@ def segments(shards: Shards, clip: int, duration_s: float, features: FeatureConf
     numpy.ndarray, shape (n_segments, n_frames, n_mels), float32
         In dB under each segment's peak.
     """
-    first, end = shards.frames[clip], shards.frames[clip + 1]
-    n = int(end - first)
     starts = np.array(audio.excerpt_starts(duration_s, features.segment_s))
     frames = np.round(starts * features.sr / features.hop_length).astype(int)
-    # a clip shorter than a segment is repeated, as audio.fit_length does
-    index = (frames[:, None] + np.arange(features.n_frames)) % n
-    decibels = np.asarray(shards.mel[first + index], dtype=np.float32)
-    return np.maximum(decibels - decibels.max(axis=(1, 2), keepdims=True), -features.top_db)
+    decibels = [shards.segment(clip, start, features.n_frames) for start in frames.tolist()]
+    return under_peak(np.stack(decibels), features.top_db)
 
 
 def embed(

@@ -11,6 +11,7 @@ from genretagger.features import FeatureConfig
 from training.arrays import Floats
 from training.config import CompactConfig
 from training.features import augment
+from training.features.mel import under_peak
 from training.features.shards import Shards
 from training.networks import musicnn
 
@@ -47,20 +48,17 @@ class ClipSegments:
     rows : sequence of int
         Indices of the clips.
     n_frames : int
-        Of a segment; a shorter clip is repeated, as `audio.fit_length` does.
+        Of a segment.
     """
 
     def __init__(self, shards: Shards, rows: Sequence[int], n_frames: int) -> None:
-        self._mel, self._frames = shards.mel, shards.frames
-        self._rows, self._n_frames = rows, n_frames
+        self._shards, self._rows, self._n_frames = shards, rows, n_frames
 
     def __call__(self, rng: np.random.Generator) -> Floats:
         """Draw one: shape (n_frames, n_mels), in dB."""
         i = self._rows[int(rng.integers(len(self._rows)))]
-        first, n = int(self._frames[i]), int(self._frames[i + 1] - self._frames[i])
-        start = int(rng.integers(max(1, n - self._n_frames + 1)))
-        index = first + (start + np.arange(self._n_frames)) % n
-        return np.asarray(self._mel[index], dtype=np.float32)
+        start = int(rng.integers(max(1, self._shards.n_frames(i) - self._n_frames + 1)))
+        return self._shards.segment(i, start, self._n_frames)
 
 
 class Patches:
@@ -99,6 +97,6 @@ class Patches:
             other = self._segment(rng) + np.float32(rng.uniform(_SOFTEST_DB, 0.0))
             other += x.max() - other.max()
             x = np.logaddexp(x * _NEPER, other * _NEPER) / _NEPER
-        x = np.maximum(x - x.max(), -self._features.top_db)
+        x = under_peak(x, self._features.top_db)
         start = rng.integers(len(x) - musicnn.N_FRAMES + 1)
         return np.asarray(x[start : start + musicnn.N_FRAMES], dtype=np.float32)

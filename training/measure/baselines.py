@@ -21,6 +21,7 @@ from training import markdown
 from training.arrays import Bools, Floats, Integers, Numbers
 from training.config import Config, HeadConfig
 from training.data.clips import Clip, reference
+from training.features.mel import under_peak
 from training.features.shards import Shards
 from training.files import write_text
 from training.learn.heads import Examples, fit_heads
@@ -96,15 +97,13 @@ def _report(
     test: Integers,
     weights: Numbers,
     seed: int,
+    top_db: float,
 ) -> Numbers:
     """Train the founding report's network on crops, and average its logits over a clip."""
     import keras
 
     def crop(i: int, start: int) -> Floats:
-        first, end = int(shards.frames[i]), int(shards.frames[i + 1])
-        index = first + (start + np.arange(_REPORT_FRAMES)) % (end - first)
-        x = np.asarray(shards.mel[index], dtype=np.float32).T
-        return np.maximum(x - x.max(), -80.0)[..., None]
+        return under_peak(shards.segment(i, start, _REPORT_FRAMES), top_db).T[..., None]
 
     rng = np.random.default_rng(seed)
 
@@ -127,7 +126,7 @@ def _report(
         model.train_on_batch(draw(rows), y[rows].astype(np.float32))
     found = np.empty((len(test), len(GENRES)))
     for row, i in zip(found, test, strict=True):
-        starts = np.linspace(0, max(0, np.diff(shards.frames)[i] - _REPORT_FRAMES), 9).astype(int)
+        starts = np.linspace(0, max(0, shards.n_frames(i) - _REPORT_FRAMES), 9).astype(int)
         p = np.clip(model.predict_on_batch(np.stack([crop(i, s) for s in starts])), 1e-6, 1 - 1e-6)
         row[:] = np.log(p / (1 - p)).mean(axis=0)
     return found
@@ -197,7 +196,13 @@ def predict(
                     logits = np.tile(np.log(common / (1 - common)), (len(test), 1))
                 elif name == REPORT:
                     logits = _report(
-                        shards, y, learn=learn, test=test, weights=weights, seed=head.seed
+                        shards,
+                        y,
+                        learn=learn,
+                        test=test,
+                        weights=weights,
+                        seed=head.seed,
+                        top_db=config.features.top_db,
                     )
                 elif name == "MusiCNN's tags, zero-shot":
                     logits = _zero_shot(shards.tags[test])

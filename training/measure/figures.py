@@ -140,7 +140,7 @@ def decisions(
 
 def subsets(clips: Sequence[Clip]) -> dict[str, Bools]:
     """Select what is quoted apart: all clips, panda, and the others; empty ones left out."""
-    sets = np.array([clip.set for clip in clips])
+    sets = np.array([clip.source for clip in clips])
     chosen = {
         "all": np.ones(len(clips), dtype=bool),
         "panda": sets == "panda",

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     learns = run.learns(models.FINAL, clips)
     learned = [clip for clip, mine in zip(clips, learns, strict=True) if mine]
     data = {
-        "description": f"{len({c.set for c in learned})} sources of labels; see MODEL_CARD.md",
+        "description": f"{len({c.source for c in learned})} sources of labels; see MODEL_CARD.md",
         "n_clips": len(learned),
         "n_groups": len({clip.artist_id for clip in learned}),
         "hours": round(sum(clip.duration_s for clip in learned) / 3600, 1),

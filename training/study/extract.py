@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from joblib.externals.loky.process_executor import (
-    BrokenProcessPool,
-    ProcessPoolExecutor,
-)
 
 from genretagger import audio
 from genretagger.errors import GenreTaggerError, TrackError
@@ -128,15 +123,3 @@ def extract_track(
     except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, ValueError) as error:
         # one odd file must not stop a night's run, whatever a library makes of it
         return f"{type(error).__name__}: {error}; leave it out, or encode it again"
-
-
-def extract_alone(tasks: Sequence[Any]) -> Iterator[list[bytes] | str]:
-    """Do one track at a time, so that a crash of the decoder costs just that one."""
-    executor = None
-    for extract_one, args, _ in tasks:
-        executor = executor or ProcessPoolExecutor(max_workers=1)
-        try:
-            yield executor.submit(extract_one, *args).result()
-        except BrokenProcessPool:
-            executor = None
-            yield "the decoder crashed on it: get another copy, or leave it out"

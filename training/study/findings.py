@@ -16,6 +16,7 @@ import numpy as np
 from genretagger.aggregate import aggregate
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
+from training import markdown
 from training.arrays import Bools, Floats, Integers, Numbers
 from training.data.clips import Clip, reference
 from training.measure import metrics
@@ -39,7 +40,7 @@ class Result:
         `accuracy` over resamples of the artists; the same draws for every result.
     tracks : list of int
         Rows of the manifest in the test part.
-    ours : dict of str to (float, float, float)
+    by_track : dict of str to (float, float, float)
         ``top1``, ``map``, ``f1`` of tracks: value, low, high. Empty for "shuffled".
     """
 
@@ -48,7 +49,7 @@ class Result:
     best_accuracy: float
     resampled: Numbers
     tracks: list[int]
-    ours: dict[str, tuple[float, float, float]]
+    by_track: dict[str, tuple[float, float, float]]
 
 
 def draw(n_groups: int, config: EvaluateConfig) -> Integers:
@@ -125,7 +126,7 @@ def f1_score(labels: Bools, decided: Bools) -> float:
     return float(2 * (labels & decided).sum() / max(1, labels.sum() + decided.sum()))
 
 
-def _ours(
+def _of_tracks(
     found: Any, labels: Bools, groups: Sequence[str], config: EvaluateConfig
 ) -> dict[str, tuple[float, float, float]]:
     tracks, scores = by_track(found["test"], found["test_track"])
@@ -188,15 +189,14 @@ def read(
                     max(line["accuracy"] for line in about["log"]),
                     resample(hits, which[found["test_track"]][labelled], drawn),
                     np.unique(found["test_track"]).tolist(),
-                    {} if protocol == "shuffled" else _ours(found, labels, groups, config),
+                    {} if protocol == "shuffled" else _of_tracks(found, labels, groups, config),
                 )
     return results
 
 
-def _interval(values: Numbers, interval: float) -> str:
+def _span(values: Numbers, interval: float) -> str:
     tail = (1 - interval) / 2
-    low, high = np.nanquantile(values, [tail, 1 - tail])
-    return f"{low:.2f} to {high:.2f}"
+    return markdown.span(*np.nanquantile(values, [tail, 1 - tail]))
 
 
 def table(results: dict[tuple[str, Variant], Result]) -> str:
@@ -207,27 +207,31 @@ def table(results: dict[tuple[str, Variant], Result]) -> str:
     str
         Accuracies in percent; a dash where nothing was trained.
     """
-    lines = [
-        "| variant | report: accuracy | shuffled: accuracy | artists apart: accuracy "
-        "| top-1 in labels | macro mAP | F1 | seconds | MB |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    head = ["variant", "report: accuracy", "shuffled: accuracy", "artists apart: accuracy"]
+    head += ["top-1 in labels", "macro mAP", "F1", "seconds", "MB"]
+    rows = []
     for variant in VARIANTS:
         shuffled = results.get(("shuffled", variant))
-        ours = results.get(("artists", variant))
-        if shuffled is None and ours is None:
-            continue
-        cells = [variant.id, f"{100 * REPORTED[variant.id]:.2f}"]
-        for result in (shuffled, ours):
-            best = "–" if result is None else f"{100 * result.best_accuracy:.1f}"
-            cells.append(best)
-        for name in ("top1", "map", "f1"):
-            cells.append("–" if ours is None else "{:.2f} ({:.2f}–{:.2f})".format(*ours.ours[name]))
-        some = next(r.about for r in (ours, shuffled) if r is not None)
-        cells.append(f"{some['train_seconds']:.0f}")
-        cells.append("–" if some["peak_mb"] is None else f"{some['peak_mb']:.0f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        artists = results.get(("artists", variant))
+        if shuffled or artists:
+            rows.append([variant.id, *_figures(variant, shuffled, artists)])
+    return markdown.table(head, rows)
+
+
+def _figures(variant: Variant, shuffled: Result | None, artists: Result | None) -> list[str]:
+    cells = [f"{100 * REPORTED[variant.id]:.2f}"]
+    for result in (shuffled, artists):
+        cells.append("–" if result is None else f"{100 * result.best_accuracy:.1f}")
+    for name in ("top1", "map", "f1"):
+        if artists is None:
+            cells.append("–")
+        else:
+            value, low, high = artists.by_track[name]
+            cells.append(f"{value:.2f} ({markdown.span(low, high)})")
+    about = next(result.about for result in (artists, shuffled) if result is not None)
+    cells.append(f"{about['train_seconds']:.0f}")
+    cells.append("–" if about["peak_mb"] is None else f"{about['peak_mb']:.0f}")
+    return cells
 
 
 def leakage(results: dict[tuple[str, Variant], Result], interval: float) -> str:
@@ -239,28 +243,23 @@ def leakage(results: dict[tuple[str, Variant], Result], interval: float) -> str:
         One line for each variant that was trained with and without copies by a protocol:
         accuracy after the last pass, and the difference with its interval.
     """
-    lines = [
-        "| variant | protocol | without copies | with copies | difference | report |",
-        "|---|---|---|---|---|---|",
-    ]
-    for plain in VARIANTS:
-        if plain.augmented:
-            continue
-        more = Variant(plain.mfcc, plain.deltas, True, plain.seconds)
+    head = ["variant", "protocol", "without copies", "with copies", "difference", "report"]
+    rows = []
+    for plain in (variant for variant in VARIANTS if not variant.augmented):
+        copied = Variant(plain.mfcc, plain.deltas, True, plain.seconds)
+        reported = f"{REPORTED[copied.id] - REPORTED[plain.id]:+.2f}"
         for protocol in PROTOCOLS:
-            pair = [results.get((protocol, variant)) for variant in (plain, more)]
-            if pair[0] is None or pair[1] is None:
+            before, after = (results.get((protocol, variant)) for variant in (plain, copied))
+            if before is None or after is None:
                 continue
-            before, after = pair[0], pair[1]
-            cells = [plain.id, protocol]
-            for result in (before, after):
-                spread = _interval(result.resampled, interval)
-                cells.append(f"{result.accuracy:.2f} ({spread})")
-            spread = _interval(after.resampled - before.resampled, interval)
-            cells.append(f"{after.accuracy - before.accuracy:+.2f} ({spread})")
-            cells.append(f"{REPORTED[more.id] - REPORTED[plain.id]:+.2f}")
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            cells = [
+                f"{result.accuracy:.2f} ({_span(result.resampled, interval)})"
+                for result in (before, after)
+            ]
+            gain = _span(after.resampled - before.resampled, interval)
+            cells.append(f"{after.accuracy - before.accuracy:+.2f} ({gain})")
+            rows.append([plain.id, protocol, *cells, reported])
+    return markdown.table(head, rows)
 
 
 def plot(results: dict[tuple[str, Variant], Result], path: Path, interval: float) -> None:

@@ -35,16 +35,15 @@ from typing import Any, BinaryIO
 
 import joblib
 import numpy as np
-from joblib.externals.loky.process_executor import (
-    TerminatedWorkerError,
-)
 
 from genretagger.errors import FatalError
 from training.arrays import Floats, Halves, Integers
+from training.crashes import outlive
 from training.data.clips import Clip
 from training.study import extract
 from training.study.grid import N_COPIES, GridConfig, Variant, parse
 
+_CRASHED = "the decoder crashed on it: get another copy, or leave it out"
 _BLOCK = 4  # tracks in flight for each worker: at 44.1 kHz all six files of one take 20 MB
 _MARGIN_BYTES = 500_000_000  # left free on the disk for everybody else
 
@@ -194,10 +193,7 @@ def build(
                     )
                     for i in block
                 ]
-                try:
-                    found = parallel(tasks)
-                except TerminatedWorkerError:
-                    found = list(extract.extract_alone(tasks))
+                found = outlive(parallel, tasks, _CRASHED)
                 n_rejected += _append(journal, files, [n_copies[i] for i in block], found)
                 yield block.stop, n_rejected
     _write_rejects(folder, clips)
