@@ -73,7 +73,7 @@ def test_resampling_by_artist_knows_that_one_artists_clips_are_alike():
 def test_the_reports_networks_take_its_shapes(mfcc, seconds):
     pytest.importorskip("keras")
     variant = grid.Variant(mfcc, True, False, seconds)
-    model = report.report(variant.shape(44100))
+    model = report.build(variant.shape(44100))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("Conv2D") == 5
     assert kinds.count("MaxPooling2D") == 4
@@ -88,11 +88,11 @@ def test_the_reports_networks_take_its_shapes(mfcc, seconds):
 
 def test_the_network_with_global_pooling_takes_any_length():
     pytest.importorskip("keras")
-    model = report.report((13, 105, 3), pooling="global")
+    model = report.build((13, 105, 3), pooling="global")
     for frames in (105, 313, 938):
         assert model(np.zeros((2, 13, frames, 3), np.float32)).shape == (2, 14)
     with pytest.raises(FatalError, match="no pooling 'none'"):
-        report.report((13, 105, 3), pooling="none")
+        report.build((13, 105, 3), pooling="none")
 
 
 def test_masks_and_mixup_change_what_they_should():

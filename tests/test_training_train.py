@@ -63,7 +63,7 @@ def test_a_value_that_hardly_ever_moves_cannot_rule_the_loss():
     assert np.abs(targets[31 * 6]).max() < 20
 
 
-def test_musicnn_hears_four_patches_of_three_seconds_however_long_the_clip():
+def test_musicnn_predicts_four_patches_of_three_seconds_however_long_the_clip():
     pytest.importorskip("librosa")
     for seconds in (3, 30):
         y = np.random.default_rng(0).standard_normal(seconds * 16000).astype(np.float32)

@@ -6,9 +6,9 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
@@ -16,7 +16,7 @@ from genretagger.features import FeatureConfig
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 
 DEFAULT = Path(__file__).with_name("configs") / "default.toml"
@@ -36,12 +36,15 @@ class SplitConfig:
     n_validation, n_test : int
         Folds held out for choosing and for measuring. Both 0: cross-validation, where
         each fold is measured in turn and the final model learns from all.
+    large_sets : tuple of str
+        Sources of clips that are balanced on their own; all others count as one.
     """
 
     n_folds: int
     seed: int
     n_validation: int
     n_test: int
+    large_sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what leaves nothing to learn from, or to choose or measure on."""
@@ -175,7 +178,50 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
-class Config:
+class Subset:
+    """Clips whose figures are quoted apart, by their sources.
+
+    Attributes
+    ----------
+    only : tuple of str
+        The sources that belong to it; empty for all.
+    without : tuple of str
+        Sources that do not.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnCnn:
+    """A network of our own; `training.learn.recipes` has what is done with it."""
+
+    network: NetworkConfig
+    train: TrainConfig
+
+
+@dataclass(frozen=True)
+class MusicnnHeads:
+    """Heads on MusiCNN as published."""
+
+    train: HeadConfig
+    negatives: NegativesConfig
+
+
+@dataclass(frozen=True)
+class CompactHeads(MusicnnHeads):
+    """Heads on a smaller MusiCNN, distilled from the published one."""
+
+    corpus: CorpusConfig
+    compact: CompactConfig
+
+
+Kind_co = TypeVar("Kind_co", bound="OwnCnn | MusicnnHeads", covariant=True)
+
+
+@dataclass(frozen=True)
+class Config(Generic[Kind_co]):
     """All of a run's configuration.
 
     Attributes
@@ -189,13 +235,10 @@ class Config:
     features : genretagger.features.FeatureConfig
     split, evaluate
         One for each stage.
-    network : NetworkConfig or None
-        None if the network is MusiCNN, or a smaller one made of it, with heads of our own.
-    train : TrainConfig or HeadConfig
-    negatives : NegativesConfig or None
-    corpus : CorpusConfig or None
-    compact : CompactConfig or None
-        None if MusiCNN is used as it is.
+    model : OwnCnn, MusicnnHeads or CompactHeads
+        What is trained, and how.
+    subsets : dict of str to Subset
+        What is quoted apart in metrics and card, beside all clips.
     """
 
     name: str
@@ -203,12 +246,12 @@ class Config:
     card: str
     features: FeatureConfig
     split: SplitConfig
-    network: NetworkConfig | None
-    train: TrainConfig | HeadConfig
     evaluate: EvaluateConfig
-    negatives: NegativesConfig | None = None
-    corpus: CorpusConfig | None = None
-    compact: CompactConfig | None = None
+    model: Kind_co
+    subsets: dict[str, Subset] = field(default_factory=dict)
+
+
+AnyConfig = Config["OwnCnn | MusicnnHeads"]
 
 
 def _frozen(value: Any) -> Any:
@@ -227,7 +270,7 @@ def section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         raise FatalError(f"{where}: {error}") from error
 
 
-def load(path: Path) -> Config:
+def load(path: Path) -> AnyConfig:
     """Read a configuration.
 
     Parameters
@@ -247,22 +290,39 @@ def load(path: Path) -> Config:
         must not silently train something else.
     """
     table = read_toml(path, "config")
-    kinds: dict[str, Any] = {
-        "features": FeatureConfig,
-        "split": SplitConfig,
-        "evaluate": EvaluateConfig,
-    }
-    if "head" in table:
-        kinds |= {"head": HeadConfig, "negatives": NegativesConfig}
-        if "compact" in table:
-            kinds |= {"corpus": CorpusConfig, "compact": CompactConfig}
-    else:
-        kinds |= {"network": NetworkConfig, "train": TrainConfig}
-    found = sections(path, table, kinds)
-    if "head" in found:
-        found |= {"network": None, "train": found.pop("head")}
+    found = sections(
+        path, table, {"features": FeatureConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
+    )
+    subsets = table.pop("subsets", {})
+    found["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
+    found["model"] = _model(path, table)
     config = section(Config, table | found, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
+
+
+def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
+    """Take the tables of a model out of a configuration; which ones it has tells its kind."""
+    if "head" not in table:
+        return OwnCnn(**sections(path, table, {"network": NetworkConfig, "train": TrainConfig}))
+    found = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})
+    heads = {"train": found["head"], "negatives": found["negatives"]}
+    if "compact" not in table:
+        return MusicnnHeads(**heads)
+    kinds: dict[str, type[Any]] = {"corpus": CorpusConfig, "compact": CompactConfig}
+    return CompactHeads(**heads, **sections(path, table, kinds))
+
+
+def with_heads(config: AnyConfig) -> Config[MusicnnHeads]:
+    """Tell a type checker, or a person, that a configuration has heads.
+
+    Raises
+    ------
+    FatalError
+        If it has none.
+    """
+    if not isinstance(config.model, MusicnnHeads):
+        raise FatalError(f"config {config.name} has no table [head]: use accurate.toml")
+    return cast("Config[MusicnnHeads]", config)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -274,11 +334,12 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         If it cannot be read or is not TOML; the message says `what` it is.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FatalError(f"{what} {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FatalError(f"{what} {path}: {error}") from error
+    return table
 
 
 def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
@@ -289,14 +350,23 @@ def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) 
     }
 
 
-def fingerprint(config: Config) -> str:
-    """Hash all that a trained model depends on, in hex; how it is measured is no part."""
-    used = (config.features, config.split, config.network, config.train)
-    used += (config.negatives, config.corpus, config.compact)
-    parts = [asdict(part) for part in used if part is not None]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def fingerprint(config: AnyConfig) -> str:
+    """Hash all that a trained model depends on, in hex; how it is measured is no part.
+
+    Neither is `SplitConfig.large_sets`, which was no setting when the first models were
+    trained: `training.learn.models` checks it apart.
+    """
+    split = asdict(config.split)
+    del split["large_sets"]
+    model = [asdict(getattr(config.model, part.name)) for part in fields(config.model)]
+    return digest([asdict(config.features), split, *model])
 
 
 def sha256(section: Any) -> str:
     """Hash one table of a configuration, in hex."""
-    return hashlib.sha256(json.dumps(asdict(section), sort_keys=True).encode()).hexdigest()
+    return digest(asdict(section))
+
+
+def digest(value: Any) -> str:
+    """Hash what JSON can hold, in hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

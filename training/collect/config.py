@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.config import DEFAULT, read_toml, section, sections
-
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
 
 COLLECT = DEFAULT.with_name("collect.toml")
 
@@ -67,3 +62,15 @@ def load_collect(path: Path) -> CollectConfig:
     table = read_toml(path, "config")
     found = sections(path, table, kinds)
     return section(CollectConfig, table | found, f"config {path}")
+
+
+def add_collection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a collection."""
+    parser.add_argument("--config", type=Path, default=COLLECT, metavar="TOML")
+    parser.add_argument(
+        "--music",
+        type=Path,
+        default=Path("runs/music"),
+        metavar="FOLDER",
+        help="the collection (default: runs/music)",
+    )

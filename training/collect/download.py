@@ -1,8 +1,4 @@
-"""Stage `download`: the audio of the tracks that `playlists` chose, and what is missing.
-
-A track counts as found when its file is there, decodes to its end, and is as long as
-Deezer says; what a server or a program claims does not count.
-"""
+"""The folder of downloaded audio: files fetched, checked, put in their places and counted."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Stage `playlists`: Deezer playlists become a list of labelled tracks, and why others are not.
-
-A track's label is the union of what the playlists say that it stands on: one genre, or
-two that make one of the 19 fusions. Two others, or three, contradict each other, and the
-track is rejected: which list errs cannot be known from the lists.
-"""
+"""Playlists read from Deezer, and their tracks judged by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 1, manifest: labelled tracks of any source become the list that all stages read."""
+"""From labelled tracks to clips: decoded, fingerprinted, grouped by artist."""
 
 from __future__ import annotations
 
@@ -20,19 +20,17 @@ from training.data.sources import Entry, Rejects
 from training.files import appending, read_jsonl, sha256
 from training.progress import Progress
 
-HEARD = "heard.jsonl"
-
 _BLOCK = 8  # files for each worker between two lines of the journal
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What opening a file told.
+class Decoded:
+    """What decoding a file to its end told.
 
     Attributes
     ----------
     duration_s : float
-        Decoded, in seconds.
+        In seconds.
     sha256 : str
     fingerprint : str
         From `duplicates.fingerprint`.
@@ -46,6 +44,9 @@ class Heard:
     error: str = ""
 
 
+_CRASHED = Decoded(0.0, "", "", "the decoder crashed on it")
+
+
 def _identity(path: Path) -> str:
     try:
         stat = path.stat()
@@ -54,38 +55,35 @@ def _identity(path: Path) -> str:
     return f"{path.absolute()}|{stat.st_size}|{stat.st_mtime_ns}"
 
 
-def _hear(path: Path) -> Heard:
+def _decode(path: Path) -> Decoded:
     try:
         # the excerpts first: they tell the length without decoding all of it, and an hour of
         # stereo at 44.1 kHz takes 1.9 GB when it is decoded whole, as the shards do, too
-        heard = audio.decode(path, sr=duplicates.SR, segment_s=audio.MIN_DURATION_S)
-        if heard.duration_s > audio.LONG_S:
-            minutes = f"{heard.duration_s / 60:.0f} min long, over {audio.LONG_S / 60:.0f}"
-            return Heard(0.0, "", "", f"{minutes}: a mix or an album, to be cut into tracks")
+        excerpts = audio.decode(path, sr=duplicates.SR, segment_s=audio.MIN_DURATION_S)
+        if excerpts.duration_s > audio.LONG_S:
+            minutes = f"{excerpts.duration_s / 60:.0f} min long, over {audio.LONG_S / 60:.0f}"
+            return Decoded(0.0, "", "", f"{minutes}: a mix or an album, to be cut into tracks")
         y = audio.decode_whole(path, duplicates.SR)
         if len(y) < audio.MIN_DURATION_S * duplicates.SR:
-            return Heard(0.0, "", "", f"shorter than {audio.MIN_DURATION_S} s")
+            return Decoded(0.0, "", "", f"shorter than {audio.MIN_DURATION_S} s")
         if not np.any(y):
-            return Heard(0.0, "", "", "silent")
+            return Decoded(0.0, "", "", "silent")
         digest = sha256(path)
     except (TrackError, OSError) as error:
-        return Heard(0.0, "", "", str(error))
-    return Heard(round(len(y) / duplicates.SR, 4), digest, duplicates.fingerprint(y))
+        return Decoded(0.0, "", "", str(error))
+    return Decoded(round(len(y) / duplicates.SR, 4), digest, duplicates.fingerprint(y))
 
 
-_CRASHED = Heard(0.0, "", "", "the decoder crashed on it")
-
-
-def hear(
+def decode(
     paths: Sequence[Path], journal: Path, *, n_jobs: int, say: Callable[[str], None]
-) -> list[Heard]:
+) -> list[Decoded]:
     """Decode each file to its end, hash it and fingerprint it.
 
     Parameters
     ----------
     paths : sequence of pathlib.Path
     journal : pathlib.Path
-        Takes each result as it comes: a killed run goes on from there. A file is known
+        Takes each result as it comes: a killed run resumes from there. A file is known
         again by path, size and time of change.
     n_jobs : int
         Processes.
@@ -94,10 +92,10 @@ def hear(
 
     Returns
     -------
-    list of Heard
+    list of Decoded
         In the order of `paths`.
     """
-    known = {row.pop("file"): Heard(**row) for row in read_jsonl(journal)}
+    known = {row.pop("file"): Decoded(**row) for row in read_jsonl(journal)}
     files = [_identity(path) for path in paths]
     # what could not be read is tried again: it may have been repaired, or the disk was away
     todo = {
@@ -111,36 +109,37 @@ def hear(
     with appending(journal) as out:
         for start in range(0, len(left), step):
             block = left[start : start + step]
-            tasks = [joblib.delayed(_hear)(todo[file]) for file in block]
-            found = outlive(joblib.Parallel(n_jobs=n_jobs), tasks, _CRASHED)
-            for file, heard in zip(block, found, strict=True):
-                known[file] = heard
-                out.write(json.dumps({"file": file, **asdict(heard)}, ensure_ascii=False) + "\n")
+            tasks = [joblib.delayed(_decode)(todo[file]) for file in block]
+            results = outlive(joblib.Parallel(n_jobs=n_jobs), tasks, _CRASHED)
+            for file, decoded in zip(block, results, strict=True):
+                known[file] = decoded
+                row = {"file": file, **asdict(decoded)}
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
             out.flush()
             done = start + len(block)
-            progress.at(done, f"{done}/{len(todo)} files heard")
+            progress.at(done, f"{done}/{len(todo)} files decoded")
     return [known[file] for file in files]
 
 
 def build(
     entries: Iterable[Entry],
     data: Path,
-    folder: Path,
+    journal: Path,
     rejects: Rejects,
     *,
     n_jobs: int,
     say: Callable[[str], None],
     keep_groups: bool = False,
 ) -> tuple[list[Clip], list[dict[str, Any]]]:
-    """Hear labelled tracks, find near-duplicates, and group artists.
+    """Decode labelled tracks, find near-duplicates, and group artists.
 
     Parameters
     ----------
     entries : iterable of Entry
     data : pathlib.Path
         Paths inside it are written relative to it.
-    folder : pathlib.Path
-        Keeps what was heard.
+    journal : pathlib.Path
+        See `decode`.
     rejects : Rejects
         Takes the rows that cannot be used, one for each corrupt file.
     n_jobs : int
@@ -155,40 +154,22 @@ def build(
     pairs : list of dict
         The near-duplicates.
     """
-    named: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.track_id in named:
-            rejects.add(entry.where, f"the id {entry.track_id} comes twice", "name it otherwise")
-        else:
-            named[entry.track_id] = entry
-    kept = [named[track_id] for track_id in sorted(named)]
-    heard = hear([entry.path for entry in kept], folder / HEARD, n_jobs=n_jobs, say=say)
+    kept = _unique(entries, rejects)
+    results = decode([entry.path for entry in kept], journal, n_jobs=n_jobs, say=say)
     good = []
-    for entry, found in zip(kept, heard, strict=True):
-        if found.error:
-            rejects.add(entry.where, f"{entry.path}: {found.error}", "replace or remove the file")
+    for entry, decoded in zip(kept, results, strict=True):
+        if decoded.error:
+            rejects.add(entry.where, f"{entry.path}: {decoded.error}", "replace or remove the file")
         else:
-            good.append((entry, found))
+            good.append((entry, decoded))
     kept = [entry for entry, _ in good]
+    pairs = _near_duplicates(good)
     keys: list[list[str]] = [list(entry.keys) for entry in kept]
-    before = artists.join(keys)
-    pairs = []
-    for pair in duplicates.find([duplicates.words(found.fingerprint) for _, found in good]):
-        i, j = pair.first, pair.second
-        crosses = before[i] != before[j]
-        pairs.append(
-            {
-                "first": kept[i].track_id,
-                "second": kept[j].track_id,
-                **{key: getattr(pair, key) for key in ("error", "overlap_s", "lag_s")},
-                "across_artists": crosses,
-                "labels_differ": kept[i].genres != kept[j].genres,
-            }
-        )
-        if crosses and not keep_groups:
-            key = f"same recording {kept[i].track_id}"
-            keys[i].append(key)
-            keys[j].append(key)
+    for first, second, about in pairs:
+        if about["across_artists"] and not keep_groups:
+            key = f"same recording {kept[first].track_id}"
+            keys[first].append(key)
+            keys[second].append(key)
     groups = artists.groups([entry.group for entry in kept], keys)
     clips = [
         Clip(
@@ -198,12 +179,42 @@ def build(
             path=_relative(entry.path, data),
             genres=entry.genres,
             confidence=entry.confidence,
-            duration_s=found.duration_s,
-            sha256=found.sha256,
+            duration_s=decoded.duration_s,
+            sha256=decoded.sha256,
         )
-        for (entry, found), group in zip(good, groups, strict=True)
+        for (entry, decoded), group in zip(good, groups, strict=True)
     ]
-    return clips, pairs
+    return clips, [about for _, _, about in pairs]
+
+
+def _unique(entries: Iterable[Entry], rejects: Rejects) -> list[Entry]:
+    """Sort entries by their ids, and reject those whose id comes again."""
+    by_id: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.track_id in by_id:
+            rejects.add(entry.where, f"the id {entry.track_id} comes twice", "name it otherwise")
+        else:
+            by_id[entry.track_id] = entry
+    return [by_id[track_id] for track_id in sorted(by_id)]
+
+
+def _near_duplicates(
+    tracks: Sequence[tuple[Entry, Decoded]],
+) -> list[tuple[int, int, dict[str, Any]]]:
+    """Find pairs that hold the same recording, and tell of each what is to be reported."""
+    before = artists.join([entry.keys for entry, _ in tracks])
+    pairs = []
+    for pair in duplicates.find([duplicates.words(decoded.fingerprint) for _, decoded in tracks]):
+        first, second = tracks[pair.first][0], tracks[pair.second][0]
+        about = {
+            "first": first.track_id,
+            "second": second.track_id,
+            **{key: getattr(pair, key) for key in ("error", "overlap_s", "lag_s")},
+            "across_artists": before[pair.first] != before[pair.second],
+            "labels_differ": first.genres != second.genres,
+        }
+        pairs.append((pair.first, pair.second, about))
+    return pairs
 
 
 def _relative(path: Path, data: Path) -> str:
@@ -211,13 +222,13 @@ def _relative(path: Path, data: Path) -> str:
     return (path.relative_to(data) if path.is_relative_to(data) else path).as_posix()
 
 
-def fingerprints(folder: Path, clips: Sequence[Clip]) -> dict[str, str]:
-    """Look up what was heard when the manifest was made.
+def fingerprints(journal: Path, clips: Sequence[Clip]) -> dict[str, str]:
+    """Look up the fingerprints of when the manifest was made.
 
     Parameters
     ----------
-    folder : pathlib.Path
-        The run's.
+    journal : pathlib.Path
+        See `decode`.
     clips : sequence of Clip
 
     Returns
@@ -230,10 +241,10 @@ def fingerprints(folder: Path, clips: Sequence[Clip]) -> dict[str, str]:
     FatalError
         If one is missing.
     """
-    known = {row["sha256"]: row["fingerprint"] for row in read_jsonl(folder / HEARD)}
+    known = {row["sha256"]: row["fingerprint"] for row in read_jsonl(journal)}
     try:
         return {clip.track_id: known[clip.sha256] for clip in clips}
     except KeyError as error:
         raise FatalError(
-            f"{folder / HEARD} lacks clips of the manifest: run the stage `manifest` again"
+            f"{journal} lacks clips of the manifest: run the stage `manifest` again"
         ) from error

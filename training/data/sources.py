@@ -266,7 +266,8 @@ def from_tree(folder: Path, meaning: Names, rejects: Rejects) -> list[Entry]:
             continue
         own = f"{folder.name}/{'/'.join(parts)}"
         if _GTZAN.fullmatch(path.stem) and path.stem.rpartition(".")[0] == parts[0]:
-            keys, group = (f"gtzan {parts[0]}",), f"gtzan {parts[0]}"
+            group = f"gtzan {parts[0]}"
+            keys: tuple[str, ...] = (group,)
         else:
             credit = _artist_tag(path)
             if not artists.names(credit) and " - " in path.stem:

@@ -19,29 +19,31 @@ from training.data.clips import Clip
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
-LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
-"""Sets that are balanced on their own; all others count as one, "lists"."""
+_OTHERS = ""
+"""The stratum of the sources that are not large."""
 
 
-def stratum(clip: Clip) -> str:
-    """Tell which of five kinds of data a clip belongs to."""
-    return clip.source if clip.source in LARGE_SETS else "lists"
+def stratum(clip: Clip, large_sets: Sequence[str]) -> str:
+    """Tell which stratum a clip belongs to: its source, if that is large, or the rest."""
+    return clip.source if clip.source in large_sets else _OTHERS
 
 
-def _traits(clip: Clip) -> Numbers:
+def _traits(clip: Clip, large_sets: Sequence[str]) -> Numbers:
     genres = [genre in clip.genres for genre in GENRES]
-    sets = [stratum(clip) == name for name in (*LARGE_SETS, "lists")]
-    return np.array([*genres, not clip.genres, *sets, True], dtype=float)
+    strata = [stratum(clip, large_sets) == name for name in (*large_sets, _OTHERS)]
+    return np.array([*genres, not clip.genres, *strata, True], dtype=float)
 
 
-def assign(clips: Sequence[Clip], n_folds: int, seed: int = 0) -> dict[str, int]:
-    """Assign each artist group to a fold, stratified by genre and set.
+def assign(
+    clips: Sequence[Clip], n_folds: int, seed: int = 0, large_sets: Sequence[str] = ()
+) -> dict[str, int]:
+    """Assign each artist group to a fold, stratified by genre and source.
 
     Greedy iterative stratification over groups (after Sechidis, Tsoumakas and Vlahavas,
     "On the stratification of multi-label data", ECML PKDD 2011): the largest groups
     first, ties in the order of the SHA-256 of the group's name; each goes to the fold
     where it adds least to the squared relative deviation from an even share, summed
-    over genres, "no genre", kinds of set and the number of clips.
+    over genres, "no genre", strata of sources and the number of clips.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ def assign(clips: Sequence[Clip], n_folds: int, seed: int = 0) -> dict[str, int]
     n_folds : int
     seed : int
         Others than 0 break ties otherwise.
+    large_sets : sequence of str
+        Sources that are balanced on their own; all others count as one.
 
     Returns
     -------
@@ -59,18 +63,19 @@ def assign(clips: Sequence[Clip], n_folds: int, seed: int = 0) -> dict[str, int]
     Examples
     --------
     >>> from training.data.clips import Clip
-    >>> clips = [Clip(f"t{i}", f"a{i // 2}", "panda", "", ("Pop",), 3, 30.0) for i in range(8)]
+    >>> clips = [Clip(f"t{i}", f"a{i // 2}", "mine", "", ("Pop",), 3, 30.0) for i in range(8)]
     >>> folds = assign(clips, 2)
     >>> sorted(folds), sorted(folds.values())
     (['a0', 'a1', 'a2', 'a3'], [0, 0, 1, 1])
     """
     groups: dict[str, Numbers] = {}
     for clip in clips:
-        traits = _traits(clip)
+        traits = _traits(clip, large_sets)
         groups[clip.artist_id] = groups.get(clip.artist_id, np.zeros_like(traits)) + traits
-    share = sum(groups.values(), np.zeros(len(_TRAITS))) / n_folds
+    n_traits = len(GENRES) + 1 + len(large_sets) + 2
+    share = sum(groups.values(), np.zeros(n_traits)) / n_folds
     scale = 1.0 / np.maximum(share, 1.0)
-    filled = np.zeros((n_folds, len(_TRAITS)))
+    filled = np.zeros((n_folds, n_traits))
 
     def order(name: str) -> tuple[float, str]:
         salted = f"{seed} {name}" if seed else name
@@ -86,9 +91,6 @@ def assign(clips: Sequence[Clip], n_folds: int, seed: int = 0) -> dict[str, int]
         filled[fold] += traits
         folds[name] = fold
     return folds
-
-
-_TRAITS = (*GENRES, "none", *LARGE_SETS, "lists", "clips")
 
 
 def sha256(folds: Mapping[str, int]) -> str:
@@ -121,15 +123,15 @@ def named(clips: Sequence[Clip], config: SplitConfig) -> list[str]:
     list of str
         ``0`` to ``n_folds - 1``; or ``train``, ``validation`` and ``test``.
     """
-    folds = assign(clips, config.n_folds, config.seed)
+    folds = assign(clips, config.n_folds, config.seed, config.large_sets)
     first_test = config.n_folds - config.n_test
     first_validation = first_test - config.n_validation
-    found = []
+    names = []
     for fold in fold_of(clips, folds):
         if not config.is_holdout:
-            found.append(str(fold))
+            names.append(str(fold))
         elif fold >= first_test:
-            found.append(TEST)
+            names.append(TEST)
         else:
-            found.append(VALIDATION if fold >= first_validation else TRAIN)
-    return found
+            names.append(VALIDATION if fold >= first_validation else TRAIN)
+    return names

@@ -6,6 +6,8 @@ that a crop is relative to its segment's peak, exactly as in the product.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from genretagger.features import FeatureConfig
@@ -54,18 +56,33 @@ def pitch_matrix(centres_hz: Numbers, semitones: float) -> Floats:
     return matrix
 
 
+class Variations(Protocol):
+    """How far `Augmenter.vary` goes: a `TrainConfig` or a `CompactConfig`."""
+
+    @property
+    def tilt_db(self) -> float:
+        """Twice the standard deviation of the equaliser's gains, in dB."""
+
+    @property
+    def bandlimit_share(self) -> float:
+        """Of the segments, those that get a low-pass."""
+
+    @property
+    def pitch_semitones(self) -> float:
+        """The largest shift, up or down."""
+
+
 class Augmenter:
-    """Draws varied crops of segments.
+    """Varies segments.
 
     Parameters
     ----------
-    config : TrainConfig
+    config : Variations
     features : FeatureConfig
     """
 
-    def __init__(self, config: TrainConfig, features: FeatureConfig) -> None:
+    def __init__(self, config: Variations, features: FeatureConfig) -> None:
         self._config = config
-        self._features = features
         self._centres = mel_centres(features)
         shifts = np.linspace(-config.pitch_semitones, config.pitch_semitones, _PITCH_STEPS)
         self._pitch = [pitch_matrix(self._centres, s) for s in shifts]
@@ -99,6 +116,20 @@ class Augmenter:
             x = x - (96.0 * octaves).astype(np.float32)
         return x
 
+
+class Cropper:
+    """Draws varied crops of segments.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    features : FeatureConfig
+    """
+
+    def __init__(self, config: TrainConfig, features: FeatureConfig) -> None:
+        self._config, self._features = config, features
+        self._augmenter = Augmenter(config, features)
+
     def crop(self, segment_db: Floats, rng: np.random.Generator) -> tuple[Floats, int, int]:
         """Vary a segment and cut a crop out of it.
 
@@ -113,19 +144,21 @@ class Augmenter:
         crop : numpy.ndarray, shape (crop_frames, n_mels), float32
             In dB under the varied segment's peak, in [-top_db, 0].
         first, last : int
-            The frames of the segment that were heard: ``first <= frame < last``.
+            The frames of the segment that it is made of: ``first <= frame < last``.
         """
         config = self._config
-        x = self.vary(segment_db, rng)
-        x = under_peak(x, self._features.top_db)
-
+        x = under_peak(self._augmenter.vary(segment_db, rng), self._features.top_db)
         length = min(config.crop_frames, len(x))
         stretch = np.exp(rng.uniform(-1.0, 1.0) * np.log1p(config.tempo))
-        heard = min(len(x), round(length * stretch))
-        first = int(rng.integers(len(x) - heard + 1))
-        index = first + np.arange(length) * heard // length
-        x = x[index]
+        n_read = min(len(x), round(length * stretch))
+        first = int(rng.integers(len(x) - n_read + 1))
+        x = x[first + np.arange(length) * n_read // length]
+        self._mask(x, rng)
+        return x, first, first + n_read
 
+    def _mask(self, x: Floats, rng: np.random.Generator) -> None:
+        """Blot out stretches of time and of bands, in place (SpecAugment)."""
+        config, length = self._config, len(x)
         fill = x.mean()
         for _ in range(config.n_time_masks):
             width = int(rng.integers(config.time_mask_frames + 1))
@@ -135,4 +168,3 @@ class Augmenter:
             width = int(rng.integers(config.mel_mask_bands + 1))
             start = int(rng.integers(x.shape[1] - width + 1))
             x[:, start : start + width] = fill
-        return x, first, first + heard

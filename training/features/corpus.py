@@ -1,4 +1,4 @@
-"""Stage `corpus`: free music without labels, in no fold, for one network to learn another by.
+"""Free music without labels, for distillation; not part of any fold.
 
 Debian carries some twenty hours of music in its games, under free licences. Every fold may
 share what was learned from it, because nothing of it is ever measured: a file that holds a
@@ -25,14 +25,11 @@ from genretagger import audio
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import FeatureConfig
 from training.arrays import Floats, Halves
-from training.config import Config, CorpusConfig
+from training.config import CorpusConfig
 from training.data import duplicates
 from training.features import mel
 from training.files import read_jsonl, write_array, write_jsonl
 from training.progress import Progress
-
-FOLDER = "corpus"
-"""In the run folder."""
 
 SUFFIXES = (".ogg", ".oga", ".opus", ".mp3", ".flac", ".wav", ".m4a")
 """What is taken out of a package."""
@@ -108,7 +105,7 @@ def unpack(package: Path, folder: Path, least_bytes: int = _LEAST_BYTES) -> int:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    origins = []
+    origins: list[dict[str, str]] = []
     command = ["dpkg-deb", "--fsys-tarfile", str(package)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as pipe:
         assert pipe.stdout is not None
@@ -172,12 +169,14 @@ def find(folder: Path) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Extracted:
     mel: Halves
     fingerprints: list[str]
 
 
-def _hear(path: Path, features: FeatureConfig, config: CorpusConfig, bank: Floats) -> _Heard | str:
+def _extract(
+    path: Path, features: FeatureConfig, config: CorpusConfig, bank: Floats
+) -> _Extracted | str:
     """Compute the mel power of a file's segments, in dB, or say why it is left out."""
     try:
         duration_s, _ = audio.where_heard(path, segment_s=features.segment_s)
@@ -192,35 +191,36 @@ def _hear(path: Path, features: FeatureConfig, config: CorpusConfig, bank: Float
     n = min(config.most_segments, len(y) // length)
     starts = np.linspace(0, len(y) - length, n).astype(int)
     segments = [y[start : start + length] for start in starts]
-    heard = [mel.decibels(s, features, bank) for s in segments if not audio.is_silent(s)]
-    if not heard:
+    extracted = [mel.decibels(s, features, bank) for s in segments if not audio.is_silent(s)]
+    if not extracted:
         return "silent"
     # stretches that overlap by what two recordings must share to be told as one
     every = round((duplicates.LISTEN_S - duplicates.MIN_OVERLAP_S) * features.sr)
     stretches = [y[at:] for at in range(0, len(y), every)]
-    return _Heard(
-        np.stack(heard).astype(np.float16), [duplicates.fingerprint(s) for s in stretches]
+    return _Extracted(
+        np.stack(extracted).astype(np.float16), [duplicates.fingerprint(s) for s in stretches]
     )
 
 
-def run(
+def collect(
     folder: Path,
-    config: Config,
+    config: CorpusConfig,
+    features: FeatureConfig,
     extra: Sequence[Path],
     *,
     measured: Mapping[str, str],
     n_jobs: int,
     say: Callable[[str], None],
 ) -> None:
-    """Collect the music, and store what its segments sound like; a killed run goes on.
+    """Collect the music, and store the mel power of its segments; a killed run resumes.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The run's. ``corpus/mel/SOURCE.npy`` holds the segments of a package or folder, float16,
-        shape (n_segments, n_frames, n_mels), in dB, and ``SOURCE.jsonl`` beside it the files.
-    config : Config
-        With a `CorpusConfig`.
+        ``mel/SOURCE.npy`` in it holds the segments of a package or folder, float16, shape
+        (n_segments, n_frames, n_mels), in dB, and ``SOURCE.jsonl`` beside it the files.
+    config : CorpusConfig
+    features : FeatureConfig
     extra : sequence of pathlib.Path
         Folders of music instead of the packages.
     measured : mapping of str to str
@@ -233,38 +233,33 @@ def run(
     Raises
     ------
     FatalError
-        If a package cannot be had, nothing is found, or the configuration has no table
-        ``[corpus]``.
+        If a package cannot be had, or nothing is found.
     """
-    wanted = config.corpus
-    if wanted is None:
-        raise FatalError("the configuration has no table [corpus]: nothing is learned from one")
-    mine = folder / FOLDER
-    (mine / "mel").mkdir(parents=True, exist_ok=True)
-    bank = mel.filterbank(config.features)
-    names = [path.name for path in extra] if extra else list(wanted.packages)
+    (folder / "mel").mkdir(parents=True, exist_ok=True)
+    bank = mel.filterbank(features)
+    names = [path.name for path in extra] if extra else list(config.packages)
     progress = Progress(len(names), say)
     n_files = n_segments = 0
     for i, name in enumerate(names):
-        target = mine / "mel" / f"{name}.npy"
+        target = folder / "mel" / f"{name}.npy"
         listed = target.with_suffix(".jsonl")
         if not listed.exists():
-            place = extra[i] if extra else fetch(name, mine)
+            place = extra[i] if extra else fetch(name, folder)
             files = find(place)
             with joblib.Parallel(n_jobs=n_jobs) as parallel:
-                heard = parallel(
-                    joblib.delayed(_hear)(path, config.features, wanted, bank) for path in files
+                extracted = parallel(
+                    joblib.delayed(_extract)(path, features, config, bank) for path in files
                 )
-            _store(target, listed, place, files, heard)
+            _store(target, listed, place, files, extracted)
         rows = read_jsonl(listed)
         n_files += sum(row["n_segments"] > 0 for row in rows)
         n_segments += sum(row["n_segments"] for row in rows)
         progress.at(i + 1, f"{i + 1}/{len(names)} sources, {n_files} files, {n_segments} segments")
     if not n_segments:
-        raise FatalError(f"no music of {wanted.shortest_s:g} s or more was found: {_REMEDY}")
-    found = _find_measured(mine, measured)
-    write_jsonl(mine / _MEASURED, found)
-    say(f"{len({(row['source'], row['file']) for row in found})} files hold a labelled clip")
+        raise FatalError(f"no music of {config.shortest_s:g} s or more was found: {_REMEDY}")
+    shared = _find_measured(folder, measured)
+    write_jsonl(folder / _MEASURED, shared)
+    say(f"{len({(row['source'], row['file']) for row in shared})} files hold a labelled clip")
 
 
 def _find_measured(folder: Path, measured: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -284,11 +279,16 @@ def _find_measured(folder: Path, measured: Mapping[str, str]) -> list[dict[str, 
 
 
 def _store(
-    target: Path, listed: Path, place: Path, files: Sequence[Path], heard: Sequence[_Heard | str]
+    target: Path,
+    listed: Path,
+    place: Path,
+    files: Sequence[Path],
+    extracted: Sequence[_Extracted | str],
 ) -> None:
+    """Write a source's segments, and then the list of its files that vouches for them."""
     origins = {row["file"]: row["from"] for row in read_jsonl(place / _ORIGINS)}
     rows, kept = [], []
-    for path, what in zip(files, heard, strict=True):
+    for path, what in zip(files, extracted, strict=True):
         name = path.relative_to(place).as_posix()
         row = {"file": origins.get(name, name), "n_segments": 0}
         if isinstance(what, str):
@@ -302,12 +302,11 @@ def _store(
 
 
 def read(folder: Path) -> tuple[list[Halves], str]:
-    """Open what `run` has stored, but for files that hold a labelled clip.
+    """Open what `collect` has stored, but for files that hold a labelled clip.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The run's.
 
     Returns
     -------
@@ -321,11 +320,10 @@ def read(folder: Path) -> tuple[list[Halves], str]:
     FatalError
         If there is nothing.
     """
-    mine = folder / FOLDER
-    lists = sorted((mine / "mel").glob("*.jsonl"))
-    if not (mine / _MEASURED).exists():
-        raise FatalError(f"{mine} holds no music: run the stage `corpus` first")
-    left_out = {(row["source"], row["file"]) for row in read_jsonl(mine / _MEASURED)}
+    lists = sorted((folder / "mel").glob("*.jsonl"))
+    if not (folder / _MEASURED).exists():
+        raise FatalError(f"{folder} holds no music: run the stage `corpus` first")
+    left_out = {(row["source"], row["file"]) for row in read_jsonl(folder / _MEASURED)}
     segments = []
     for listed in lists:
         path, first = listed.with_suffix(".npy"), 0
@@ -335,5 +333,5 @@ def read(folder: Path) -> tuple[list[Halves], str]:
                 assert stored is not None
                 segments.append(stored[first : first + row["n_segments"]])
             first += row["n_segments"]
-    hashed = [path.read_bytes() for path in (*lists, mine / _MEASURED)]
+    hashed = [path.read_bytes() for path in (*lists, folder / _MEASURED)]
     return segments, hashlib.sha256(b"".join(hashed)).hexdigest()

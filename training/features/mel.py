@@ -52,4 +52,4 @@ def under_peak(decibels: Floats, top_db: float) -> Floats:
 
 def decibels(y: Floats, config: FeatureConfig, bank: Floats) -> Floats:
     """Compute mel power in dB, relative to nothing, shape (n_frames, n_mels)."""
-    return 10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank))).T
+    return np.asarray(10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank))).T)

@@ -20,9 +20,6 @@ from training.features import corpus, mel
 from training.files import write_array
 from training.progress import Progress
 
-FOLDER = "negatives"
-"""In the run folder."""
-
 _NOISE = "noise"
 _LEAST_BYTES = 2_000  # a spoken word
 _KINDS = ("coloured", "waves", "hum", "sweep", "clicks")
@@ -85,7 +82,7 @@ def noise(rng: np.random.Generator, features: FeatureConfig) -> Floats:
     return np.asarray(0.5 * y / np.abs(y).max(), dtype=np.float32)
 
 
-def run(
+def collect(
     folder: Path,
     config: NegativesConfig,
     features: FeatureConfig,
@@ -93,12 +90,12 @@ def run(
     *,
     say: Callable[[str], None],
 ) -> None:
-    """Collect speech, compute noise, and store what both sound like; a killed run goes on.
+    """Collect speech, compute noise, and store the mel power of both; a killed run resumes.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The run's. ``negatives/mel/SOURCE.npy`` is float16, (n_segments, n_frames, n_mels), in dB.
+        ``mel/SOURCE.npy`` in it is float16, (n_segments, n_frames, n_mels), in dB.
     config : NegativesConfig
     features : FeatureConfig
     extra : sequence of pathlib.Path
@@ -111,29 +108,28 @@ def run(
     FatalError
         If a package cannot be had, or holds no speech.
     """
-    mine = folder / FOLDER
-    (mine / "mel").mkdir(parents=True, exist_ok=True)
+    (folder / "mel").mkdir(parents=True, exist_ok=True)
     bank = mel.filterbank(features)
     names = [path.name for path in extra] if extra else list(config.packages)
     progress = Progress(len(names) + 1, say)
     for i, name in enumerate((*names, _NOISE)):
-        target = mine / "mel" / f"{name}.npy"
+        target = folder / "mel" / f"{name}.npy"
         if not target.exists():
             rng = np.random.default_rng([config.seed, i])
             if name == _NOISE:
                 sounds = np.stack([noise(rng, features) for _ in range(config.n_noises)])
             else:
-                place = extra[i] if extra else corpus.fetch(name, mine, _LEAST_BYTES)
+                place = extra[i] if extra else corpus.fetch(name, folder, _LEAST_BYTES)
                 files = corpus.find(place)
                 rng.shuffle(files)
                 sounds = _joined(files, config.n_segments, features)
-            heard = np.stack([mel.decibels(y, features, bank) for y in sounds])
-            write_array(target, heard.astype(np.float16))
+            decibels = np.stack([mel.decibels(y, features, bank) for y in sounds])
+            write_array(target, decibels.astype(np.float16))
         progress.at(i + 1, f"{i + 1}/{len(names) + 1} sources of speech and noise")
 
 
 def read(folder: Path, features: FeatureConfig) -> Floats:
-    """Open what `run` has stored.
+    """Open what `collect` has stored.
 
     Returns
     -------
@@ -145,8 +141,8 @@ def read(folder: Path, features: FeatureConfig) -> Floats:
     FatalError
         If there is nothing.
     """
-    mine = folder / FOLDER / "mel"
-    if not (mine / f"{_NOISE}.npy").exists():  # made last
-        raise FatalError(f"{mine} holds no speech and noise: run the stage `corpus` first")
-    stored = [np.load(path).astype(np.float32) for path in sorted(mine.glob("*.npy"))]
+    stored_in = folder / "mel"
+    if not (stored_in / f"{_NOISE}.npy").exists():  # made last
+        raise FatalError(f"{stored_in} holds no speech and noise: run the stage `corpus` first")
+    stored = [np.load(path).astype(np.float32) for path in sorted(stored_in.glob("*.npy"))]
     return mel.under_peak(np.concatenate(stored), features.top_db)

@@ -14,7 +14,6 @@ import numpy as np
 from genretagger import audio
 from genretagger.features import FeatureConfig
 from training.arrays import Floats, Integers
-from training.config import Config
 from training.data.clips import Clip
 from training.features.mel import under_peak
 from training.features.shards import Shards
@@ -25,10 +24,12 @@ from training.progress import Progress
 if TYPE_CHECKING:
     import keras
 
+_BLOCK = 100  # clips in a file
+
 
 @dataclass(frozen=True)
-class Heard:
-    """What MusiCNN says of the segments of a manifest's clips.
+class Embedded:
+    """MusiCNN's embeddings of the segments of a manifest's clips.
 
     Attributes
     ----------
@@ -37,8 +38,8 @@ class Heard:
         Index of the clip that each belongs to, ascending.
     negatives : numpy.ndarray, shape (n_negatives, 250), float32
         Of segments that have no genre.
-    trunk : keras.Model
-        MusiCNN, as `body` builds it.
+    embedder : keras.Model
+        MusiCNN, as `body.build` builds it.
     sha256 : str
         The fingerprint of the shards.
     """
@@ -46,12 +47,12 @@ class Heard:
     embeddings: Floats
     owner: Integers
     negatives: Floats
-    trunk: keras.Model
+    embedder: keras.Model
     sha256: str
 
 
 def segments(shards: Shards, clip: int, duration_s: float, features: FeatureConfig) -> Floats:
-    """Cut a clip where the product would listen.
+    """Cut a clip where the product reads its excerpts.
 
     Returns
     -------
@@ -66,63 +67,68 @@ def segments(shards: Shards, clip: int, duration_s: float, features: FeatureConf
 
 def embed(
     folder: Path,
-    config: Config,
+    features: FeatureConfig,
     clips: Sequence[Clip],
     shards: Shards,
-    trunk: keras.Model,
+    embedder: keras.Model,
     *,
-    silent_about: Floats,
+    negatives: Floats,
     say: Callable[[str], None],
-) -> Heard:
-    """Let MusiCNN hear every segment once; a killed run goes on where it stopped.
+) -> Embedded:
+    """Embed every segment once; a killed run resumes.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where what it said is kept.
-    config : Config
+        Keeps the embeddings.
+    features : FeatureConfig
     clips : sequence of Clip
         The whole manifest.
     shards : Shards
-    trunk : keras.Model
-        From `load_body` or `compact.load`.
-    silent_about : numpy.ndarray, shape (n_negatives, n_frames, n_mels), float32
+    embedder : keras.Model
+        From `body.load` or `compact.Distillation`.
+    negatives : numpy.ndarray, shape (n_negatives, n_frames, n_mels), float32
         From `negatives.read`.
     say : callable
         Takes one line of progress.
 
     Returns
     -------
-    Heard
+    Embedded
     """
-    features = config.features
     folder.mkdir(parents=True, exist_ok=True)
     key = json.dumps([shards.sha256, musicnn.N_FRAMES, body.LOG_RANGE]).encode()
-    stamp = hashlib.sha256(key + b"".join(w.tobytes() for w in trunk.get_weights())).hexdigest()
-    found, owner = [], []
-    run = litert.runner(trunk, (1, musicnn.N_FRAMES, features.n_mels))
+    weights = b"".join(w.tobytes() for w in embedder.get_weights())
+    stamp = hashlib.sha256(key + weights).hexdigest()
+    run = litert.runner(embedder, (1, musicnn.N_FRAMES, features.n_mels))
     n_patches = features.n_frames // musicnn.N_FRAMES
 
-    def hear(part: Floats) -> Floats:
-        """Average what is said of the patches of each segment."""
+    def mean_of_patches(part: Floats) -> Floats:
+        """Average the embeddings of the patches of each segment."""
         patches = part[:, : n_patches * musicnn.N_FRAMES]
         patches = patches.reshape(-1, musicnn.N_FRAMES, features.n_mels)
-        said = np.concatenate([run(patch[None]) for patch in patches])
-        return np.asarray(said.reshape(len(part), n_patches, -1).mean(axis=1))
+        embeddings = np.concatenate([run(patch[None]) for patch in patches])
+        return np.asarray(embeddings.reshape(len(part), n_patches, -1).mean(axis=1))
 
+    embeddings: list[Floats] = []
+    owner: list[int] = []
     progress = Progress(len(clips), say)
-    for start in range(0, len(clips), 100):
+    for start in range(0, len(clips), _BLOCK):
         path = folder / f"{stamp[:12]}-{start}.npy"
-        block = range(start, min(start + 100, len(clips)))
+        block = range(start, min(start + _BLOCK, len(clips)))
         for i in block:
             owner += [i] * len(audio.excerpt_starts(clips[i].duration_s, features.segment_s))
-        if path.exists():
-            found.append(np.load(path))
-            continue
-        means = np.concatenate(
-            [hear(segments(shards, i, clips[i].duration_s, features)) for i in block]
-        )
-        write_array(path, means)
-        found.append(means)
-        progress.at(block.stop, f"heard {block.stop}/{len(clips)} clips")
-    return Heard(np.concatenate(found), np.array(owner), hear(silent_about), trunk, shards.sha256)
+        if not path.exists():
+            means = [
+                mean_of_patches(segments(shards, i, clips[i].duration_s, features)) for i in block
+            ]
+            write_array(path, np.concatenate(means))
+            progress.at(block.stop, f"embedded {block.stop}/{len(clips)} clips")
+        embeddings.append(np.load(path))
+    return Embedded(
+        np.concatenate(embeddings),
+        np.array(owner),
+        mean_of_patches(negatives),
+        embedder,
+        shards.sha256,
+    )

@@ -1,9 +1,7 @@
-"""The network of the `accurate` bundle: MusiCNN, as published, under heads of our own.
+"""Heads, fitted to embeddings.
 
-Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio
-tagging", ISMIR late-breaking 2019; ``MSD_musicnn``, learned from the Million Song
-Dataset; ISC licence, which allows its weights to ship. It stays as it is: training its
-middle and last layers on our clips, too, was tried and made it no better.
+The body below them stays as it is: training its middle and last layers on our clips, too,
+was tried and made it no better (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -12,18 +10,17 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from training.arrays import Floats, Integers, Numbers
-from training.config import Config, HeadConfig, fingerprint
+from training.config import Config, HeadConfig, MusicnnHeads
 from training.data.clips import Clip, reference
-from training.learn.embed import Heard
-from training.learn.models import DESCRIPTION, WEIGHTS, check
+from training.folders import ModelFolder
+from training.learn import models
+from training.learn.embed import Embedded
 from training.learn.sampling import draw_weights
-from training.networks import body
 
 if TYPE_CHECKING:
     import keras
@@ -45,15 +42,27 @@ class Examples:
     first: Integers
     labels: Floats
 
+    @classmethod
+    def of(cls, embedded: Embedded, clips: Sequence[Clip]) -> Examples:
+        """Put negatives behind a manifest's clips, as more clips of one segment each."""
+        first = np.searchsorted(embedded.owner, np.arange(len(clips) + 1))
+        n_more = len(embedded.negatives)
+        return cls(
+            np.concatenate([embedded.embeddings, embedded.negatives]),
+            np.concatenate([first, first[-1] + 1 + np.arange(n_more)]),
+            np.pad(reference(clips).astype(np.float32), ((0, n_more), (0, 0))),
+        )
 
-def fit(
-    config: Config,
+
+def train_heads(
+    config: Config[MusicnnHeads],
     clips: Sequence[Clip],
-    heard: Heard,
+    embedded: Embedded,
+    build: Callable[[], tuple[keras.Model, keras.Model, keras.Model]],
     *,
     rows: Sequence[int],
     name: str,
-    folder: Path,
+    folder: ModelFolder,
     say: Callable[[str], None],
 ) -> None:
     """Train the heads of one model, and save them with the body.
@@ -61,16 +70,17 @@ def fit(
     Parameters
     ----------
     config : Config
-        With a `HeadConfig`.
     clips : sequence of Clip
         The whole manifest.
-    heard : Heard
+    embedded : Embedded
         From `embed`.
+    build : callable
+        Gives body, heads and the two as one, as `networks.heads.with_body` does.
     rows : sequence of int
         Indices of the clips to learn from.
     name : str
         Of the model; part of its seed.
-    folder : pathlib.Path
+    folder : ModelFolder
         For the log and the weights.
     say : callable
         Takes one line of progress.
@@ -82,39 +92,27 @@ def fit(
     """
     import keras
 
-    head = config.train
-    assert isinstance(head, HeadConfig)
-    if (folder / DESCRIPTION).exists():
-        check(config, folder, heard.sha256)
-    if (folder / WEIGHTS).exists():
+    if models.is_trained(config, folder, embedded.sha256):
         say(f"{name}: trained before")
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    meta = {"n_sounds": 0, "n_tags": 0, "n_clips": len(rows), "config": fingerprint(config)}
-    meta["shards"] = heard.sha256
-    (folder / DESCRIPTION).write_text(json.dumps(meta) + "\n", encoding="utf-8")
+    models.describe(folder, config, embedded.sha256, n_clips=len(rows))
+    head = config.model.train
     keras.utils.set_random_seed(head.seed)
-    inner, heads, inference = body.build(config)
-    inner.set_weights(heard.trunk.get_weights())
-    mine = heard.embeddings[np.isin(heard.owner, rows)]
+    embedder, heads, inference = build()
+    embedder.set_weights(embedded.embedder.get_weights())
+    mine = embedded.embeddings[np.isin(embedded.owner, rows)]
     heads.get_layer("standard").set_weights([mine.mean(axis=0), mine.var(axis=0)])
-    first = np.searchsorted(heard.owner, np.arange(len(clips) + 1))
-    weights = draw_weights([clips[i] for i in rows], head)
-    # negatives are so many more clips, of one segment each
-    n_more = len(heard.negatives)
-    examples = Examples(
-        np.concatenate([heard.embeddings, heard.negatives]),
-        np.concatenate([first, first[-1] + 1 + np.arange(n_more)]),
-        np.pad(reference(clips).astype(np.float32), ((0, n_more), (0, 0))),
-    )
-    if n_more:
-        assert config.negatives is not None
-        share = config.negatives.share
-        weights = np.concatenate([weights * (1 - share), np.full(n_more, share / n_more)])
-    learned = [*rows, *range(len(clips), len(clips) + n_more)]
+    examples = Examples.of(embedded, clips)
+    n_negatives = len(embedded.negatives)
+    weights = draw_weights([clips[i] for i in rows], head, config.split.large_sets)
+    if n_negatives:
+        share = config.model.negatives.share
+        each = np.full(n_negatives, share / n_negatives)
+        weights = np.concatenate([weights * (1 - share), each])
+    learned = [*rows, *range(len(clips), len(clips) + n_negatives)]
     seed = [head.seed, *name.encode()]
     began = time.monotonic()
-    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+    with folder.log.open("w", encoding="utf-8") as log:
         losses = fit_heads(heads, head, examples, learned, weights, seed=seed)
         for epoch, loss in enumerate(losses, 1):
             line = {"epoch": epoch, "labels": round(loss, 4)}
@@ -122,7 +120,7 @@ def fit(
             began = time.monotonic()
             log.write(json.dumps(line) + "\n")
     say(f"{name}: {head.epochs} epochs, loss {line['labels']}")
-    inference.save_weights(folder / WEIGHTS)
+    inference.save_weights(folder.weights)
 
 
 def fit_heads(
@@ -139,7 +137,7 @@ def fit_heads(
     Parameters
     ----------
     heads : keras.Model
-        From `build_heads`.
+        From `training.networks.heads.build`.
     head : HeadConfig
     examples : Examples
     rows : sequence of int
@@ -154,24 +152,12 @@ def fit_heads(
         The mean loss of an epoch.
     """
     import keras
-    import tensorflow as tf
 
     n_batches = max(1, len(rows) // head.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(head.learning_rate, n_batches * head.epochs)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=head.weight_decay)
     optimizer.build(heads.trainable_variables)
-
-    @tf.function
-    def step(x: Any, wanted: Any) -> Any:
-        with tf.GradientTape() as tape:
-            given = heads(x, training=True)
-            wanted = tf.broadcast_to(wanted[:, None], tf.shape(given))
-            each = tf.nn.sigmoid_cross_entropy_with_logits(wanted, given)
-            loss = tf.reduce_mean(each) * head.n_heads  # each head as if it were alone
-        gradients = tape.gradient(loss, heads.trainable_variables)
-        optimizer.apply(gradients, heads.trainable_variables)
-        return loss / head.n_heads
-
+    step = _training_step(heads, optimizer, head.n_heads)
     embeddings, first, labels = examples.embeddings, examples.first, examples.labels
     rng = np.random.default_rng(seed)
     for _ in range(head.epochs):
@@ -182,6 +168,23 @@ def fit_heads(
             other = rng.permutation(len(drawn))
             share = rng.beta(head.mixup_alpha, head.mixup_alpha, (len(drawn), 1))
             share = share.astype(np.float32)
-            wanted = share * labels[drawn] + (1 - share) * labels[drawn[other]]
-            losses.append(float(step(share * x + (1 - share) * x[other], wanted)))
+            y = share * labels[drawn] + (1 - share) * labels[drawn[other]]
+            losses.append(float(step(share * x + (1 - share) * x[other], y)))
         yield float(np.mean(losses))
+
+
+def _training_step(heads: keras.Model, optimizer: Any, n_heads: int) -> Any:
+    """Make the step that fits heads to a batch and gives their mean loss."""
+    import tensorflow as tf
+
+    def step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            logits = heads(x, training=True)
+            y = tf.broadcast_to(y[:, None], tf.shape(logits))
+            each = tf.nn.sigmoid_cross_entropy_with_logits(y, logits)
+            loss = tf.reduce_mean(each) * n_heads  # each head as if it were alone
+        gradients = tape.gradient(loss, heads.trainable_variables)
+        optimizer.apply(gradients, heads.trainable_variables)
+        return loss / n_heads
+
+    return tf.function(step)

@@ -1,4 +1,4 @@
-"""What both networks heard in the same patches."""
+"""Lessons for distillation: what two networks make of the same patches."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _DRAWN_BY = ("mixed_share", "tilt_db", "bandlimit_share", "pitch_semitones", "se
 
 @dataclass(frozen=True)
 class Lesson:
-    """What both networks heard in the same patches.
+    """Inputs and targets of distillation, from the same patches.
 
     Attributes
     ----------
-    heard : numpy.ndarray, shape (n_patches, n_frames / time_stride, transfer.N_FRONT), float16
-        By the smaller one's filters; a memory map.
-    said : numpy.ndarray, shape (n_patches, 250), float32
-        By the large one; a memory map.
+    inputs : numpy.ndarray, shape (n_patches, n_frames / time_stride, body.N_FRONT), float16
+        Outputs of the smaller network's filters; a memory map.
+    targets : numpy.ndarray, shape (n_patches, 250), float32
+        Outputs of the large network; a memory map.
     """
 
-    heard: Any
-    said: Any
+    inputs: np.memmap[Any, np.dtype[np.float16]]
+    targets: np.memmap[Any, np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Pair:
     weights : list of numpy.ndarray
         The smaller one's, with the filters that it will have.
     wheel : pathlib.Path
-        MusiCNN's, for `body.load_body`.
+        MusiCNN's, for `body.load`.
     """
 
     config: CompactConfig
@@ -62,7 +62,7 @@ class Pair:
 
     def small(self) -> keras.Model:
         """Build the smaller one."""
-        small = body.body(self.config)
+        small = body.build(self.config)
         small.set_weights(self.weights)
         return small
 
@@ -70,24 +70,24 @@ class Pair:
 _runners: dict[str, tuple[Any, Any]] = {}  # of this process, by stamp
 
 
-def _hear(
+def _predict(
     pair: Pair, stamp: str, patches: Patches, seed: Sequence[int], n: int
 ) -> tuple[Halves, Floats]:
-    """Draw patches, and let both networks hear them."""
+    """Draw patches, and run the smaller network's filters and the large network on them."""
     rng = np.random.default_rng(seed)
     x = [patches.draw(rng)[None] for _ in range(n)]
     if stamp not in _runners:
         shape = x[0].shape
-        large = body.load_body(pair.wheel)
+        large = body.load(pair.wheel)
         both = litert.runner(front(pair.small()), shape), litert.runner(large, shape)
         _runners.clear()
         _runners[stamp] = both
-    hear, tell = _runners[stamp]
-    heard = np.concatenate([hear(patch) for patch in x]).astype(np.float16)
-    return heard, np.concatenate([tell(patch) for patch in x])
+    run_front, run_large = _runners[stamp]
+    inputs = np.concatenate([run_front(patch) for patch in x]).astype(np.float16)
+    return inputs, np.concatenate([run_large(patch) for patch in x])
 
 
-def listen(
+def prepare(
     folder: Path,
     pair: Pair,
     patches: Patches,
@@ -97,12 +97,12 @@ def listen(
     n_jobs: int,
     say: Callable[[str], None],
 ) -> Lesson:
-    """Draw patches, and let both networks hear them once; a killed run goes on.
+    """Draw patches and run both networks on them, once; a killed run resumes.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Keeps what was heard.
+        Keeps the lesson.
     pair : Pair
     patches : Patches
     n_patches : int
@@ -117,32 +117,25 @@ def listen(
     -------
     Lesson
     """
-    # how it is learned afterwards is no part of what is heard
+    # how it is learned afterwards is no part of a lesson
     drawn = [made_from, n_patches, *(getattr(pair.config, key) for key in _DRAWN_BY)]
     weights = b"".join(w.tobytes() for w in pair.weights)
     stamp = hashlib.sha256(json.dumps(drawn).encode() + weights).hexdigest()
-    n_frames = -(-musicnn.N_FRAMES // pair.config.time_stride)
-    shapes = {
-        "heard": ((n_patches, n_frames, body.N_FRONT), np.float16),
-        "said": ((n_patches, musicnn.SIZE), np.float32),
-    }
     journal = folder / "journal.json"
-    done = 0
-    if journal.exists():
-        before = json.loads(journal.read_text(encoding="utf-8"))
-        done = before["done"] if before["stamp"] == stamp else 0
+    done = _n_done(journal, stamp)
     folder.mkdir(parents=True, exist_ok=True)
-    maps = {
-        name: np.lib.format.open_memmap(
-            folder / f"{name}.npy", "r+" if done else "w+", dtype=kind, shape=shape
-        )
-        for name, (shape, kind) in shapes.items()
-    }
+    n_frames = -(-musicnn.N_FRAMES // pair.config.time_stride)
+    lesson = Lesson(
+        _map(
+            folder / "heard.npy", (n_patches, n_frames, body.N_FRONT), np.float16, resume=done > 0
+        ),
+        _map(folder / "said.npy", (n_patches, musicnn.SIZE), np.float32, resume=done > 0),
+    )
     progress = Progress(max(1, n_patches - done), say)
     starts = range(done, n_patches, _BLOCK)
     with joblib.Parallel(n_jobs=n_jobs, return_as="generator") as parallel:
         blocks = parallel(
-            joblib.delayed(_hear)(
+            joblib.delayed(_predict)(
                 pair,
                 stamp,
                 patches,
@@ -151,11 +144,23 @@ def listen(
             )
             for start in starts
         )
-        for start, (heard, said) in zip(starts, blocks, strict=True):
-            end = start + len(heard)
-            maps["heard"][start:end], maps["said"][start:end] = heard, said
-            for each in maps.values():
-                each.flush()
+        for start, (inputs, targets) in zip(starts, blocks, strict=True):
+            end = start + len(inputs)
+            lesson.inputs[start:end], lesson.targets[start:end] = inputs, targets
+            lesson.inputs.flush()
+            lesson.targets.flush()
             write_text(journal, json.dumps({"stamp": stamp, "done": end}))
-            progress.at(end - done, f"{end}/{n_patches} patches heard")
-    return Lesson(maps["heard"], maps["said"])
+            progress.at(end - done, f"{end}/{n_patches} patches predicted")
+    return lesson
+
+
+def _n_done(journal: Path, stamp: str) -> int:
+    """Count the patches that a killed run left, unless they are of another lesson."""
+    if not journal.exists():
+        return 0
+    before = json.loads(journal.read_text(encoding="utf-8"))
+    return int(before["done"]) if before["stamp"] == stamp else 0
+
+
+def _map(path: Path, shape: tuple[int, ...], kind: type, *, resume: bool) -> Any:
+    return np.lib.format.open_memmap(path, "r+" if resume else "w+", dtype=kind, shape=shape)

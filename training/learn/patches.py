@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from genretagger.features import FeatureConfig
 from training.arrays import Floats
 from training.config import CompactConfig
-from training.features import augment
+from training.features.augment import Augmenter
 from training.features.mel import under_peak
 from training.features.shards import Shards
 from training.networks import musicnn
@@ -52,7 +53,9 @@ class ClipSegments:
     """
 
     def __init__(self, shards: Shards, rows: Sequence[int], n_frames: int) -> None:
-        self._shards, self._rows, self._n_frames = shards, rows, n_frames
+        # workers are handed what they read, and no more
+        self._shards = replace(shards, sounds=None, tags=None)
+        self._rows, self._n_frames = rows, n_frames
 
     def __call__(self, rng: np.random.Generator) -> Floats:
         """Draw one: shape (n_frames, n_mels), in dB."""
@@ -79,7 +82,7 @@ class Patches:
         draw_segment: Callable[[np.random.Generator], Floats],
     ) -> None:
         self._config, self._features, self._draw_segment = config, features, draw_segment
-        self._augmenter = augment.Augmenter(config, features)
+        self._augmenter = Augmenter(config, features)
 
     def _segment(self, rng: np.random.Generator) -> Floats:
         return self._augmenter.vary(self._draw_segment(rng), rng)

@@ -55,7 +55,7 @@ def platt(logits: Numbers, reference: Bools, strength: float) -> tuple[float, fl
     return float(np.clip(theta[0], 0.0, MAX_SLOPE)), float(np.clip(theta[1], -100.0, 100.0))
 
 
-def fit(logits: Numbers, reference: Bools, strength: float) -> list[tuple[float, float]]:
+def platt_by_genre(logits: Numbers, reference: Bools, strength: float) -> list[tuple[float, float]]:
     """Calibrate each genre.
 
     Parameters

@@ -1,13 +1,13 @@
-"""Stage 4, evaluate: predict each clip by the fold that never heard its artist; measure.
+"""Predictions of clips, and what they are worth.
 
-Clips are heard exactly as the product hears a file: `audio.decode`, `features.log_mel`,
-the LiteRT `Classifier`, `aggregate.aggregate`, `decide.decide`.
+Clips are decoded, extracted, predicted, aggregated and decided on by the product's own code.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +18,28 @@ from genretagger import audio, bundle
 from genretagger.aggregate import aggregate, logit
 from genretagger.classifier import Classifier
 from genretagger.errors import FatalError, TrackError
-from genretagger.features import log_mel
+from genretagger.features import FeatureConfig, log_mel
 from genretagger.genres import GENRES
 from training.arrays import Bools, Integers, Numbers
-from training.config import Config, EvaluateConfig
+from training.config import EvaluateConfig, Subset
 from training.data.clips import Clip, reference
 from training.features import mel
 from training.files import write_text
 from training.measure import calibrate, curves, figures, metrics
 from training.networks import litert
-from training.networks.load import load_network
 
 IDENTITY = ((1.0, 0.0),) * len(GENRES)
 """No calibration."""
 
 
-def write_fold_bundle(config: Config, weights: Path, heads: tuple[int, int], folder: Path) -> None:
+def write_fold_bundle(inference: Any, features: FeatureConfig, folder: Path) -> None:
     """Write a bundle that holds nothing but a network, for measuring it."""
-    _, inference = load_network(config, weights, heads)
     bundle.write(
         folder,
         model=litert.to_tflite(inference),
         golden={},
-        features=config.features,
-        filterbank=mel.filterbank(config.features),
+        features=features,
+        filterbank=mel.filterbank(features),
         thresholds=(0.5,) * len(GENRES),
         calibration=IDENTITY,
         about={"name": "fold", "purpose": "measured in cross-validation, not for use"},
@@ -50,7 +48,7 @@ def write_fold_bundle(config: Config, weights: Path, heads: tuple[int, int], fol
 
 
 def predict(folder: Path, paths: Sequence[Path]) -> Numbers:
-    """Hear clips as the product hears files.
+    """Predict clips as the product predicts files.
 
     Parameters
     ----------
@@ -63,20 +61,19 @@ def predict(folder: Path, paths: Sequence[Path]) -> Numbers:
     numpy.ndarray, shape (n_clips, n_genres), float64
         Mean logits before calibration; NaN where a clip is silent.
     """
-    found = bundle.read(folder)
-    classifier = Classifier(found)
+    written = bundle.read(folder)
+    classifier, features = Classifier(written), written.features
     logits = np.full((len(paths), len(GENRES)), np.nan)
     for row, path in zip(logits, paths, strict=True):
-        features = found.features
         excerpts = audio.decode(path, sr=features.sr, segment_s=features.segment_s)
         if excerpts.segments:
-            log_mels = [log_mel(s.y, features, found.filterbank) for s in excerpts.segments]
+            log_mels = [log_mel(s.y, features, written.filterbank) for s in excerpts.segments]
             row[:] = logit(np.array(aggregate(classifier.predict(np.stack(log_mels)))))
     return logits
 
 
-def hear(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) -> Numbers:
-    """Predict clips by one bundle.
+def predict_clips(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) -> Numbers:
+    """Predict clips by one bundle, in several processes.
 
     Parameters
     ----------
@@ -96,27 +93,47 @@ def hear(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) -> Number
     Raises
     ------
     FatalError
-        If a clip cannot be heard, although the manifest says that it could.
+        If a clip cannot be decoded, although the manifest says that it could, or is silent.
     """
     paths = [data / clip.path for clip in clips]
     parts = np.array_split(np.arange(len(paths)), max(1, n_jobs))
     try:
-        found = joblib.Parallel(n_jobs=n_jobs)(
-            joblib.delayed(predict)(folder, [paths[i] for i in part]) for part in parts
+        predicted = joblib.Parallel(n_jobs=n_jobs)(
+            joblib.delayed(predict)(folder, [paths[i] for i in part.tolist()]) for part in parts
         )
     except TrackError as error:
         raise FatalError(f"{error}; the manifest is stale: run the stage `manifest`") from error
-    logits = np.concatenate(found)
+    logits = np.concatenate(predicted)
     if not np.isfinite(logits).all():
-        silent = [clips[i].track_id for i in np.flatnonzero(np.isnan(logits).any(axis=1))]
+        rows = np.flatnonzero(np.isnan(logits).any(axis=1)).tolist()
+        silent = [clips[i].track_id for i in rows]
         raise FatalError(f"no prediction for {', '.join(silent[:5])}: silent; leave them out")
     return logits
 
 
-def _calibrated(
-    logits: Numbers, ref: Bools, config: EvaluateConfig
-) -> tuple[list[tuple[float, float]], Numbers]:
-    calibration = calibrate.fit(logits, ref, config.calibration_c)
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen on some clips, to decide on others.
+
+    Attributes
+    ----------
+    calibration : list of (float, float), length n_genres
+        Slope and intercept.
+    thresholds : numpy.ndarray, shape (n_genres,)
+    """
+
+    calibration: list[tuple[float, float]]
+    thresholds: Numbers
+
+    def decide(self, logits: Numbers) -> tuple[Numbers, Bools]:
+        """Calibrate logits, and let the product decide: probabilities, and what is written."""
+        probabilities = calibrate.apply(logits, self.calibration)
+        return probabilities, calibrate.written(probabilities, self.thresholds)
+
+
+def choose(logits: Numbers, ref: Bools, config: EvaluateConfig) -> Choice:
+    """Choose calibration and thresholds on predictions of clips with labels."""
+    calibration = calibrate.platt_by_genre(logits, ref, config.calibration_c)
     thresholds = calibrate.choose_thresholds(
         calibrate.apply(logits, calibration),
         ref,
@@ -124,7 +141,7 @@ def _calibrated(
         prior=config.threshold_prior,
         lowest=config.lowest_threshold,
     )
-    return calibration, thresholds
+    return Choice(calibration, thresholds)
 
 
 def nested(
@@ -140,15 +157,18 @@ def nested(
     """
     probabilities, written = np.zeros_like(logits), np.zeros_like(ref)
     for k in np.unique(folds):
-        mine, rest = folds == k, folds != k
-        calibration, thresholds = _calibrated(logits[rest], ref[rest], config)
-        probabilities[mine] = calibrate.apply(logits[mine], calibration)
-        written[mine] = calibrate.written(probabilities[mine], thresholds)
+        mine = folds == k
+        choice = choose(logits[~mine], ref[~mine], config)
+        probabilities[mine], written[mine] = choice.decide(logits[mine])
     return probabilities, written
 
 
 def evaluate(
-    clips: Sequence[Clip], folds: Integers, logits: Numbers, config: EvaluateConfig
+    clips: Sequence[Clip],
+    folds: Integers,
+    logits: Numbers,
+    config: EvaluateConfig,
+    subsets: Mapping[str, Subset],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure out-of-fold predictions.
 
@@ -163,23 +183,26 @@ def evaluate(
     logits : numpy.ndarray, shape (n_clips, n_genres), float64
         Mean logits by the model that has not learned from the clip.
     config : EvaluateConfig
+    subsets : mapping of str to Subset
+        What is quoted apart.
 
     Returns
     -------
-    found : dict
+    measured : dict
         ``metrics``, for ``bundle.json`` and the card, and ``calibration`` and
         ``thresholds`` to ship.
     curves : dict
         From `curves.curves`.
     """
-    decided = nested(reference(clips), folds, logits, config)
+    ref = reference(clips)
     how = (
         f"{len(np.unique(folds))}-fold cross-validation, artist groups disjoint; clips "
         "heard as the product hears a file; calibration and thresholds chosen on the "
         f"other folds; {_intervals_in_words(config)}"
     )
-    chosen = _calibrated(logits, reference(clips), config)
-    return _found(clips, logits, decided, chosen, how=how, config=config)
+    decided = nested(ref, folds, logits, config)
+    choice = choose(logits, ref, config)
+    return _measure(clips, logits, decided, choice, how=how, config=config, subsets=subsets)
 
 
 def evaluate_holdout(
@@ -187,6 +210,7 @@ def evaluate_holdout(
     is_test: Bools,
     logits: Numbers,
     config: EvaluateConfig,
+    subsets: Mapping[str, Subset],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure one model on the test split; choose all that is chosen on validation alone.
 
@@ -197,23 +221,24 @@ def evaluate_holdout(
     is_test : numpy.ndarray, shape (n_clips,), bool
     logits : numpy.ndarray, shape (n_clips, n_genres), float64
     config : EvaluateConfig
+    subsets : mapping of str to Subset
+        What is quoted apart.
 
     Returns
     -------
-    found, curves : dict
+    measured, curves : dict
         As `evaluate`.
     """
-    ref = reference(clips)
-    chosen = _calibrated(logits[~is_test], ref[~is_test], config)
+    choice = choose(logits[~is_test], reference(clips)[~is_test], config)
     test = [clip for clip, mine in zip(clips, is_test, strict=True) if mine]
-    probabilities = calibrate.apply(logits[is_test], chosen[0])
-    written = calibrate.written(probabilities, chosen[1])
     how = (
         f"measured on a test split of {len(test)} clips, artist groups disjoint; clips heard as "
         f"the product hears a file; calibration and thresholds chosen on {int((~is_test).sum())} "
         f"validation clips alone; {_intervals_in_words(config)}"
     )
-    return _found(test, logits[is_test], (probabilities, written), chosen, how=how, config=config)
+    decided = choice.decide(logits[is_test])
+    test_logits = logits[is_test]
+    return _measure(test, test_logits, decided, choice, how=how, config=config, subsets=subsets)
 
 
 def _intervals_in_words(config: EvaluateConfig) -> str:
@@ -223,32 +248,47 @@ def _intervals_in_words(config: EvaluateConfig) -> str:
     )
 
 
-def _found(
+def _measure(
     clips: Sequence[Clip],
     logits: Numbers,
     decided: tuple[Numbers, Bools],
-    chosen: tuple[list[tuple[float, float]], Numbers],
+    choice: Choice,
     *,
     how: str,
     config: EvaluateConfig,
+    subsets: Mapping[str, Subset],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure decisions that were made without the clip's own label, and lay out what ships.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    logits : numpy.ndarray, shape (n_clips, n_genres)
+    decided : tuple
+        Calibrated probabilities and what is written, as `Choice.decide` gives them.
+    choice : Choice
+        What ships.
+    how : str
+        The protocol in words.
+    config : EvaluateConfig
+    subsets : mapping of str to Subset
+    """
     ref = reference(clips)
     probabilities, written = decided
     groups = [clip.artist_id for clip in clips]
     raw = 1.0 / (1.0 + np.exp(-logits))
     ranking, decisions = {}, {}
-    for name, rows in figures.subsets(clips).items():
+    for name, rows in figures.select(clips, subsets).items():
         mine = [groups[i] for i in np.flatnonzero(rows)]
         ranking[name] = figures.ranking(ref[rows], probabilities[rows], mine, config)
         decisions[name] = figures.decisions(ref[rows], written[rows], mine, config)
-    calibration, thresholds = chosen
-    shipped = calibrate.written(calibrate.apply(logits, calibration), thresholds)
+    _, shipped = choice.decide(logits)
     per_genre = {
         genre: {"written": int(written[:, g].sum()), "right": int((written & ref)[:, g].sum())}
         for g, genre in enumerate(GENRES)
     }
     drawn = curves.curves(ref, probabilities, written, raw)
-    found = {
+    measured = {
         "protocol": how,
         "ranking": ranking,
         "decisions": decisions,
@@ -264,12 +304,12 @@ def _found(
         },
     }
     return {
-        "metrics": found,
-        "calibration": [[round(s, 5), round(i, 5)] for s, i in calibration],
-        "thresholds": [float(t) for t in thresholds],
+        "metrics": measured,
+        "calibration": [[round(s, 5), round(i, 5)] for s, i in choice.calibration],
+        "thresholds": [float(t) for t in choice.thresholds],
     }, drawn
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    """Write what `evaluate` found, as JSON."""
-    write_text(path, json.dumps(found, indent=1, allow_nan=False) + "\n")
+def write(path: Path, measured: dict[str, Any]) -> None:
+    """Write what `evaluate` measured, as JSON."""
+    write_text(path, json.dumps(measured, indent=1, allow_nan=False) + "\n")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from genretagger.genres import GENRES
 from training.arrays import Bools, Integers, Numbers
-from training.config import EvaluateConfig
+from training.config import EvaluateConfig, Subset
 from training.data.clips import Clip
 from training.measure import metrics
-
-NOT_OTHERS = ("panda", "albums", "gtzan")
-"""Sets that the subset "others" leaves out."""
 
 
 def _mean(numbers: Numbers) -> float:
@@ -89,8 +86,8 @@ def decisions(
     ref: Bools, written: Bools, groups: Sequence[str], config: EvaluateConfig
 ) -> dict[str, Any]:
     """Measure what would be written."""
-    labelled = ref.any(axis=1)
-    counted = ref.sum(axis=0) >= config.least_positives
+    labelled = np.asarray(ref.any(axis=1))
+    counted = np.flatnonzero(ref.sum(axis=0) >= config.least_positives)
 
     def measure(rows: Integers) -> Numbers:
         out, want = written[rows], ref[rows]
@@ -138,12 +135,17 @@ def decisions(
     }
 
 
-def subsets(clips: Sequence[Clip]) -> dict[str, Bools]:
-    """Select what is quoted apart: all clips, panda, and the others; empty ones left out."""
-    sets = np.array([clip.source for clip in clips])
-    chosen = {
-        "all": np.ones(len(clips), dtype=bool),
-        "panda": sets == "panda",
-        "others": ~np.isin(sets, NOT_OTHERS),
-    }
+def select(clips: Sequence[Clip], subsets: Mapping[str, Subset]) -> dict[str, Bools]:
+    """Select what is quoted apart, beside all clips; empty subsets are left out.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (n_clips,), bool
+        ``all`` first.
+    """
+    sources = np.array([clip.source for clip in clips])
+    chosen = {"all": np.ones(len(clips), dtype=bool)}
+    for name, subset in subsets.items():
+        rows = np.isin(sources, subset.only) if subset.only else chosen["all"]
+        chosen[name] = rows & ~np.isin(sources, subset.without)
     return {name: rows for name, rows in chosen.items() if rows.any()}

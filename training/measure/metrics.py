@@ -63,7 +63,7 @@ def top1_hits(reference: Bools, estimated: Numbers) -> Numbers:
     """
     hit = reference[np.arange(len(reference)), estimated.argmax(axis=1)].astype(float)
     hit[~reference.any(axis=1)] = np.nan
-    return hit
+    return np.asarray(hit)
 
 
 def ranking_precision(reference: Bools, estimated: Numbers) -> Numbers:

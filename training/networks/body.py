@@ -1,4 +1,8 @@
-"""MusiCNN, or a smaller one made of it, under heads of our own."""
+"""MusiCNN without its last layer, in Keras, or a smaller one of the same form.
+
+`musicnn.network` computes the same from the checkpoint's own arrays, as its authors wrote
+it. This one can be trained and converted, and takes decibels under a segment's peak.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genretagger.features import FeatureConfig
-from genretagger.genres import GENRES
-from training.config import CompactConfig, Config, HeadConfig
+from training.config import CompactConfig
 from training.networks import musicnn
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 LOG_RANGE = 6.0
-"""Powers of ten from MusiCNN's knee to a segment's peak. It hears ``log10(1 + 10000 power)``,
+"""Powers of ten from MusiCNN's knee to a segment's peak. Its input is ``log10(1 + 10000 power)``,
 and the median peak power of the development clips' segments is 110: 1e4 times 1e2. Counted
 from the peak, loudness does not matter."""
 
@@ -34,8 +37,6 @@ FILTERS = (*(((7, width), 204) for width in WIDTHS), *(((n, 1), 51) for n in LEN
 N_FRONT = sum(channels for _, channels in FILTERS)
 """Outputs of the filters for each frame."""
 
-_CUT = 5.0  # standard deviations
-
 _BN = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
@@ -44,7 +45,7 @@ def _n_taps(compact: CompactConfig | None) -> int:
     return 7 if compact is None else 1 + 2 * -(-3 // compact.time_stride)
 
 
-def body(compact: CompactConfig | None = None) -> keras.Model:
+def build(compact: CompactConfig | None = None) -> keras.Model:
     """Build MusiCNN without its last layer, for patches of any number of frames.
 
     Parameters
@@ -99,11 +100,11 @@ def body(compact: CompactConfig | None = None) -> keras.Model:
         else filters(x, i, channels, kernel, along)
         for i, (kernel, channels) in enumerate(FILTERS)
     ]
-    heard = []
+    peaks = []
     for i, part in enumerate(parts, 1):
         peak = layers.MaxPooling2D((1, part.shape[2]))(norm(part, i))
-        heard.append(layers.Reshape((-1, part.shape[3]))(peak))
-    front = layers.Concatenate(name="front")(heard)
+        peaks.append(layers.Reshape((-1, part.shape[3]))(peak))
+    front = layers.Concatenate(name="front")(peaks)
     first = over_time(front, 5)
     second = layers.Add()([over_time(first, 6), first])
     third = layers.Add()([over_time(second, 7), second])
@@ -117,7 +118,7 @@ def body(compact: CompactConfig | None = None) -> keras.Model:
     return keras.Model(decibels, layers.Concatenate()([hidden, tags]), name="musicnn")
 
 
-def load_body(wheel: Path) -> keras.Model:
+def load(wheel: Path) -> keras.Model:
     """Build the body and fill it from the published checkpoint.
 
     Parameters
@@ -134,14 +135,13 @@ def load_body(wheel: Path) -> keras.Model:
     n_pooled = len(weights["batch_normalization_9/gamma"])
     order = np.concatenate([np.arange(0, n_pooled, 2), np.arange(1, n_pooled, 2)])
 
-    model = body()
+    model = build()
     for layer in model.layers:
         kind, _, i = layer.name.rpartition("_")
         if kind == "norm":
-            found = [
-                weights[f"{musicnn.numbered('batch_normalization', int(i))}/{part}"] for part in _BN
-            ]
-            layer.set_weights([v[order] for v in found] if i == "9" else found)
+            name = musicnn.numbered("batch_normalization", int(i))
+            values = [weights[f"{name}/{part}"] for part in _BN]
+            layer.set_weights([v[order] for v in values] if i == "9" else values)
         elif kind in ("conv", "dense"):
             name = musicnn.numbered("conv2d" if kind == "conv" else "dense", int(i))
             kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
@@ -149,71 +149,6 @@ def load_body(wheel: Path) -> keras.Model:
                 kernel = kernel[:, :, 0, :]
             layer.set_weights([kernel[order] if layer.name == "dense_0" else kernel, bias])
     return model
-
-
-def build_heads(size: int, head: HeadConfig) -> keras.Model:
-    """Build the heads.
-
-    Parameters
-    ----------
-    size : int
-        Of an embedding.
-    head : HeadConfig
-
-    Returns
-    -------
-    keras.Model
-        From (n, size) to logits (n, n_heads, n_genres).
-    """
-    import keras
-    from keras import layers, ops
-
-    embedding = keras.Input((size,))
-    # standardises, by what `fit` finds in the training clips; learns nothing
-    standard = layers.BatchNormalization(center=False, scale=False, name="standard")
-    x = ops.clip(standard(embedding, training=False), -_CUT, _CUT)
-    logits = []
-    for i in range(head.n_heads):
-        y = layers.Dropout(head.input_dropout)(x)
-        y = layers.Dense(head.hidden, activation="relu", name=f"hidden_{i}")(y)
-        y = layers.Dropout(head.dropout)(y)
-        logits.append(layers.Dense(len(GENRES), name=f"logits_{i}")(y))
-    return keras.Model(embedding, ops.stack(logits, axis=1), name="heads")
-
-
-def build(config: Config) -> tuple[keras.Model, keras.Model, keras.Model]:
-    """Build body and heads.
-
-    A segment is cut into patches of 3 s, the length that MusiCNN was trained with, and what
-    it says of them is averaged. Each head gives logits, and these are averaged, too.
-
-    Parameters
-    ----------
-    config : Config
-        With a `HeadConfig`.
-
-    Returns
-    -------
-    trunk, heads : keras.Model
-        As `body`; from (n, 250) to logits (n, n_heads, n_genres).
-    inference : keras.Model
-        Both: (1, 96, n_frames, 1) in dB to probabilities (1, n_genres).
-    """
-    import keras
-    from keras import layers, ops
-
-    head, features = config.train, config.features
-    assert isinstance(head, HeadConfig)
-    heads = build_heads(musicnn.SIZE, head)
-    trunk = body(config.compact)
-    n_patches = features.n_frames // musicnn.N_FRAMES
-    shape = (1, features.n_mels, features.n_frames, 1)
-    decibels = keras.Input(batch_shape=shape, name="log_mel_db")
-    heard = ops.transpose(decibels[:, :, : n_patches * musicnn.N_FRAMES, 0], (0, 2, 1))
-    patches = ops.reshape(heard, (n_patches, musicnn.N_FRAMES, features.n_mels))
-    said = ops.mean(trunk(patches, training=False), axis=0, keepdims=True)
-    genres = ops.mean(heads(said, training=False), axis=1)
-    return trunk, heads, keras.Model(decibels, layers.Activation("sigmoid")(genres))
 
 
 def n_macs(features: FeatureConfig, compact: CompactConfig | None = None) -> int:

@@ -1,9 +1,10 @@
-"""MusiCNN as a teacher: the published network, from its checkpoint, in TensorFlow 2.
+"""MusiCNN: the published network, from its checkpoint, in TensorFlow 2.
 
 Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio
 tagging", ISMIR late-breaking 2019; PyPI ``musicnn`` 0.1.0, ISC licence; the model
 ``MSD_musicnn``: 50 Last.fm tags, learned from the Million Song Dataset. Only the wheel's
-checkpoint is used, since its code needs TensorFlow 1. Nothing of it ships.
+checkpoint is used, since its code needs TensorFlow 1. Both shipped bundles are made from these
+weights (`training.networks.body`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SIZE = 250
 """Values for a clip: the last hidden layer, then the logits of 50 tags."""
 
 N_PATCHES = 4
-"""Patches of a clip that are heard, evenly spaced: tags hardly change within 30 s."""
+"""Patches of a clip that are predicted, evenly spaced: tags hardly change within 30 s."""
 
 TAGS = (
     *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s"),
@@ -108,7 +109,6 @@ def network(weights: dict[str, Floats]) -> Any:
         x = tf.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])
         return tf.transpose(norm(conv(x, i, "VALID"), i + 1), [0, 1, 3, 2])
 
-    @tf.function
     def run(patches: Any) -> Any:
         x = norm(patches[..., None], 0)
         timbral = tf.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])
@@ -118,14 +118,14 @@ def network(weights: dict[str, Floats]) -> Any:
         first = middle(front, 5)
         second = middle(first, 6) + first
         third = middle(second, 7) + second
-        heard = tf.concat([front, first, second, third], 2)[..., 0]
-        pooled = tf.stack([tf.reduce_max(heard, axis=1), tf.reduce_mean(heard, axis=1)], 2)
+        together = tf.concat([front, first, second, third], 2)[..., 0]
+        pooled = tf.stack([tf.reduce_max(together, axis=1), tf.reduce_mean(together, axis=1)], 2)
         flat = norm(tf.reshape(pooled, [tf.shape(pooled)[0], -1]), 9)
         hidden = norm(tf.nn.relu(flat @ weights["dense/kernel"] + weights["dense/bias"]), 10)
         tags = hidden @ weights["dense_1/kernel"] + weights["dense_1/bias"]
         return tf.concat([hidden, tags], 1)
 
-    return run
+    return tf.function(run)
 
 
 def patches(y: Floats) -> Floats:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
 
 
-REPORT_FILTERS = (8, 16, 32, 64, 128)
+FILTERS = (8, 16, 32, 64, 128)
 """Channels of the founding report's five convolutions."""
 
 _MOMENTUM = 0.9
@@ -21,7 +21,7 @@ after the few hundred steps of a short study, and accuracy was under chance (see
 _LEAST_MEL_ROWS = 78  # 3x3 and 2x2 maxima four times, and 3x3 once more, leave one row
 
 
-def report(
+def build(
     shape: tuple[int, int, int],
     *,
     pooling: str = "flatten",
@@ -61,10 +61,10 @@ def report(
     over_rows = 2 if rows >= _LEAST_MEL_ROWS else 1
     signal = keras.Input((rows, None if pooling == "global" else frames, channels))
     x = layers.Normalization(axis=(1, 3), mean=mean, variance=variance)(signal)
-    for i, filters in enumerate(REPORT_FILTERS):
+    for i, filters in enumerate(FILTERS):
         x = layers.BatchNormalization(momentum=_MOMENTUM)(layers.Conv2D(filters, 3)(x))
         x = layers.ReLU()(x)
-        if i < len(REPORT_FILTERS) - 1:
+        if i < len(FILTERS) - 1:
             x = layers.MaxPooling2D((over_rows, 2))(x)
     if pooling == "global":
         x = layers.GlobalAveragePooling2D()(x)

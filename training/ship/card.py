@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import Template
 from typing import Any
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.markdown import interval, number, table
-
-_SUBSETS = ("all", "panda", "others")
 
 _RANKING = {
     "top1_in_labels": "most probable genre is a label",
@@ -32,14 +31,13 @@ _DECISIONS = {
 def ranking_table(metrics: dict[str, Any]) -> str:
     """Lay out the ranking metrics, a column for each subset."""
     ranking = metrics["ranking"]
-    subsets = [name for name in _SUBSETS if name in ranking]
     head = [
-        f"{name}: {ranking[name]['n_clips']} clips, {ranking[name]['n_groups']} artist groups"
-        for name in subsets
+        f"{name}: {found['n_clips']} clips, {found['n_groups']} artist groups"
+        for name, found in ranking.items()
     ]
     rows = []
     for key, words in _RANKING.items():
-        figures = [ranking[name][key] for name in subsets]
+        figures = [found[key] for found in ranking.values()]
         if key == "macro_map":
             cells = [f"{interval(f)}, {len(f['genres'])} genres" for f in figures]
         else:
@@ -53,51 +51,68 @@ def ranking_table(metrics: dict[str, Any]) -> str:
 def decision_table(metrics: dict[str, Any]) -> str:
     """Lay out what would be written, a column for each subset."""
     decisions = metrics["decisions"]
-    subsets = [name for name in _SUBSETS if name in decisions]
     rows = [
-        [words, *(interval(decisions[name][key]) for name in subsets)]
+        [words, *(interval(found[key]) for found in decisions.values())]
         for key, words in _DECISIONS.items()
     ]
-    return table(["", *subsets], rows)
+    return table(["", *decisions], rows)
 
 
-def genre_table(metrics: dict[str, Any], thresholds: tuple[float, ...]) -> str:
-    """Lay out each genre: average precision, decisions, threshold."""
-    found = metrics["ranking"]["all"]["average_precision"]
-    panda = metrics["ranking"].get("panda", {}).get("average_precision", {})
-    head = ["genre", "positives", "average precision", "on panda", "written", "right", "threshold"]
+def genre_table(
+    metrics: dict[str, Any], thresholds: tuple[float, ...], apart: Sequence[str] = ()
+) -> str:
+    """Lay out each genre: average precision, decisions, threshold.
+
+    Parameters
+    ----------
+    metrics : dict
+    thresholds : tuple of float, length n_genres
+    apart : sequence of str
+        Subsets that get a column of their own.
+    """
+    precisions = {name: found["average_precision"] for name, found in metrics["ranking"].items()}
+    head = ["genre", "positives", "average precision", *(f"on {name}" for name in apart)]
+    head += ["written", "right", "threshold"]
     rows = []
     for genre, threshold in zip(GENRES, thresholds, strict=True):
-        figure, on_panda = found.get(genre), panda.get(genre)
+        figure = precisions["all"].get(genre)
         made = metrics["decisions_by_genre"][genre]
-        share = f"{made['right'] / made['written']:.2f}" if made["written"] else "-"
         rows.append(
             [
                 genre,
                 str(figure["positives"] if figure else 0),
                 interval(figure) if figure else "-",
-                f"{on_panda['value']:.2f} of {on_panda['positives']}" if on_panda else "-",
+                *(_of_positives(precisions.get(name, {}).get(genre)) for name in apart),
                 str(made["written"]),
-                share,
+                f"{made['right'] / made['written']:.2f}" if made["written"] else "-",
                 f"{threshold:.2f}",
             ]
         )
     return table(head, rows)
 
 
+def _of_positives(figure: dict[str, Any] | None) -> str:
+    return f"{figure['value']:.2f} of {figure['positives']}" if figure else "-"
+
+
 def threshold_table(metrics: dict[str, Any]) -> str:
     """Lay out precision and coverage at one threshold for all genres."""
-    found = metrics["by_threshold"]
+    curve = metrics["by_threshold"]
     return table(
-        ["one threshold for all", *(f"{t:.1f}" for t in found["threshold"])],
+        ["one threshold for all", *(f"{t:.1f}" for t in curve["threshold"])],
         [
-            ["written genres that are labels", *map(number, found["precision"])],
-            ["clips that get a decision", *map(number, found["coverage"])],
+            ["written genres that are labels", *map(number, curve["precision"])],
+            ["clips that get a decision", *map(number, curve["coverage"])],
         ],
     )
 
 
-def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) -> str:
+def render(
+    template: str,
+    about: dict[str, Any],
+    thresholds: tuple[float, ...],
+    apart: Sequence[str] = (),
+) -> str:
     """Fill in the card.
 
     Parameters
@@ -107,6 +122,8 @@ def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) 
     about : dict
         What ``bundle.json`` says.
     thresholds : tuple of float, length n_genres
+    apart : sequence of str
+        Subsets that get a column in the table of genres.
 
     Returns
     -------
@@ -136,7 +153,7 @@ def render(template: str, about: dict[str, Any], thresholds: tuple[float, ...]) 
         "protocol": metrics["protocol"],
         "ranking_table": ranking_table(metrics),
         "decision_table": decision_table(metrics),
-        "genre_table": genre_table(metrics, thresholds),
+        "genre_table": genre_table(metrics, thresholds, apart),
         "threshold_table": threshold_table(metrics),
         "ece_before": number(metrics["calibration_error"]["before"], 3),
         "ece_after": number(metrics["calibration_error"]["after"], 3),

@@ -1,4 +1,4 @@
-"""Stage 5, export: the final network becomes a bundle, with all that it assumes."""
+"""A bundle: the final network, with all that it assumes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig, log_mel
 from genretagger.genres import GENRES
 from training.arrays import Floats
-from training.config import Config
+from training.config import AnyConfig
 from training.features import mel
-from training.networks import body, cnn, litert
-from training.networks.load import load_network
+from training.networks import litert
 from training.ship import card
 
 TOLERANCE = 1e-4
@@ -88,24 +87,24 @@ def code_version() -> str:
 
 def versions() -> dict[str, str]:
     """Tell what the bundle was made with."""
-    import librosa
     import tensorflow as tf
 
     return {
         "genretagger": code_version(),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "librosa": librosa.__version__,
-        "tensorflow": tf.__version__,
+        "librosa": metadata.version("librosa"),
+        "tensorflow": str(tf.__version__),
     }
 
 
 def export(
-    config: Config,
-    weights: Path,
+    config: AnyConfig,
+    inference: Any,
     *,
-    heads: tuple[int, int],
-    found: dict[str, Any],
+    licence: str,
+    n_macs: int,
+    measured: dict[str, Any],
     data: dict[str, Any],
     training: dict[str, Any],
     template: str,
@@ -117,12 +116,14 @@ def export(
     Parameters
     ----------
     config : Config
-    weights : pathlib.Path
-        Of the final model.
-    heads : tuple of int
-        Sizes of its two training heads, which are left behind.
-    found : dict
-        What `evaluate.evaluate` found.
+    inference : keras.Model
+        The final model.
+    licence : str
+        Of the bundle.
+    n_macs : int
+        Multiply-accumulates for a segment.
+    measured : dict
+        From `evaluate.evaluate`.
     data, training : dict
         For ``bundle.json``: what it learned from, and how.
     template : str
@@ -145,7 +146,6 @@ def export(
     FatalError
         If they differ by more than `TOLERANCE`, or the bundle does not verify.
     """
-    _, inference = load_network(config, weights, heads)
     model = litert.to_tflite(inference)
     filterbank = mel.filterbank(config.features)
     y = golden_signal(config.features)
@@ -158,23 +158,20 @@ def export(
         "name": config.name,
         "version": config.version,
         "created": datetime.now(timezone.utc).date().isoformat(),
-        "licence": "MIT"
-        if config.network is not None
-        else "MIT; MusiCNN's weights ISC, see MODEL_CARD.md",
+        "licence": licence,
         "code_version": code_version(),
         "versions": versions(),
         "data": data,
         "training": training,
         "network": {
             "parameters": int(inference.count_params()),
-            "macs_per_segment": body.n_macs(config.features, config.compact)
-            if config.network is None
-            else cnn.n_macs(config.network, config.features),
+            "macs_per_segment": n_macs,
             "bytes": len(model),
         },
-        "metrics": found["metrics"],
+        "metrics": measured["metrics"],
     }
-    calibration = tuple((slope, intercept) for slope, intercept in found["calibration"])
+    apart = [name for name, subset in config.subsets.items() if subset.only]
+    calibration = tuple((slope, intercept) for slope, intercept in measured["calibration"])
 
     def write(place: Path) -> bundle.Bundle:
         return bundle.write(
@@ -183,10 +180,10 @@ def export(
             golden=golden,
             features=config.features,
             filterbank=filterbank,
-            thresholds=tuple(found["thresholds"]),
+            thresholds=tuple(measured["thresholds"]),
             calibration=calibration,
             about=about,
-            card=card.render(template, about, tuple(found["thresholds"])),
+            card=card.render(template, about, tuple(measured["thresholds"]), apart),
         )
 
     # twice: the golden probabilities are what the bundle itself says, once Keras agrees

@@ -1,30 +1,23 @@
-"""Stage corpus."""
+"""Stage 5, corpus: music, speech and noise without labels, for models to learn from, too."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
+from training import run as runs
 from training.data import manifest
-from training.features import corpus, negatives
-from training.progress import say
-from training.run import Run
+from training.learn.recipes import Sources
+
+NAME = "corpus"
+HELP = "free music without labels -> corpus/"
 
 
-def run(args: argparse.Namespace) -> None:
-    """Run the stage."""
-    run = Run(args)
-    if run.config.negatives is not None:
-        negatives.run(run.folder, run.config.negatives, run.config.features, args.speech, say=say)
-        if run.config.corpus is None:
-            return
-    measured = manifest.fingerprints(run.folder, run.clips())
-    corpus.run(run.folder, run.config, args.audio, measured=measured, n_jobs=args.jobs, say=say)
-
-
-def add_arguments(stage: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the stage's options."""
-    stage.add_argument(
+    runs.add_arguments(parser)
+    parser.add_argument(
         "--audio",
         type=Path,
         action="append",
@@ -32,7 +25,7 @@ def add_arguments(stage: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="music instead of the packages, of artists that are not measured; repeatable",
     )
-    stage.add_argument(
+    parser.add_argument(
         "--speech",
         type=Path,
         action="append",
@@ -40,3 +33,14 @@ def add_arguments(stage: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="recorded speech instead of the packages; repeatable",
     )
+
+
+def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Run the stage."""
+    this = runs.Run(args)
+
+    def fingerprints() -> dict[str, str]:
+        return manifest.fingerprints(this.folder.decoded, this.clips())
+
+    sources = Sources(args.audio, args.speech, fingerprints, args.jobs)
+    this.recipe.collect(this.folder, sources, say)

@@ -1,4 +1,8 @@
-"""Stage download."""
+"""Stage 2, download: the audio of the tracks that `playlists` chose, and what is missing.
+
+A track counts as found when its file is there, decodes to its end, and is as long as
+Deezer says; what a server or a program claims does not count.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,10 @@ from pathlib import Path
 
 from genretagger.errors import FatalError
 from training.collect import download, streamrip
-from training.collect.config import load_collect
+from training.collect.config import add_collection_arguments, load_collect
 from training.collect.deezer import Api
 from training.collect.tracks import TRACKS, read_tracks
 from training.files import sha256
-from training.stages.playlists import add_common_arguments
 
 NAME = "download"
 HELP = "tracks.jsonl -> audio and downloads.jsonl: 30-s previews, or streamrip and your account"
@@ -27,7 +30,7 @@ _BYTES_PER_S = {"preview": 16_000, 0: 16_000, 1: 40_000, 2: 120_000}  # 128, 320
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the stage's own options to its parser."""
-    add_common_arguments(parser)
+    add_collection_arguments(parser)
     parser.epilog = RIGHTS
     parser.add_argument(
         "--source",
@@ -56,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
-    """Run the stage; a killed one goes on where it stopped."""
+    """Run the stage; a killed one resumes."""
     environment: Path = args.streamrip or args.music / "streamrip-env"
     if args.install_streamrip:
         say(f"{streamrip.install(environment)} in {environment}")

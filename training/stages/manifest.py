@@ -1,47 +1,33 @@
-"""Stage manifest."""
+"""Stage 3, manifest: labelled tracks of any source become the list that all stages read."""
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
+from training import run as runs
 from training.data import manifest, sources, split
 from training.data.clips import Clip, with_splits, write_clips
 from training.data.sources import Entry, Rejects
 from training.files import write_jsonl
-from training.progress import say
-from training.run import Run
+from training.folders import RunFolder
 
-
-def run(args: argparse.Namespace) -> None:
-    """Run the stage."""
-    run = Run(args)
-    clips = collect(args, run.folder, say)
-    clips = with_splits(clips, split.named(clips, run.config.split))
-    write_clips(run.manifest, clips)
-    folds = run.folds(clips)
-    say(f"{len(clips)} clips, {len(folds)} artist groups, manifest {run.manifest_sha256()[:12]}")
-    counts = dict(sorted(Counter(clip.split for clip in clips).items()))
-    say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
-    for genre in GENRES:
-        mine = Counter(clip.split for clip in clips if genre in clip.genres)
-        groups = len({clip.artist_id for clip in clips if genre in clip.genres})
-        say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
-
+NAME = "manifest"
+HELP = "labelled audio of any source -> manifest.jsonl"
 
 LABELS = "labels.tsv"
 """The table in the data folder that is read if no source is named."""
 
-REJECTED, DUPLICATES = "rejected.jsonl", "duplicates.jsonl"
-"""Beside the manifest: what is known of each file, what was left out, what sounds the same."""
+_MOST_SHOWN = 10  # rows that are left out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sources; all may be named, and more than once."""
+    """Add the stage's options; all sources may be named, and more than once."""
+    runs.add_arguments(parser, data=True)
     for option, what in (
         ("--labels", "a table with id, genres, artist_group or artist; path, set, confidence"),
         ("--downloads", "downloads.jsonl of the stage `download`"),
@@ -59,6 +45,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="report near-duplicates, but leave artist groups as they are",
     )
+
+
+def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Run the stage."""
+    this = runs.Run(args)
+    clips = collect(args, this.folder, say)
+    clips = with_splits(clips, split.named(clips, this.config.split))
+    write_clips(this.folder.manifest, clips)
+    folds = this.folds(clips)
+    say(f"{len(clips)} clips, {len(folds)} artist groups, manifest {this.manifest_sha256()[:12]}")
+    counts = dict(sorted(Counter(clip.split for clip in clips).items()))
+    say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
+    for genre in GENRES:
+        mine = Counter(clip.split for clip in clips if genre in clip.genres)
+        groups = len({clip.artist_id for clip in clips if genre in clip.genres})
+        say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
+
+
+def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], None]) -> list[Clip]:
+    """Build a manifest's clips from what the command line names, and report on it.
+
+    Returns
+    -------
+    list of Clip
+        Without splits. What is left out and what sounds the same is written beside the
+        manifest.
+
+    Raises
+    ------
+    FatalError
+        If nothing is left, or a source cannot be read.
+    """
+    rejects = Rejects()
+    clips, pairs = manifest.build(
+        _entries(args, rejects),
+        args.data,
+        folder.decoded,
+        rejects,
+        n_jobs=args.jobs,
+        say=say,
+        keep_groups=args.keep_groups,
+    )
+    write_jsonl(folder.rejected, rejects.rows)
+    write_jsonl(folder.duplicates, pairs)
+    _report(rejects.rows, folder.rejected, say)
+    done = "reported only" if args.keep_groups else "now one group"
+    across = sum(pair["across_artists"] for pair in pairs)
+    say(f"{len(pairs)} pairs sound the same, {across} of them across artists ({done})")
+    if not clips:
+        raise FatalError(f"no track can be used: {folder.rejected} says why")
+    return clips
 
 
 def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
@@ -81,41 +118,12 @@ def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
         yield from sources.from_collection(path, meaning, rejects)
 
 
-def collect(args: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> list[Clip]:
-    """Build a manifest's clips from what the command line names, and report on it.
-
-    Returns
-    -------
-    list of Clip
-        Without splits. `REJECTED` and `DUPLICATES` are written beside the manifest.
-
-    Raises
-    ------
-    FatalError
-        If nothing is left, or a source cannot be read.
-    """
-    rejects = Rejects()
-    clips, pairs = manifest.build(
-        _entries(args, rejects),
-        args.data,
-        folder,
-        rejects,
-        n_jobs=args.jobs,
-        say=say,
-        keep_groups=args.keep_groups,
-    )
-    write_jsonl(folder / REJECTED, rejects.rows)
-    write_jsonl(folder / DUPLICATES, pairs)
-    for row in rejects.rows[:10]:
+def _report(rows: Sequence[dict[str, str]], path: Path, say: Callable[[str], None]) -> None:
+    """Say what is left out: the first rows, and how often each unmapped genre comes."""
+    for row in rows[:_MOST_SHOWN]:
         say(f"left out: {row['where']}: {row['reason']}; {row['remedy']}")
-    if len(rejects.rows) > 10:
-        say(f"{len(rejects.rows)} rows left out, all in {folder / REJECTED}")
-    reasons = Counter(r["reason"] for r in rejects.rows if r["reason"].startswith("unmapped"))
+    if len(rows) > _MOST_SHOWN:
+        say(f"{len(rows)} rows left out, all in {path}")
+    reasons = Counter(row["reason"] for row in rows if row["reason"].startswith("unmapped"))
     for reason, count in reasons.most_common():
         say(f"{reason}: {count} tracks")
-    across = sum(pair["across_artists"] for pair in pairs)
-    done = "reported only" if args.keep_groups else "now one group"
-    say(f"{len(pairs)} pairs sound the same, {across} of them across artists ({done})")
-    if not clips:
-        raise FatalError(f"no track can be used: {folder / REJECTED} says why")
-    return clips

@@ -1,4 +1,9 @@
-"""Stage playlists."""
+"""Stage 1, playlists: Deezer playlists become labelled tracks; the others get a reason.
+
+A track's label is the union of what the playlists say that it stands on: one genre, or
+two that make one of the 19 fusions. Two others, or three, contradict each other, and the
+track is rejected: which list errs cannot be known from the lists.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from typing import Any
 
 from genretagger.errors import FatalError
 from training.collect import playlists
-from training.collect.config import COLLECT, load_collect
+from training.collect.config import add_collection_arguments, load_collect
 from training.collect.deezer import Api
 from training.collect.recordings import merge, yields
 from training.collect.tracks import REJECTED, TRACKS, YIELD
@@ -31,26 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIST.toml",
         help=f"below [playlists] lines such as {FORM}; ids do as well as links",
     )
-    add_common_arguments(parser)
+    add_collection_arguments(parser)
     parser.add_argument(
         "--refresh", action="store_true", help="read playlists again that were read before"
     )
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what both stages of collecting need."""
-    parser.add_argument("--config", type=Path, default=COLLECT, metavar="TOML")
-    parser.add_argument(
-        "--music",
-        type=Path,
-        default=Path("runs/music"),
-        metavar="FOLDER",
-        help="the collection (default: runs/music)",
-    )
-
-
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
-    """Run the stage; a killed one goes on with the playlists that it has not read."""
+    """Run the stage; a killed one resumes with the playlists that it has not read."""
     settings = load_collect(args.config)
     wanted = read_list(args.list)
     api = Api(settings.deezer)

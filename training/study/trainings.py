@@ -1,4 +1,4 @@
-"""Stage 8, study: train the grid by several protocols; one table beside the report's column.
+"""Trainings of the grid, by several protocols.
 
 Every training leaves two files: ``PROTOCOL/VARIANT.json`` and, with the probabilities of the
 validation and the test part, ``.npz``. What is there is not trained again: a killed study loses
@@ -40,6 +40,7 @@ from training import config as configuration
 from training.arrays import Bools, Floats, Integers
 from training.data import split
 from training.data.clips import Clip, reference
+from training.files import write_text
 from training.networks import report
 from training.study import variants
 from training.study.grid import N_COPIES, GridConfig, Variant, parse
@@ -58,6 +59,7 @@ class SplitConfig:
     n_folds: int
     test: tuple[int, ...]
     validation: tuple[int, ...]
+    large_sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,19 +124,24 @@ def load(path: Path) -> StudyConfig:
 
 def eligible(clips: Sequence[Clip], config: StudyConfig) -> list[Clip]:
     """Choose the clips that are long enough: nothing is padded or repeated."""
-    found = [clip for clip in clips if clip.duration_s >= config.features.least_s]
-    if not found:
+    chosen = [clip for clip in clips if clip.duration_s >= config.features.least_s]
+    if not chosen:
         raise FatalError(
             f"no track of the manifest is {config.features.least_s:.1f} s long: see "
             "least_s in the grid's TOML"
         )
-    return found
+    return chosen
 
 
 def training_part(clips: Sequence[Clip], config: StudyConfig) -> list[bool]:
     """Tell which clips are for training by artist: those that get copies."""
-    fold = split.fold_of(clips, split.assign(clips, config.split.n_folds))
-    return (~np.isin(fold, [*config.split.test, *config.split.validation])).tolist()
+    held_out = [*config.split.test, *config.split.validation]
+    return [fold not in held_out for fold in _folds(clips, config).tolist()]
+
+
+def _folds(clips: Sequence[Clip], config: StudyConfig) -> Integers:
+    large_sets = config.split.large_sets
+    return split.fold_of(clips, split.assign(clips, config.split.n_folds, large_sets=large_sets))
 
 
 # ---- Parts -----------------------------------------------------------------------------------
@@ -159,13 +166,14 @@ def divide(
     Parts
         The same shares of tracks by every protocol.
     """
-    wanted = config.split
-    shares = np.array([len(wanted.test), len(wanted.test) + len(wanted.validation)])
-    shares = shares / wanted.n_folds
+    shares = np.array(
+        [len(config.split.test), len(config.split.test) + len(config.split.validation)]
+    )
+    shares = shares / config.split.n_folds
     rng = np.random.default_rng(config.train.seed)
-    heard = np.unique(examples.track)
+    tracks = np.unique(examples.track)
     n_copies = N_COPIES if examples.variant.augmented else 1
-    if protocol != "artists" and len(examples) < n_copies * len(heard) * examples.variant.n_parts:
+    if protocol != "artists" and len(examples) < n_copies * len(tracks) * examples.variant.n_parts:
         raise FatalError(
             f"{protocol} needs copies of every track: run `shards` again with --copy-all "
             "and another --run"
@@ -176,21 +184,20 @@ def divide(
         return Parts(order[second:], order[first:second], order[:first])
     part = np.full(len(clips), 2)  # 0 test, 1 validation, 2 training
     if protocol == "tracks":
-        order = rng.permutation(heard)
+        order = rng.permutation(tracks)
         first, second = np.round(shares * len(order)).astype(int)
         part[order[:first]], part[order[first:second]] = 0, 1
     elif protocol == "artists":
-        mine = [clips[i] for i in heard]
-        fold = split.fold_of(mine, split.assign(mine, wanted.n_folds))
-        part[heard[np.isin(fold, wanted.test)]] = 0
-        part[heard[np.isin(fold, wanted.validation)]] = 1
+        fold = _folds([clips[i] for i in tracks.tolist()], config)
+        part[tracks[np.isin(fold, config.split.test)]] = 0
+        part[tracks[np.isin(fold, config.split.validation)]] = 1
     else:
         raise FatalError(f"no protocol {protocol!r}: there are {', '.join(PROTOCOLS)}")
-    of_example, original = part[examples.track], examples.copy == 0
+    part_of, original = part[examples.track], examples.copy == 0
     return Parts(
-        np.flatnonzero(of_example == 2),
-        np.flatnonzero((of_example == 1) & original),
-        np.flatnonzero((of_example == 0) & original),
+        np.flatnonzero(part_of == 2),
+        np.flatnonzero((part_of == 1) & original),
+        np.flatnonzero((part_of == 0) & original),
     )
 
 
@@ -233,7 +240,8 @@ def _moments(examples: variants.Examples, indices: Integers) -> tuple[Floats, Fl
         x = examples.read([i])[0].astype(np.float32)
         each.append((x.mean(axis=1), np.square(x).mean(axis=1)))
     mean, square = (np.mean(part, axis=0, dtype=np.float64) for part in zip(*each, strict=True))
-    return mean.astype(np.float32), np.maximum(square - mean**2, 0).astype(np.float32)
+    variance = np.maximum(square - mean**2, 0)
+    return np.asarray(mean, dtype=np.float32), np.asarray(variance, dtype=np.float32)
 
 
 def _use_threads(n: int) -> None:
@@ -265,7 +273,7 @@ def category_hits(labels: Bools, estimated: Floats) -> Bools:
     return np.asarray(labels.argmax(axis=1) == estimated.argmax(axis=1))
 
 
-def fit(
+def train_variant(
     folder: Path,
     store: Path,
     clips: Sequence[Clip],
@@ -298,77 +306,126 @@ def fit(
     keras.backend.clear_session()
     _forget_peak()
     began = time.monotonic()
-    train, variant = config.train, parse(name)
-    keras.utils.set_random_seed(train.seed)
-    rng = np.random.default_rng(train.seed)
-    examples = variants.read(store, clips, variant, config.features)
-    parts = divide(examples, clips, config, protocol)
-    labels = reference(clips)
-    targets = labels.astype(np.float32)
-    n_pass = len(parts.train) // (variant.n_parts * (N_COPIES if variant.augmented else 1))
-
-    mean, variance = _moments(
-        examples, rng.choice(parts.train, min(_N_ADAPT, len(parts.train)), replace=False)
+    keras.utils.set_random_seed(config.train.seed)
+    training = _Training(
+        variants.read(store, clips, parse(name), config.features), clips, config, protocol
     )
-    model = report.report(examples.shape, pooling=train.pooling, mean=mean, variance=variance)
-    counts = targets[examples.track[parts.train]].sum(axis=0)
-    weights = (counts.max() / np.maximum(counts, 1.0)) ** train.positive_power
-    model.compile(keras.optimizers.Adam(train.learning_rate), _loss(weights.astype(np.float32)))
-
-    def batches() -> Iterator[tuple[Floats, Floats]]:
-        for x, y in examples.batches(targets, parts.train, train.batch_size, rng=rng, n=n_pass):
-            _mix(x, y, train, rng)
-            yield x, y
-
-    def estimate(indices: Integers) -> Floats:
-        found = [
-            model.predict_on_batch(x)
-            for x, _ in examples.batches(targets, indices, train.batch_size)
-        ]
-        return np.concatenate(found)
-
-    dataset = variants.stream(batches, examples.shape, len(GENRES), -(-n_pass // train.batch_size))
-    log: list[dict[str, float]] = []
-    train_seconds = 0.0
-    for done in range(1, train.passes + 1):
-        started = time.monotonic()
-        loss = float(model.fit(dataset, shuffle=False, verbose=0).history["loss"][0])
-        train_seconds += time.monotonic() - started
-        if done % train.measure_every == 0 or done == train.passes:
-            test = estimate(parts.test)
-            known = labels[examples.track[parts.test]]
-            hits = category_hits(known, test)[known.any(axis=1)]
-            log.append({"passes": done, "loss": loss, "accuracy": float(hits.mean())})
+    log, test, train_seconds = training.run()
+    examples, parts = training.examples, training.parts
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         folder / f"{name}.npz",
-        validation=estimate(parts.validation),
+        validation=training.estimate(parts.validation),
         validation_track=examples.track[parts.validation],
         test=test,
         test_track=examples.track[parts.test],
         test_copy=examples.copy[parts.test],
     )
-    found = {
+    about = {
         "variant": name,
         "protocol": protocol,
         "config": _fingerprint(config, clips),
+        "large_sets": config.split.large_sets,
         "log": log,
         "n_train": len(parts.train),
         "n_test": len(parts.test),
-        "n_weights": model.count_params(),
+        "n_weights": training.model.count_params(),
         "train_seconds": train_seconds,
         "seconds": time.monotonic() - began,
         "peak_mb": _peak_mb(),
     }
-    part = folder / f"{name}.json.part"
-    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / f"{name}.json")
-    return found
+    write_text(folder / f"{name}.json", json.dumps(about, indent=1) + "\n")
+    return about
+
+
+class _Training:
+    """A network, the examples that it is fitted to and measured on, and the state of both."""
+
+    def __init__(
+        self,
+        examples: variants.Examples,
+        clips: Sequence[Clip],
+        config: StudyConfig,
+        protocol: str,
+    ) -> None:
+        self.examples, self._train = examples, config.train
+        self.parts = divide(examples, clips, config, protocol)
+        self._labels = reference(clips)
+        self._targets = self._labels.astype(np.float32)
+        self._rng = np.random.default_rng(config.train.seed)
+        self.model = self._build()
+
+    def _build(self) -> Any:
+        import keras
+
+        learned = self.parts.train
+        seen = self._rng.choice(learned, min(_N_ADAPT, len(learned)), replace=False)
+        mean, variance = _moments(self.examples, seen)
+        model = report.build(
+            self.examples.shape, pooling=self._train.pooling, mean=mean, variance=variance
+        )
+        counts = self._targets[self.examples.track[learned]].sum(axis=0)
+        weights = (counts.max() / np.maximum(counts, 1.0)) ** self._train.positive_power
+        optimizer = keras.optimizers.Adam(self._train.learning_rate)
+        model.compile(optimizer, _loss(weights.astype(np.float32)))
+        return model
+
+    def _batches(self) -> Iterator[tuple[Floats, Floats]]:
+        """Draw a pass: as many examples as there are tracks, whatever parts and copies."""
+        for x, y in self.examples.batches(
+            self._targets, self.parts.train, self._train.batch_size, rng=self._rng, n=self._n_pass
+        ):
+            _mix(x, y, self._train, self._rng)
+            yield x, y
+
+    @property
+    def _n_pass(self) -> int:
+        variant = self.examples.variant
+        n_copies = N_COPIES if variant.augmented else 1
+        return len(self.parts.train) // (variant.n_parts * n_copies)
+
+    def run(self) -> tuple[list[dict[str, float]], Floats, float]:
+        """Run all passes.
+
+        Returns
+        -------
+        log : list of dict
+            ``passes``, ``loss`` and ``accuracy``, each time it is measured.
+        test : numpy.ndarray, shape (n_test, n_genres)
+            Predictions after the last pass.
+        train_seconds : float
+            Without measuring.
+        """
+        train = self._train
+        n_batches = -(-self._n_pass // train.batch_size)
+        dataset = variants.stream(self._batches, self.examples.shape, len(GENRES), n_batches)
+        log: list[dict[str, float]] = []
+        train_seconds = 0.0
+        for done in range(1, train.passes + 1):
+            started = time.monotonic()
+            loss = float(self.model.fit(dataset, shuffle=False, verbose=0).history["loss"][0])
+            train_seconds += time.monotonic() - started
+            if done % train.measure_every == 0 or done == train.passes:
+                test = self.estimate(self.parts.test)
+                log.append({"passes": done, "loss": loss, "accuracy": self._accuracy(test)})
+        return log, test, train_seconds
+
+    def estimate(self, indices: Integers) -> Floats:
+        """Predict examples, shape (n, n_genres)."""
+        batches = self.examples.batches(self._targets, indices, self._train.batch_size)
+        return np.concatenate([self.model.predict_on_batch(x) for x, _ in batches])
+
+    def _accuracy(self, test: Floats) -> float:
+        labels = self._labels[self.examples.track[self.parts.test]]
+        hits = category_hits(labels, test)
+        return float(hits[labels.any(axis=1)].mean())
 
 
 def _fingerprint(config: StudyConfig, clips: Sequence[Clip]) -> str:
     about = [[c.track_id, c.artist_id, c.genres] for c in clips]
-    parts = [asdict(config.features), asdict(config.split), asdict(config.train), about]
+    folds = asdict(config.split)
+    del folds["large_sets"]  # beside the fingerprint, because it was no setting once
+    parts = [asdict(config.features), folds, asdict(config.train), about]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -414,15 +471,19 @@ def run(
         path = folder / protocol / f"{variant.id}.json"
         if not path.exists():
             return None
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if found["config"] != _fingerprint(config, clips):
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        large_sets = list(config.split.large_sets)
+        if (
+            about["config"] != _fingerprint(config, clips)
+            or about.get("large_sets", large_sets) != large_sets
+        ):
             raise FatalError(f"{path} comes from other data or settings: remove {folder}")
-        return found
+        return about
 
     jobs = [(protocol, variant) for protocol in protocols for variant in chosen]
     known = {job: there(*job) for job in jobs}
-    for (protocol, variant), found in known.items():
-        if found is None:  # what is missing is told now, not after an hour
+    for (protocol, variant), about in known.items():
+        if about is None:  # what is missing is told now, not after an hour
             examples = variants.read(store, clips, variant, config.features)
             divide(examples, clips, config, protocol)
     spawn = multiprocessing.get_context("spawn")
@@ -431,7 +492,7 @@ def run(
     ) as processes:
         futures = {
             (protocol, variant): processes.submit(
-                fit,
+                train_variant,
                 folder / protocol,
                 store,
                 clips,
@@ -439,15 +500,15 @@ def run(
                 protocol=protocol,
                 config=config,
             )
-            for (protocol, variant), found in known.items()
-            if found is None
+            for (protocol, variant), about in known.items()
+            if about is None
         }
         try:
             for job in jobs:
                 yield known[job] or futures[job].result()
         except BrokenProcessPool as error:
             raise FatalError(
-                "a training was killed: start `study` again, it goes on with the next one; if "
+                "a training was killed: start `study` again, it resumes with the next one; if "
                 "memory was short, with --jobs 1"
             ) from error
         finally:

@@ -110,7 +110,7 @@ def _parallel(n_jobs: int, cluster: str | None) -> Iterator[Any]:
     except ImportError as error:
         raise FatalError("--cluster needs Dask: pip install 'genretagger[cluster]'") from error
     try:
-        client = Client(cluster, timeout="20s")
+        client = Client(cluster, timeout="20s")  # type: ignore[no-untyped-call,unused-ignore]
     except (OSError, TimeoutError, ValueError) as error:
         raise FatalError(f"no Dask scheduler answers at {cluster}: start one there") from error
     with client, joblib.parallel_config(backend="dask"), joblib.Parallel() as parallel:
@@ -193,8 +193,8 @@ def build(
                     )
                     for i in block
                 ]
-                found = outlive(parallel, tasks, _CRASHED)
-                n_rejected += _append(journal, files, [n_copies[i] for i in block], found)
+                results: list[list[bytes] | str] = outlive(parallel, tasks, _CRASHED)
+                n_rejected += _append(journal, files, [n_copies[i] for i in block], results)
                 yield block.stop, n_rejected
     _write_rejects(folder, clips)
 
@@ -203,11 +203,11 @@ def _append(
     journal: BinaryIO,
     files: Sequence[BinaryIO],
     n_copies: Sequence[int],
-    found: Sequence[list[bytes] | str],
+    results: Sequence[list[bytes] | str],
 ) -> int:
     """Write a block: the records, and then the rows that vouch for them."""
-    lines = []
-    for n, records in zip(n_copies, found, strict=True):
+    lines: list[dict[str, int | str]] = []
+    for n, records in zip(n_copies, results, strict=True):
         if isinstance(records, str):
             lines.append({"rejected": records})
             continue
@@ -288,7 +288,7 @@ class Examples:
         with self._path.open("rb", buffering=0) as file:
             for example, i in zip(batch, indices, strict=True):
                 file.seek(int(self._record[i]) * self._bytes)
-                left = memoryview(example).cast("B")
+                left = memoryview(example.data).cast("B")
                 while left:
                     n = file.readinto(left)
                     if not n:

@@ -1,18 +1,18 @@
-"""Stage 3, train: fit the network to the clips of all folds but one, or of all."""
+"""A network of our own, fitted to labels and to what its teachers say."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training.config import Config, TrainConfig, fingerprint
+from training.config import Config, OwnCnn, TrainConfig
 from training.data.clips import Clip
 from training.features.shards import Shards
+from training.folders import ModelFolder
 from training.learn import models
 from training.learn.batches import Batches, ahead
 from training.networks import cnn
@@ -39,17 +39,48 @@ def _optimizer(train: TrainConfig, n_batches: int) -> Any:
     return optimizer
 
 
-def fit(
-    config: Config,
+def _training_step(model: Any, optimizer: Any, weight: dict[str, float]) -> Any:
+    """Make the step that fits a model to a batch and gives its losses, unweighted.
+
+    Parameters
+    ----------
+    model : keras.Model
+    optimizer : keras.optimizers.Optimizer
+    weight : dict of str to float
+        Of the loss for each teacher, beside 1 for the labels.
+    """
+    import tensorflow as tf
+
+    def step(parts: dict[str, Any]) -> list[Any]:
+        with tf.GradientTape() as tape:
+            out = model(parts["x"], training=True)
+            by_label = tf.reduce_mean(
+                tf.nn.sigmoid_cross_entropy_with_logits(parts["logits"], out["logits"])
+            )
+            errors = {
+                name: tf.reduce_mean(tf.square(out[name] - parts[name]))
+                for name in weight
+                if name in out
+            }
+            loss = by_label + sum(weight[name] * error for name, error in errors.items())
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return [by_label, *errors.values()]
+
+    return tf.function(step, reduce_retracing=True)
+
+
+def train_cnn(
+    config: Config[OwnCnn],
     clips: Sequence[Clip],
     shards: Shards,
     *,
     rows: Sequence[int],
     name: str,
-    folder: Path,
+    folder: ModelFolder,
     say: Callable[[str], None],
-) -> Path:
-    """Train one model, or go on where a killed training stopped.
+) -> None:
+    """Train one model, or resume a killed training at its last checkpoint.
 
     Parameters
     ----------
@@ -61,74 +92,56 @@ def fit(
         Indices of the clips to learn from.
     name : str
         Of the model; part of its seed.
-    folder : pathlib.Path
+    folder : ModelFolder
         For checkpoints, the log and the weights.
     say : callable
         Takes one line of progress.
-
-    Returns
-    -------
-    pathlib.Path
-        The weights, in Keras' HDF5.
 
     Raises
     ------
     FatalError
         If the folder holds a model, whole or begun, of another configuration.
     """
-    weights, description = folder / models.WEIGHTS, folder / models.DESCRIPTION
-    if description.exists():
-        models.check(config, folder, shards.sha256)
-    if weights.exists():
+    if models.is_trained(config, folder, shards.sha256):
         say(f"{name}: trained before")
-        return weights
-
+        return
     import keras
-    import tensorflow as tf
 
-    train = config.train
-    folder.mkdir(parents=True, exist_ok=True)
+    train = config.model.train
     keras.utils.set_random_seed(train.seed)
     batches = Batches(config, clips, shards, rows)
-    meta = {
-        "n_sounds": batches.n_sounds,
-        "n_tags": batches.n_tags,
-        "n_clips": len(rows),
-        "config": fingerprint(config),
-        "shards": shards.sha256,
-    }
-    description.write_text(json.dumps(meta) + "\n", encoding="utf-8")
-    model, _ = cnn.build(config.network, config.features, batches.n_sounds, batches.n_tags)
+    sizes = {"n_sounds": batches.n_sounds, "n_tags": batches.n_tags}
+    models.describe(folder, config, shards.sha256, n_clips=len(rows), **sizes)
+    model, _ = cnn.build(config.model.network, config.features, **sizes)
+    _run_epochs(model, batches, train, name=name, folder=folder, say=say)
+    model.save_weights(folder.weights)
+
+
+def _run_epochs(
+    model: Any,
+    batches: Batches,
+    train: TrainConfig,
+    *,
+    name: str,
+    folder: ModelFolder,
+    say: Callable[[str], None],
+) -> None:
+    """Run the epochs that are not done yet, by the last checkpoint."""
+    import tensorflow as tf
+
     optimizer = _optimizer(train, batches.n_batches)
     optimizer.build(model.trainable_variables)
-
-    @tf.function(reduce_retracing=True)
-    def step(parts: dict[str, Any]) -> list[Any]:
-        with tf.GradientTape() as tape:
-            out = model(parts["x"], training=True)
-            by_label = tf.reduce_mean(
-                tf.nn.sigmoid_cross_entropy_with_logits(parts["logits"], out["logits"])
-            )
-            errors = {
-                name: tf.reduce_mean(tf.square(out[name] - parts[name]))
-                for name in ("sounds", "tags")
-                if name in out
-            }
-            loss = by_label + sum(weight[name] * error for name, error in errors.items())
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return [by_label, *errors.values()]
-
     weight = {"sounds": train.sounds_weight, "tags": train.tags_weight}
-    names = ["labels", *(n for n in ("sounds", "tags") if n in model.output)]
+    step = _training_step(model, optimizer, weight)
+    names = ["labels", *(key for key in weight if key in model.output)]
     done = tf.Variable(0, trainable=False, dtype=tf.int64)
     state = tf.train.Checkpoint(model=model, optimizer=optimizer, done=done)
-    manager = tf.train.CheckpointManager(state, str(folder / "checkpoints"), max_to_keep=1)
+    manager = tf.train.CheckpointManager(state, str(folder.checkpoints), max_to_keep=1)
     if manager.latest_checkpoint:
         state.restore(manager.latest_checkpoint)
     first = int(done.numpy())
     progress = Progress(max(1, train.epochs - first), say, every_s=0)
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    with folder.log.open("a", encoding="utf-8") as log:
         for epoch in range(first, train.epochs):
             began = time.monotonic()
             losses = [
@@ -136,15 +149,14 @@ def fit(
                 for parts in ahead(batches.epoch(name, epoch))
             ]
             seconds = time.monotonic() - began
-            means = np.round(np.mean(losses, axis=0), 4).tolist()
-            line = {"epoch": epoch + 1, **dict(zip(names, means, strict=True))}
-            log.write(json.dumps({**line, "seconds": round(seconds, 1)}) + "\n")
+            averages = np.asarray(np.mean(losses, axis=0)).round(4).tolist()
+            means = dict(zip(names, averages, strict=True))
+            line: dict[str, float] = {"epoch": epoch + 1, **means, "seconds": round(seconds, 1)}
+            log.write(json.dumps(line) + "\n")
             log.flush()
-            shown = "  ".join(f"{k} {v:.4f}" for k, v in zip(names, means, strict=True))
+            shown = "  ".join(f"{key} {mean:.4f}" for key, mean in means.items())
             what = f"{name}: epoch {epoch + 1}/{train.epochs}  {shown}  {seconds:.1f} s"
             progress.at(epoch + 1 - first, what)
             done.assign(epoch + 1)
             if (epoch + 1) % _SAVE_EVERY == 0:
                 manager.save()
-    model.save_weights(weights)
-    return weights
