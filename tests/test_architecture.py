@@ -86,13 +86,13 @@ def test_the_product_knows_nothing_of_training_beets_or_heavy_libraries():
 
 
 def test_training_uses_the_products_own_steps_and_no_more():
-    for path in sorted((ROOT / "training").glob("*.py")):
+    for path in sorted((ROOT / "training").rglob("*.py")):
         assert set(own(path)) <= TRAINING_MAY, path
 
 
 def test_only_one_module_of_training_asks_a_server_and_none_loads_streamrip():
     users = {"requests": set(), "urllib3": set(), "streamrip": set(), "mutagen": set()}
-    for path in sorted((ROOT / "training").glob("*.py")):
+    for path in sorted((ROOT / "training").rglob("*.py")):
         for name in imports(path):
             if name.partition(".")[0] in users:
                 users[name.partition(".")[0]].add(path.stem)

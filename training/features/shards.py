@@ -1,0 +1,266 @@
+"""Stage 2, shards: every clip's mel power, and what teachers say of it, once, on disk.
+
+``mel.raw``
+    float16, shape (n_frames of all clips, n_mels): power in dB, time first, so that a
+    crop is one contiguous read. Rounding costs at most 0.032 dB: float16 has steps of
+    0.0625 dB between 64 and 128 in magnitude. Not relative to any peak: the reference
+    is chosen when a crop is drawn, as the product chooses it for a segment.
+``sounds.raw``
+    float16, shape (n_windows of all clips, 1024): YAMNet's embedding of each 0.96 s.
+``tags.npy``
+    float32, shape (n_clips, 250): MusiCNN's last hidden layer and tags.
+``index.json``
+    For each clip its first frame and window, and the fingerprint of what the shards
+    were made from; a mismatch refuses to load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import joblib
+import numpy as np
+
+from genretagger import audio
+from genretagger.errors import FatalError, TrackError
+from genretagger.features import FeatureConfig
+from training.arrays import Floats, Halves, Integers
+from training.data.clips import Clip
+from training.features import mel
+from training.features.teachers import SOUNDS_SIZE, embed, musicnn_runner
+from training.files import appending, read_jsonl, sha256, write_jsonl
+from training.networks import musicnn
+
+_BLOCK = 64  # clips that are in memory at a time: about 0.5 GB with two workers
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The cached features of a manifest.
+
+    Attributes
+    ----------
+    mel : numpy.ndarray, shape (n_frames, n_mels), float16
+        Power in dB, a memory map.
+    frames : numpy.ndarray, shape (n_clips + 1,), int64
+        Clip ``i`` has the frames ``frames[i]`` to ``frames[i + 1]``.
+    sounds : numpy.ndarray, shape (n_windows, 1024), float16, or None
+        YAMNet's embeddings; None if the shards were made without it.
+    windows : numpy.ndarray, shape (n_clips + 1,), int64
+        As `frames`, for `sounds`.
+    tags : numpy.ndarray, shape (n_clips, 250), float32, or None
+        MusiCNN's values; None if the shards were made without it.
+    sha256 : str
+        The fingerprint of what they were made from.
+    """
+
+    mel: Halves
+    frames: Integers
+    sounds: Halves | None
+    windows: Integers
+    tags: Floats | None
+    sha256: str = ""
+
+    def n_frames(self, clip: int) -> int:
+        """Count the frames of a clip."""
+        return int(self.frames[clip + 1] - self.frames[clip])
+
+    def segment(self, clip: int, start: int, n_frames: int) -> Floats:
+        """Read a segment of a clip; a clip that ends before it is repeated from its start.
+
+        Never padded with silence, as in `genretagger.audio.fit_length`: the length of a clip
+        tells which source it is from.
+
+        Parameters
+        ----------
+        clip : int
+            Index in the manifest.
+        start : int
+            First frame, counted from the clip's own first one.
+        n_frames : int
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_frames, n_mels), float32
+            Power in dB, relative to nothing.
+        """
+        index = (start + np.arange(n_frames)) % self.n_frames(clip)
+        return np.asarray(self.mel[int(self.frames[clip]) + index], dtype=np.float32)
+
+
+def _extract(
+    path: Path,
+    expected_sha256: str,
+    config: FeatureConfig,
+    bank: Floats,
+    teachers: tuple[Path | None, Path | None],
+) -> tuple[Halves, Halves, Floats]:
+    yamnet, wheel = teachers
+    again = "run the stage `manifest` again"
+    try:
+        # labels were given to other sound: the manifest's hash says to which
+        if expected_sha256 and sha256(path) != expected_sha256:
+            raise FatalError(f"{path} has changed since the manifest was made: {again}")
+        y = audio.decode_whole(path, config.sr)
+    except (OSError, TrackError) as error:
+        raise FatalError(f"{path}: {error}; {again}, which leaves it out") from error
+    db = mel.decibels(y, config, bank)
+    sounds = np.empty((0, SOUNDS_SIZE), np.float16)
+    tags = np.empty(0, np.float32)
+    if yamnet is not None:
+        sounds = embed(y, yamnet)
+    if wheel is not None:
+        said = [musicnn_runner(wheel)(patch[None]) for patch in musicnn.patches(y)]
+        tags = np.concatenate(said).mean(axis=0)
+    return np.ascontiguousarray(db.astype(np.float16)), sounds, tags
+
+
+def fingerprint(
+    manifest_sha256: str, config: FeatureConfig, teachers: dict[str, str | None]
+) -> str:
+    """Hash all that shards depend on, in hex."""
+    parts = [manifest_sha256, asdict(config), teachers]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _cut(path: Path, size: int) -> BinaryIO:
+    """Open a file to append to, without what a killed run wrote beyond `size` bytes."""
+    with path.open("ab") as file:
+        file.truncate(size)
+    return path.open("ab")
+
+
+def build(
+    folder: Path,
+    clips: Sequence[Clip],
+    data: Path,
+    config: FeatureConfig,
+    *,
+    manifest_sha256: str,
+    yamnet: Path | None,
+    musicnn_wheel: Path | None,
+    n_jobs: int,
+) -> Iterator[int]:
+    """Extract and write the shards, in bounded memory; a killed run goes on.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the shards go; replaced if it exists.
+    clips : sequence of Clip
+    data : pathlib.Path
+        The folder that `Clip.path` is relative to.
+    config : FeatureConfig
+    manifest_sha256 : str
+        Of the manifest that `clips` come from.
+    yamnet, musicnn_wheel : pathlib.Path or None
+        The teachers; without them there is nothing to learn from but labels.
+    n_jobs : int
+        Processes.
+
+    Yields
+    ------
+    int
+        Clips done so far.
+
+    Raises
+    ------
+    FatalError
+        If a clip's file is no longer the one that the manifest's hash is of, or cannot be
+        decoded any more.
+    """
+    teachers = {
+        name: None if path is None else sha256(path)
+        for name, path in (("yamnet", yamnet), ("musicnn", musicnn_wheel))
+    }
+    made_from = fingerprint(manifest_sha256, config, teachers)
+    made = folder.with_name(folder.name + ".part")
+    journal = made / "journal.jsonl"
+    lines = read_jsonl(journal)
+    if not lines or lines[0] != {"fingerprint": made_from}:
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        lines = [{"fingerprint": made_from}]
+        write_jsonl(journal, lines)
+    frames, windows = [0], [0]
+    for n_frames, n_windows in (pair for line in lines[1:] for pair in line["clips"]):
+        frames.append(frames[-1] + n_frames)
+        windows.append(windows[-1] + n_windows)
+    n_done = len(frames) - 1
+    n_tags = 0 if musicnn_wheel is None else musicnn.SIZE
+    bank = mel.filterbank(config)
+    with (
+        _cut(made / "mel.raw", frames[-1] * config.n_mels * 2) as mel_file,
+        _cut(made / "sounds.raw", windows[-1] * SOUNDS_SIZE * 2) as sounds_file,
+        _cut(made / "tags.raw", n_done * n_tags * 4) as tags_file,
+        appending(journal) as out,
+        joblib.Parallel(n_jobs=n_jobs) as parallel,
+    ):
+        for start in range(n_done, len(clips), _BLOCK):
+            block = clips[start : start + _BLOCK]
+            sizes = []
+            for power, sounds, tags in parallel(
+                joblib.delayed(_extract)(
+                    data / clip.path, clip.sha256, config, bank, (yamnet, musicnn_wheel)
+                )
+                for clip in block
+            ):
+                for file, part in ((mel_file, power), (sounds_file, sounds), (tags_file, tags)):
+                    file.write(part.tobytes())
+                frames.append(frames[-1] + len(power))
+                windows.append(windows[-1] + len(sounds))
+                sizes.append([len(power), len(sounds)])
+            # the journal's line last: what it does not count is cut off by the next run
+            for file in (mel_file, sounds_file, tags_file):
+                file.flush()
+                os.fsync(file.fileno())
+            out.write(json.dumps({"clips": sizes}) + "\n")
+            out.flush()
+            yield start + len(block)
+    tags = np.fromfile(made / "tags.raw", dtype=np.float32).reshape(len(clips), n_tags)
+    np.save(made / "tags.npy", tags)
+    (made / "tags.raw").unlink()
+    journal.unlink()
+    index = {
+        "fingerprint": made_from,
+        "teachers": teachers,
+        "frames": frames,
+        "windows": windows,
+    }
+    (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    made.rename(folder)
+
+
+def read(folder: Path, config: FeatureConfig, *, manifest_sha256: str) -> Shards:
+    """Open shards.
+
+    Raises
+    ------
+    FatalError
+        If they are missing, or were made from another manifest or with other features.
+    """
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{folder} holds no shards: run the stage `shards` first") from error
+    teachers = index["teachers"]
+    if index["fingerprint"] != fingerprint(manifest_sha256, config, teachers):
+        raise FatalError(f"{folder} was made from other data: run the stage `shards` again")
+    frames, windows = np.array(index["frames"]), np.array(index["windows"])
+    shape = (int(frames[-1]), config.n_mels)
+    power = np.memmap(folder / "mel.raw", dtype=np.float16, mode="r", shape=shape)
+    sounds = tags = None
+    if teachers["yamnet"] is not None:
+        shape = (int(windows[-1]), SOUNDS_SIZE)
+        sounds = np.memmap(folder / "sounds.raw", dtype=np.float16, mode="r", shape=shape)
+    if teachers["musicnn"] is not None:
+        tags = np.load(folder / "tags.npy")
+    return Shards(power, frames, sounds, windows, tags, index["fingerprint"])
