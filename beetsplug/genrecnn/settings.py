@@ -40,7 +40,7 @@ class Settings:
     write : bool
         Write files, too.
     jobs : int
-        Worker processes.
+        Worker processes; 0: one for each core.
     """
 
     bundle: genretagger.Bundle
@@ -85,7 +85,7 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         force=config["force"].get(bool),
         pretend=config["pretend"].get(bool),
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
-        jobs=jobs or _cpu_count(),
+        jobs=jobs,
     )
 
 
@@ -98,9 +98,3 @@ def _read_bundle(config: confuse.ConfigView) -> genretagger.Bundle:
         return genretagger.read_bundle(path)
     except genretagger.FatalError as error:
         raise ui.UserError(str(error)) from error
-
-
-def _cpu_count() -> int:
-    import joblib  # noqa: PLC0415 - 0.1 s
-
-    return int(joblib.cpu_count())
