@@ -16,7 +16,7 @@ from genretagger import bundle, cache, places
 from genretagger.cache import PredictionKey
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
-from genretagger.records import GenreBlock, Identity, Prediction, Seen, TrackTags
+from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
 
 IDENTITY = Identity(1, 2, 3, 4_000_000_001, 5_000_000_001)
 TAGS = TrackTags(
@@ -103,6 +103,33 @@ def test_a_failure_is_believed_of_the_very_file_only_and_only_if_its_bytes_are_w
         assert second.prediction(replace(KEY, bundle_id="b")) is None
 
 
+CHANGES = [BlockChange("ID3v2.4", (), ("Röck",)), BlockChange("APEv2", ("Pop",), ("Röck",))]
+
+
+def test_whether_a_change_can_be_written_is_known_of_that_file_and_change_only(tmp_path):
+    file = Seen(PATH, IDENTITY)
+    with opened(tmp_path / "c") as first:
+        first.keep_rehearsal(file, None, CHANGES, "")
+        first.keep_rehearsal(file, "HEARD", CHANGES, "it cannot hold that")
+    with opened(tmp_path / "c") as second:
+        assert second.rehearsal(file, None, CHANGES) == ""
+        assert second.rehearsal(file, "HEARD", CHANGES) == "it cannot hold that"
+        assert second.rehearsal(file, "OTHER", CHANGES) is None
+        assert second.rehearsal(file, None, CHANGES[:1]) is None
+        touched = file._replace(identity=replace(IDENTITY, ctime_ns=IDENTITY.ctime_ns + 1))
+        assert second.rehearsal(touched, None, CHANGES) is None
+        assert second.rehearsal(Seen(Path("other"), IDENTITY), None, CHANGES) is None
+
+
+def test_another_version_of_the_writer_is_asked_again(tmp_path, monkeypatch):
+    file = Seen(PATH, IDENTITY)
+    with opened(tmp_path / "c") as first:
+        first.keep_rehearsal(file, None, CHANGES, "it cannot hold that")
+    monkeypatch.setattr(cache, "_WRITER", cache._WRITER + 1)
+    with opened(tmp_path / "c") as second:
+        assert second.rehearsal(file, None, CHANGES) is None
+
+
 def test_on_a_coarse_clock_a_file_that_has_just_changed_is_not_kept(tmp_path):
     second_ns = 10**9
     now_ns = time.time_ns() // second_ns * second_ns
@@ -130,6 +157,20 @@ def test_the_schema_is_raised_with_what_is_kept():
             *("has_cuesheet", "comments", "kind", "values", "probabilities", "notes"),
         ],
     )
+
+
+def test_a_cache_of_before_rehearsals_still_serves(tmp_path):
+    with opened(tmp_path / "c") as first:
+        first.keep_tags(Seen(PATH, IDENTITY), None, TAGS)
+        first.keep_prediction(KEY, HEARD)
+    _sql("DROP TABLE rehearsals")(tmp_path / "c")  # as version 0.1.0 left it
+    for _ in range(2):
+        with opened(tmp_path / "c") as later:
+            assert tags_in(later, PATH, None, IDENTITY, cue_beside=False) == TAGS
+            assert later.prediction(KEY) == HEARD
+            later.keep_rehearsal(Seen(PATH, IDENTITY), None, CHANGES, "")
+    with opened(tmp_path / "c") as last:
+        assert last.rehearsal(Seen(PATH, IDENTITY), None, CHANGES) == ""
 
 
 # ---- Damage ------------------------------------------------------------------------------------
@@ -161,6 +202,7 @@ DAMAGE = {
     "nonsense in a row": _sql("UPDATE tags SET tags = '[1, 2'"),
     "too little in a row": _sql("UPDATE tags SET tags = '[[]]'"),
     "too few probabilities": _sql("UPDATE predictions SET probabilities = x'0000'"),
+    "a table of another version": _sql("ALTER TABLE rehearsals RENAME COLUMN writer TO version"),
     "a number for text": _sql("UPDATE predictions SET notes = 7"),
 }
 

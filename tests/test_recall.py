@@ -15,6 +15,9 @@ import soundfile
 from runs import encode, opened, run
 
 from genretagger import bundle, places, tags, workers
+from genretagger.errors import TrackError
+from genretagger.recall import recall_or_hear
+from genretagger.records import Identity, Prediction, Seen
 
 
 def test_what_was_heard_is_not_heard_again(music, capsys, heard):
@@ -110,6 +113,53 @@ sys.exit(code)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "2 kept, 1 undecided" in done.stderr
     assert done.stdout.splitlines()[-1] == "False []"
+
+
+def test_a_second_dry_run_opens_no_file_although_there_is_something_to_change(music):
+    code = f"""
+import sys
+folder, opened = {str(music)!r}, []
+def watch(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(folder):
+        opened.append(str(arguments[0]))
+sys.addaudithook(watch)
+from genretagger.cli import main
+main(["tag", "--dry-run", "--always", "--jobs", "1", *sys.argv[1:], folder])
+print(len(set(opened)))
+"""
+    command = [sys.executable, "-c", code]
+
+    def n_opened(*options):
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+        assert "3 to change" in done.stderr
+        return int(done.stdout.splitlines()[-1])
+
+    assert n_opened() == 3
+    assert n_opened() == 0
+    assert n_opened("--only", "Experimental") == 3  # another change is another question
+    assert n_opened("--only", "Experimental") == 0
+
+
+def test_what_was_written_is_remembered_without_a_decoder():
+    code = (
+        "import sys, genretagger.recall, genretagger.writing.change\n"
+        "heavy = 'soundfile', 'soxr', 'joblib', 'ai_edge_litert'\n"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_is_no_file_to_hear_comes_back_as_it_is(tmp_path):
+    files = [Seen(tmp_path / name, Identity(1, 2, 3, 4, 5)) for name in "ab"]
+
+    def hear(new):
+        return iter([Prediction((0.5,), (file.path.name,)) for file in new])
+
+    answers = list(recall_or_hear([None, files[0], None, files[1]], hear, "a bundle", None))
+    assert [a and a.notes for a in answers] == [None, ("a",), None, ("b",)]
+    error = TrackError("gone")
+    assert list(recall_or_hear([error], hear, "a bundle", None)) == [error]
 
 
 def test_a_broken_file_is_not_decoded_again_until_it_is_another(music, capsys, heard):

@@ -271,6 +271,7 @@ def _add_work(group: argparse._ActionsContainer) -> None:
         "-j",
         "--jobs",
         type=count_up_to(),
+        default=0,
         metavar="N",
         help="processes (default: one for each core)",
     )

@@ -23,7 +23,7 @@ def plan_options(options: argparse.Namespace, *, analyse_all: bool) -> Options:
         tags=tag_policy(options),
         field=options.field,
         by=options.by,
-        jobs=options.jobs or 0,
+        jobs=options.jobs,
         analyse_all=analyse_all,
     )
 

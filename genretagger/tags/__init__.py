@@ -19,8 +19,6 @@ File Format 1.3" (1989). DSF: Sony, "DSF File Format Specification 1.01" (2005).
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import hashlib
 import stat
 from collections.abc import Iterator, Sequence

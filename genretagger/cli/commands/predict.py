@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:
-        for path, answer in pipeline.predict(paths, bundle, options.jobs or 0, cache=cache):
+        for path, answer in pipeline.predict(paths, bundle, options.jobs, cache=cache):
             add(_line(path, answer, policy))
     return run.summary()
 

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from genretagger.cli.codes import INTERRUPTED, OK
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         (),
         chosen_bundle(options),
         preserve_mtime=options.preserve_mtime,
+        open_cache=partial(opened_cache, options),
     )
     with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
         server.serve(

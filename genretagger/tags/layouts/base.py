@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -17,25 +15,48 @@ from genretagger.tags.blocks import FORMATS
 from genretagger.tags.layouts.splices import Splice, Window
 
 STRETCH = 16384
-"""Bytes hashed at a time to know audio again: 0.1 s of a CD, 0.4 s of the largest MP3."""
+"""Length in bytes of each stretch that goes into `tags.audio_id`.
+
+0.1 s of a CD, 0.4 s of the largest MP3.
+"""
 
 
 class Sound(NamedTuple):
-    """Where the encoded audio lies, and what else decides how it sounds."""
+    """Position of the encoded audio, and header bytes that change how it decodes.
+
+    `start` and `size` count bytes.
+    """
 
     start: int
     size: int
     about: bytes = b""
 
     def stretches(self) -> Sequence[int]:
-        """Choose where to look, in bytes; all of it where it is short."""
+        """Choose where the hashed stretches begin: five, or so many that nothing is left out."""
         if self.size <= 5 * STRETCH:
             return range(self.start, self.start + self.size, STRETCH)
         return [self.start + (self.size - STRETCH) * quarter // 4 for quarter in range(5)]
 
 
 class Layout:
-    """The blocks of one open file; `raw` holds the bytes of each by its family."""
+    """Where one open file keeps its blocks and its audio.
+
+    Whoever inherits finds the blocks when it is made, and raises whatever it likes if the file
+    is not what it seems.
+
+    Parameters
+    ----------
+    file : binary file
+
+    Attributes
+    ----------
+    size : int
+        Of the file in bytes.
+    raw : dict
+        The bytes of each block by its family (`family_of`).
+    has_cuesheet : bool
+        Whether the file holds a cue sheet outside its blocks.
+    """
 
     has_cuesheet = False
 
@@ -63,7 +84,7 @@ class Layout:
         return self.embed(new) if new else []
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
-        """Put new bytes in the place of these blocks; empty bytes remove a block."""
+        """Put new bytes, by family, in the place of blocks; empty bytes remove a block."""
         raise NotImplementedError
 
     def sound(self) -> Sound:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
 from typing import BinaryIO
 
@@ -28,9 +26,11 @@ class Dsf(Layout):
             self.raw["ID3v2"] = self.at(self.pointer, size)
 
     def sound(self) -> Sound:
+        """Take everything between the first chunk, which points to the tag, and the tag."""
         return Sound(28, (self.pointer or self.size) - 28)
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        """Put the tag at its place, and correct the file's size and the pointer."""
         data = new["ID3v2"]
         old_size = len(self.raw.get("ID3v2", b""))
         offset = self.pointer or self.size

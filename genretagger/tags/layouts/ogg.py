@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import re
 from collections.abc import Iterator
 from io import BufferedRandom, BytesIO
@@ -32,29 +30,36 @@ class Ogg(Layout):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         file.seek(0)
-        codec = None
-        while codec is None:
-            first = OggPage(file)
-            if not first.first:
-                raise ValueError("no Vorbis, Opus, FLAC or Speex stream")
-            codec = next((c for c in self.PREFIXES if first.packets[0].startswith(c[0])), None)
-        self.codec, self.prefix = codec
+        first, self.codec, self.prefix = self._first_page()
         self.pages: list[OggPage] = []
         while not self.pages or not (self.pages[-1].complete or len(self.pages[-1].packets) > 1):
             page = OggPage(file)
             if page.serial == first.serial:
                 self.pages.append(page)
         self.packets: list[bytes] = OggPage.to_packets(self.pages)
-        packet = self.packets[0]
+        comment = self._comment(self.packets[0])
+        self.rest = split_vorbis(comment)[2]
+        self.raw["Vorbis comment"] = comment[: len(comment) - len(self.rest)]
+
+    def _first_page(self) -> tuple[OggPage, bytes, bytes]:
+        """Find the stream's first page, its codec, and the prefix of its comment packet."""
+        while True:
+            page = OggPage(self.file)
+            if not page.first:
+                raise ValueError("no Vorbis, Opus, FLAC or Speex stream")
+            for codec, prefix in self.PREFIXES:
+                if page.packets[0].startswith(codec):
+                    return page, codec, prefix
+
+    def _comment(self, packet: bytes) -> bytes:
+        """Take the prefix off the comment packet; FLAC's is a block's head with its size."""
         if self.codec == b"\x7fFLAC":
             self.prefix = packet[:4]
             if packet[0] & 0x7F != 4:
                 raise ValueError("no Vorbis comment where Ogg FLAC has it")
         if not packet.startswith(self.prefix):
             raise ValueError("no comment packet")
-        comment = packet[len(self.prefix) :]
-        self.rest = split_vorbis(comment)[2]
-        self.raw["Vorbis comment"] = comment[: len(comment) - len(self.rest)]
+        return packet[len(self.prefix) :]
 
     def sound(self) -> Sound:
         """Begin with the first page on which a packet of audio ends: it has a position."""
@@ -69,6 +74,7 @@ class Ogg(Layout):
         return Sound(offset, self.size - offset)
 
     def encoded(self, offset: int, size: int) -> bytes:
+        """Read encoded audio, without the numbers and checksums of its pages."""
         # where the comment takes up more pages or fewer, later ones get another number, and so
         # another checksum: bytes 18 to 25 of a page's head, which may begin before the stretch
         before = min(25, offset)
@@ -76,6 +82,7 @@ class Ogg(Layout):
         return _PAGE_NUMBERS.sub(lambda m: m[1] + bytes(len(m[2])), data)[before:]
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        """Lay out the pages of the comment again; where their number changes, number the rest."""
         start, end = _offset(self.pages[0]), _offset(self.pages[-1]) + self.pages[-1].size
         old_size = len(self.packets[0])
         self.packets[0] = self._packet(new["Vorbis comment"], old_size)
@@ -112,7 +119,7 @@ class Ogg(Layout):
         return packet.ljust(old_size if len(packet) <= old_size else len(packet) + PADDING, b"\0")
 
     def _renumbered(self, start: int, last: OggPage) -> Iterator[Splice]:
-        """Number the later pages of the stream on: number and checksum of each change."""
+        """Give the later pages of the stream the next numbers, and so other checksums."""
         number = last.sequence
         self.file.seek(start)
         while self.file.tell() < self.size:

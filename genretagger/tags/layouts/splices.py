@@ -61,23 +61,40 @@ class _Seekable(io.RawIOBase):
     position = 0
 
     def size(self) -> int:
+        """Tell the length in bytes."""
         raise NotImplementedError
 
     def readable(self) -> bool:
+        """Say that it can be read."""
         return True
 
     def seekable(self) -> bool:
+        """Say that it can be read in any order."""
         return True
 
     def tell(self) -> int:
+        """Tell at which byte the next read begins."""
         return self.position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size()}[whence]
         if start + offset < 0:
             raise ValueError("the offset is negative")
         self.position = start + offset
         return self.position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read up to as many bytes as the buffer holds."""
+        view = memoryview(buffer).cast("B")
+        data = self.read_piece(len(view))
+        view[: len(data)] = data
+        self.position += len(data)
+        return len(data)
+
+    def read_piece(self, size: int) -> bytes:
+        """Read at the position, and at most `size` bytes: as far as they lie together."""
+        raise NotImplementedError
 
 
 class Spliced(_Seekable):
@@ -108,25 +125,21 @@ class Spliced(_Seekable):
             self._end += size
 
     def size(self) -> int:
+        """Tell the length in bytes, as it will be."""
         return self._end
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def read_piece(self, size: int) -> bytes:
+        """Read from one splice, or from between two."""
+        if self.position >= self._end:
+            return b""
         number = bisect_right(self._starts, self.position) - 1
-        if not view or self.position >= self._end:
-            return 0
         skipped = self.position - self._starts[number]
-        end = self._starts[number + 1] if number + 1 < len(self._starts) else self._end
-        size = min(len(view), end - self.position)
         piece = self._pieces[number]
         if isinstance(piece, bytes):
-            data = piece[skipped : skipped + size]
-        else:
-            self._file.seek(piece + skipped)
-            data = self._file.read(size)
-        view[: len(data)] = data
-        self.position += len(data)
-        return len(data)
+            return piece[skipped : skipped + size]
+        end = self._starts[number + 1] if number + 1 < len(self._starts) else self._end
+        self._file.seek(piece + skipped)
+        return self._file.read(min(size, end - self.position))
 
 
 class Window(_Seekable):
@@ -150,24 +163,23 @@ class Window(_Seekable):
         return Splice(self._start, self._old_size, bytes(self._held))
 
     def size(self) -> int:
+        """Tell the length in bytes, as it is now."""
         return self._start + len(self._held)
 
     def writable(self) -> bool:
+        """Say that it can be written."""
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def read_piece(self, size: int) -> bytes:
+        """Read from before the window, or in it."""
         if self.position < self._start:
             self._file.seek(self.position)
-            data = self._file.read(min(len(view), self._start - self.position))
-        else:
-            at = self.position - self._start
-            data = bytes(self._held[at : at + len(view)])
-        view[: len(data)] = data
-        self.position += len(data)
-        return len(data)
+            return self._file.read(min(size, self._start - self.position))
+        at = self.position - self._start
+        return bytes(self._held[at : at + size])
 
     def write(self, data: ReadableBuffer) -> int:
+        """Write in the window, or on at its end."""
         content = bytes(data)
         at = self.position - self._start
         if content and not 0 <= at <= len(self._held):
@@ -177,6 +189,7 @@ class Window(_Seekable):
         return len(content)
 
     def truncate(self, size: int | None = None) -> int:
+        """Cut the window off."""
         size = self.position if size is None else size
         if size < self._start:
             raise ValueError("cut outside the window")
