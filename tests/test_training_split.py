@@ -90,7 +90,7 @@ def test_an_artist_larger_than_a_fold_does_not_stop_the_rest_from_being_even(cli
 def test_all_small_sets_are_one_stratum():
     clip = Clip("t", "a", "ballroom", "", (), 3, 20.0)
     assert split.stratum(clip, LARGE_SETS) == ""
-    assert split.stratum(replace(clip, set="gtzan")) == "gtzan"
+    assert split.stratum(replace(clip, source="gtzan"), LARGE_SETS) == "gtzan"
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path):

@@ -32,7 +32,7 @@ LISTEN_S = 120
 """Only so much of the start is heard, as `fpcalc` does."""
 
 MAX_ERROR = 0.25
-"""Share of bits that may differ. README.md, "Near-duplicates", has the two distributions."""
+"""Share of bits that may differ; docs/experiments.md has the two distributions."""
 
 MIN_OVERLAP_S = 6.0
 """Shorter overlaps are no evidence."""

@@ -1,4 +1,4 @@
-"""Stage 2, shards: every clip's mel power, and what teachers say of it, once, on disk.
+"""Shards: every clip's mel power, and its teachers' outputs, on disk.
 
 ``mel.raw``
     float16, shape (n_frames of all clips, n_mels): power in dB, time first, so that a
@@ -20,8 +20,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,6 +39,9 @@ from training.features import mel
 from training.features.teachers import SOUNDS_SIZE, embed, musicnn_runner
 from training.files import appending, read_jsonl, sha256, write_jsonl
 from training.networks import musicnn
+
+Extracted = tuple[Halves, Halves, Floats]
+"""Of a clip: mel power, YAMNet's embeddings, MusiCNN's values."""
 
 _BLOCK = 64  # clips that are in memory at a time: about 0.5 GB with two workers
 
@@ -101,7 +106,8 @@ def _extract(
     config: FeatureConfig,
     bank: Floats,
     teachers: tuple[Path | None, Path | None],
-) -> tuple[Halves, Halves, Floats]:
+) -> Extracted:
+    """Decode a clip, and compute its mel power, sounds and tags."""
     yamnet, wheel = teachers
     again = "run the stage `manifest` again"
     try:
@@ -117,8 +123,8 @@ def _extract(
     if yamnet is not None:
         sounds = embed(y, yamnet)
     if wheel is not None:
-        said = [musicnn_runner(wheel)(patch[None]) for patch in musicnn.patches(y)]
-        tags = np.concatenate(said).mean(axis=0)
+        by_patch = [musicnn_runner(wheel)(patch[None]) for patch in musicnn.patches(y)]
+        tags = np.concatenate(by_patch).mean(axis=0)
     return np.ascontiguousarray(db.astype(np.float16)), sounds, tags
 
 
@@ -137,6 +143,86 @@ def _cut(path: Path, size: int) -> BinaryIO:
     return path.open("ab")
 
 
+class _Unfinished:
+    """Shards that are being made: their files, and a journal of what is whole in them.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the shards will go.
+    made_from : str
+        Their fingerprint; what a killed run left is used only if it has the same.
+    row_bytes : (int, int, int)
+        Of a frame, of a window, of a clip's tags.
+    """
+
+    def __init__(self, folder: Path, made_from: str, row_bytes: tuple[int, int, int]) -> None:
+        self._target, self._folder = folder, folder.with_name(folder.name + ".part")
+        self._made_from, self._journal = made_from, self._folder / "journal.jsonl"
+        self._row_bytes = row_bytes
+        lines = read_jsonl(self._journal)
+        if not lines or lines[0] != {"fingerprint": made_from}:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True)
+            lines = [{"fingerprint": made_from}]
+            write_jsonl(self._journal, lines)
+        sizes = [pair for line in lines[1:] for pair in line["clips"]]
+        self.frames = [0, *accumulate(n_frames for n_frames, _ in sizes)]
+        self.windows = [0, *accumulate(n_windows for _, n_windows in sizes)]
+
+    @property
+    def n_done(self) -> int:
+        """Clips that are whole."""
+        return len(self.frames) - 1
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Iterable[Extracted]], None]]:
+        """Open the files; the function that is given appends a block of clips to them."""
+        sizes = (self.frames[-1], self.windows[-1], self.n_done)
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(_cut(self._folder / name, size * row))
+                for name, size, row in zip(
+                    ("mel.raw", "sounds.raw", "tags.raw"), sizes, self._row_bytes, strict=True
+                )
+            ]
+            journal = stack.enter_context(appending(self._journal))
+
+            def append(block: Iterable[Extracted]) -> None:
+                lengths = []
+                for power, sounds, tags in block:
+                    parts = (power.tobytes(), sounds.tobytes(), tags.tobytes())
+                    for file, part in zip(files, parts, strict=True):
+                        file.write(part)
+                    self.frames.append(self.frames[-1] + len(power))
+                    self.windows.append(self.windows[-1] + len(sounds))
+                    lengths.append([len(power), len(sounds)])
+                # the journal's line last: what it does not count is cut off by the next run
+                for file in files:
+                    file.flush()
+                    os.fsync(file.fileno())
+                journal.write(json.dumps({"clips": lengths}) + "\n")
+                journal.flush()
+
+            yield append
+
+    def finish(self, teachers: dict[str, str | None]) -> None:
+        """Write the index, and put the shards in their place."""
+        tags = np.fromfile(self._folder / "tags.raw", dtype=np.float32)
+        np.save(self._folder / "tags.npy", tags.reshape(self.n_done, self._row_bytes[2] // 4))
+        (self._folder / "tags.raw").unlink()
+        self._journal.unlink()
+        index = {
+            "fingerprint": self._made_from,
+            "teachers": teachers,
+            "frames": self.frames,
+            "windows": self.windows,
+        }
+        (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        shutil.rmtree(self._target, ignore_errors=True)
+        self._folder.rename(self._target)
+
+
 def build(
     folder: Path,
     clips: Sequence[Clip],
@@ -148,7 +234,7 @@ def build(
     musicnn_wheel: Path | None,
     n_jobs: int,
 ) -> Iterator[int]:
-    """Extract and write the shards, in bounded memory; a killed run goes on.
+    """Extract and write the shards, in bounded memory; a killed run resumes.
 
     Parameters
     ----------
@@ -180,63 +266,23 @@ def build(
         name: None if path is None else sha256(path)
         for name, path in (("yamnet", yamnet), ("musicnn", musicnn_wheel))
     }
-    made_from = fingerprint(manifest_sha256, config, teachers)
-    made = folder.with_name(folder.name + ".part")
-    journal = made / "journal.jsonl"
-    lines = read_jsonl(journal)
-    if not lines or lines[0] != {"fingerprint": made_from}:
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
-        lines = [{"fingerprint": made_from}]
-        write_jsonl(journal, lines)
-    frames, windows = [0], [0]
-    for n_frames, n_windows in (pair for line in lines[1:] for pair in line["clips"]):
-        frames.append(frames[-1] + n_frames)
-        windows.append(windows[-1] + n_windows)
-    n_done = len(frames) - 1
     n_tags = 0 if musicnn_wheel is None else musicnn.SIZE
+    row_bytes = (config.n_mels * 2, SOUNDS_SIZE * 2, n_tags * 4)
+    made_from = fingerprint(manifest_sha256, config, teachers)
+    unfinished = _Unfinished(folder, made_from, row_bytes)
     bank = mel.filterbank(config)
-    with (
-        _cut(made / "mel.raw", frames[-1] * config.n_mels * 2) as mel_file,
-        _cut(made / "sounds.raw", windows[-1] * SOUNDS_SIZE * 2) as sounds_file,
-        _cut(made / "tags.raw", n_done * n_tags * 4) as tags_file,
-        appending(journal) as out,
-        joblib.Parallel(n_jobs=n_jobs) as parallel,
-    ):
-        for start in range(n_done, len(clips), _BLOCK):
+    with unfinished.writing() as append, joblib.Parallel(n_jobs=n_jobs) as parallel:
+        for start in range(unfinished.n_done, len(clips), _BLOCK):
             block = clips[start : start + _BLOCK]
-            sizes = []
-            for power, sounds, tags in parallel(
+            tasks = (
                 joblib.delayed(_extract)(
                     data / clip.path, clip.sha256, config, bank, (yamnet, musicnn_wheel)
                 )
                 for clip in block
-            ):
-                for file, part in ((mel_file, power), (sounds_file, sounds), (tags_file, tags)):
-                    file.write(part.tobytes())
-                frames.append(frames[-1] + len(power))
-                windows.append(windows[-1] + len(sounds))
-                sizes.append([len(power), len(sounds)])
-            # the journal's line last: what it does not count is cut off by the next run
-            for file in (mel_file, sounds_file, tags_file):
-                file.flush()
-                os.fsync(file.fileno())
-            out.write(json.dumps({"clips": sizes}) + "\n")
-            out.flush()
+            )
+            append(parallel(tasks))
             yield start + len(block)
-    tags = np.fromfile(made / "tags.raw", dtype=np.float32).reshape(len(clips), n_tags)
-    np.save(made / "tags.npy", tags)
-    (made / "tags.raw").unlink()
-    journal.unlink()
-    index = {
-        "fingerprint": made_from,
-        "teachers": teachers,
-        "frames": frames,
-        "windows": windows,
-    }
-    (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    made.rename(folder)
+    unfinished.finish(teachers)
 
 
 def read(folder: Path, config: FeatureConfig, *, manifest_sha256: str) -> Shards:
