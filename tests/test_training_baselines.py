@@ -9,9 +9,11 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import baselines, config, musicnn
-from training.manifest import Clip, reference
-from training.shards import Shards
+from training import config
+from training.data.clips import Clip, reference
+from training.features.shards import Shards
+from training.measure import baselines
+from training.networks import musicnn
 
 pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
 
@@ -21,11 +23,12 @@ N_CLIPS, N_FRAMES = 84, 250
 @pytest.fixture(scope="module")
 def settings():
     found = config.load(config.DEFAULT.with_name("accurate.toml"))
+    head = replace(
+        found.model.train, epochs=40, hidden=32, n_heads=1, batch_size=8, learning_rate=0.01
+    )
     return replace(
         found,
-        train=replace(
-            found.train, epochs=40, hidden=32, n_heads=1, batch_size=8, learning_rate=0.01
-        ),
+        model=replace(found.model, train=head),
         evaluate=replace(found.evaluate, n_resamples=10, least_positives=2),
     )
 
@@ -79,7 +82,7 @@ def test_every_baseline_is_measured_and_put_in_the_table(
     assert top1["YAMNet, logistic"] < 0.6
     floor = results[baselines.FLOOR]["against_floor"]["panda"]["macro_map"]
     assert floor == {"value": 0.0, "low": 0.0, "high": 0.0}
-    laid_out = baselines.write(tmp_path, results)
+    laid_out = baselines.write(tmp_path / "baselines", results)
     assert all(laid_out.count(f"| {name} |") == 4 for name in results)
     written = json.loads((tmp_path / "baselines.json").read_text(encoding="utf-8"))
     assert written.keys() == results.keys()
@@ -93,30 +96,31 @@ def test_every_baseline_is_measured_and_put_in_the_table(
 def test_tags_that_mean_a_genre_are_found():
     tags = np.zeros((1, musicnn.SIZE), dtype=np.float32)
     tags[0, musicnn.N_HIDDEN + musicnn.TAGS.index("soul")] = 3.0
-    assert GENRES[baselines._zero_shot(tags).argmax()] == "RNB"
+    assert GENRES[baselines.zero_shot(tags).argmax()] == "RNB"
 
 
 def test_what_a_run_said_is_read_only_if_its_folds_are_the_same(clips, tmp_path):
+    path = tmp_path / "predictions.npz"
     with pytest.raises(FatalError, match="run the stage `evaluate` of that run first"):
-        baselines.of_run(tmp_path, clips)
+        baselines.of_run(path, clips)
     logits = np.random.default_rng(0).normal(0, 1, (N_CLIPS - 1, len(GENRES)))
-    heard = clips[:-1]
+    measured = clips[:-1]
 
     def save(splits):
         np.savez(
-            tmp_path / "predictions.npz",
+            path,
             logits=logits,
             split=np.array(splits),
-            track_id=np.array([clip.track_id for clip in heard]),
+            track_id=np.array([clip.track_id for clip in measured]),
         )
 
-    save([clip.split for clip in heard])
-    found = baselines.of_run(tmp_path, clips)
+    save([clip.split for clip in measured])
+    found = baselines.of_run(path, clips)
     assert np.array_equal(found[:-1], logits)
     assert np.isnan(found[-1]).all()
-    save(["9"] * len(heard))
+    save(["9"] * len(measured))
     with pytest.raises(FatalError, match="other folds"):
-        baselines.of_run(tmp_path, clips)
+        baselines.of_run(path, clips)
 
 
 def test_without_teachers_there_is_nothing_to_compare_with(settings, clips, shards, tmp_path):

@@ -5,12 +5,16 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from test_training_transfer import checkpoint, decibels
+from musicnn_stand_in import checkpoint, decibels
 
 from genretagger.features import FeatureConfig
-from training import compact, config, musicnn, transfer
-from training.manifest import Clip
-from training.shards import Shards
+from training import config
+from training.data.clips import Clip
+from training.features.shards import Shards
+from training.learn import compact, lessons
+from training.learn.patches import ClipSegments, CorpusSegments, Patches
+from training.networks import body, low_rank, musicnn
+from training.networks.low_rank import approximate, front
 
 pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
 
@@ -18,16 +22,16 @@ RANK = 3
 
 
 @pytest.fixture(autouse=True)
-def _little_to_hear(monkeypatch):
+def _little_to_predict(monkeypatch):
     monkeypatch.setattr(compact, "_FITTED", 12)
-    monkeypatch.setattr(compact, "_WINDOWS", 1000)
+    monkeypatch.setattr(low_rank, "_WINDOWS", 1000)
 
 
 @pytest.fixture(scope="module")
 def settings():
     found = config.load(config.DEFAULT)
     wanted = replace(
-        found.compact,
+        found.model.compact,
         rank=RANK,
         n_patches=40,
         patches_per_clip=3,
@@ -36,7 +40,7 @@ def settings():
         batch_size=4,
         mixed_share=0.5,
     )
-    return replace(found, compact=wanted)
+    return replace(found, model=replace(found.model, compact=wanted))
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +56,14 @@ def large():
         weights[f"{name}/kernel"] = few.reshape(kernel.shape).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(musicnn, "load", lambda _: weights)
-        return transfer.load_body("a wheel")
+        return body.load("a wheel")
 
 
 def test_filters_of_low_rank_are_found_exactly(settings, large):
-    whole = replace(settings.compact, time_stride=1, timbral_stride=1, temporal_stride=1)
-    small = transfer.body(whole)
+    whole = replace(settings.model.compact, time_stride=1, timbral_stride=1, temporal_stride=1)
+    small = body.build(whole)
     x = decibels(6, musicnn.N_FRAMES, 96)
-    compact.approximate(small, large, x[:4], whole)
+    approximate(small, large, x[:4], whole)
     expected = large.predict_on_batch(x[4:])
     assert np.ptp(expected) > 1
     assert small.predict_on_batch(x[4:]) == pytest.approx(
@@ -68,17 +72,17 @@ def test_filters_of_low_rank_are_found_exactly(settings, large):
     assert small.count_params() < large.count_params()
 
 
-def test_fewer_frames_and_bands_are_heard(settings, large):
-    small = transfer.body(settings.compact)
+def test_fewer_frames_and_bands_are_compared(settings, large):
+    small = body.build(settings.model.compact)
     x = decibels(6, musicnn.N_FRAMES, 96)
-    compact.approximate(small, large, x[:4], settings.compact)
-    given = compact.front(small).predict_on_batch(x[4:])
-    goal = compact.front(large).predict_on_batch(x[4:])[:, :: settings.compact.time_stride]
+    approximate(small, large, x[:4], settings.model.compact)
+    given = front(small).predict_on_batch(x[4:])
+    goal = front(large).predict_on_batch(x[4:])[:, :: settings.model.compact.time_stride]
     assert given.shape == goal.shape
     left = ((given - goal) ** 2).mean() / goal.var()
     assert left < 0.5
     features = FeatureConfig(n_fft=512, hop_length=256)
-    assert transfer.n_macs(features, settings.compact) < transfer.n_macs(features) / 10
+    assert body.n_macs(features, settings.model.compact) < body.n_macs(features) / 10
 
 
 def music(settings, n=4, seed=0):
@@ -98,8 +102,8 @@ def shards_of(n_frames, settings):
 
 def test_patches_are_under_their_segments_peak(settings):
     features = settings.features
-    draw = compact.CorpusSegments([music(settings, 2), music(settings, 1)])
-    patches = compact.Patches(settings.compact, features, draw)
+    draw = CorpusSegments([music(settings, 2), music(settings, 1)])
+    patches = Patches(settings.model.compact, features, draw)
     drawn = [patches.draw(np.random.default_rng(i)) for i in range(12)]
     assert {x.shape for x in drawn} == {(musicnn.N_FRAMES, features.n_mels)}
     assert all(-features.top_db <= x.min() and x.max() <= 0 for x in drawn)
@@ -109,7 +113,7 @@ def test_patches_are_under_their_segments_peak(settings):
 
 def test_segments_come_from_the_clips_that_may_be_learned_from(settings):
     shards = shards_of([900, 625, 300], settings)
-    draw = compact.ClipSegments(shards, [0, 2], 625)
+    draw = ClipSegments(shards, [0, 2], 625)
     drawn = [draw(np.random.default_rng(i)) for i in range(20)]
     assert {x.shape for x in drawn} == {(625, 96)}
     assert {round(float(x.mean()) / 9) for x in drawn} == {-3, -5}  # -30 and -48, not -39
@@ -119,26 +123,25 @@ def test_segments_come_from_the_clips_that_may_be_learned_from(settings):
 
 @pytest.fixture
 def course(settings, large, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "load_body", lambda _: large)
-    monkeypatch.setattr(compact, "_runners", {})
+    monkeypatch.setattr(body, "load", lambda _: large)
+    monkeypatch.setattr(lessons, "_runners", {})
     shards = shards_of([700, 650, 640, 300], settings)
     clips = [Clip(f"{i}", f"{i}", "x", "", (), 3, 9.0, split=str(i % 2)) for i in range(4)]
 
     def run(settings=settings, say=lambda _: None, learns=None):
         learns = learns or {"0": [1, 3], "1": [0, 2]}
-        return dict(
-            compact.load(
-                tmp_path,
-                settings,
-                clips,
-                shards,
-                wheel="a wheel",
-                music=([music(settings)], "of the corpus"),
-                learns=learns,
-                n_jobs=1,
-                say=say,
-            )
+        distillation = compact.Distillation(
+            tmp_path,
+            settings,
+            clips,
+            shards,
+            wheel="a wheel",
+            music=([music(settings)], "of the corpus"),
+            learns=learns,
+            n_jobs=1,
+            say=say,
         )
+        return dict(distillation.networks())
 
     return run
 
@@ -148,9 +151,9 @@ def test_models_share_the_corpus_and_part_over_their_clips(settings, course):
     trunks = course(say=said.append)
     assert list(trunks) == ["0", "1"]
     epochs = [line for line in said if line.startswith("epoch")]
-    assert len(epochs) == settings.compact.epochs + 2 * settings.compact.clip_epochs
-    heard = [line.partition(" ")[0] for line in said if "patches heard" in line]
-    assert heard == ["40/40", "6/6", "6/6"]
+    assert len(epochs) == settings.model.compact.epochs + 2 * settings.model.compact.clip_epochs
+    predicted = [line.partition(" ")[0] for line in said if "patches predicted" in line]
+    assert predicted == ["40/40", "6/6", "6/6"]
     x = decibels(2, musicnn.N_FRAMES, 96)
     given = {name: trunk.predict_on_batch(x) for name, trunk in trunks.items()}
     assert not np.array_equal(given["0"], given["1"])
@@ -164,9 +167,10 @@ def test_models_share_the_corpus_and_part_over_their_clips(settings, course):
     assert np.array_equal(again["1"].predict_on_batch(x), given["1"])
 
 
-def test_another_training_hears_nothing_again_and_goes_on_where_it_was_killed(settings, course):
+def test_another_training_predicts_nothing_again_and_resumes_where_it_was_killed(settings, course):
     course()
-    longer = replace(settings, compact=replace(settings.compact, epochs=3))
+    compact_longer = replace(settings.model.compact, epochs=3)
+    longer = replace(settings, model=replace(settings.model, compact=compact_longer))
 
     def kill(line):
         if line.startswith("epoch 2:"):
@@ -176,13 +180,13 @@ def test_another_training_hears_nothing_again_and_goes_on_where_it_was_killed(se
         course(longer, say=kill)
     said = []
     course(longer, say=said.append)
-    assert not [line for line in said if "heard" in line]
-    assert "goes on after epoch 2" in said
+    assert not [line for line in said if "predicted" in line]
+    assert "resumes after epoch 2" in said
     assert [line[:8] for line in said if line.startswith("epoch")][:1] == ["epoch 3:"]
 
 
 def test_what_a_model_is_measured_on_changes_nothing_in_it(settings, course, tmp_path):
-    """The model of fold 0 is the same whether or not the clips of fold 0 are ever heard."""
+    """The model of fold 0 is the same whether or not the clips of fold 0 are ever embedded."""
     alone = course(learns={"0": [1, 3]})["0"].get_weights()
     for path in tmp_path.glob("*.json"):
         path.unlink()

@@ -2,17 +2,21 @@
 
 import json
 import shutil
-import subprocess
 import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
+from make_deb import build_package
 
 from genretagger import audio
 from genretagger.errors import FatalError
-from training import config, corpus, duplicates
+from training import config
+from training.data import duplicates
+from training.features import corpus
+from training.folders import RunFolder
+from training.learn.recipes import Sources, recipe
 
 SR = 22050
 
@@ -20,8 +24,15 @@ SR = 22050
 @pytest.fixture(scope="module")
 def settings():
     found = config.load(config.DEFAULT)
-    wanted = replace(found.corpus, packages=("demo",), shortest_s=20.0, most_segments=3)
-    return replace(found, corpus=wanted)
+    wanted = replace(found.model.corpus, packages=("demo",), shortest_s=20.0, most_segments=3)
+    return replace(found, model=replace(found.model, corpus=wanted))
+
+
+def collect(folder, settings, extra, measured=None, say=lambda _: None):
+    model = settings.model
+    corpus.collect(
+        folder, model.corpus, settings.features, extra, measured=measured or {}, n_jobs=1, say=say
+    )
 
 
 def music(path, seconds, seed=0):
@@ -29,19 +40,6 @@ def music(path, seconds, seed=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, 0.1 * rng.standard_normal(int(SR * seconds)), SR)
     return path
-
-
-def build_package(root, name, packages):
-    """Build a real package of what lies in a folder."""
-    (root / "DEBIAN").mkdir()
-    (root / "DEBIAN" / "control").write_text(
-        f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
-        "Description: a demo\n"
-    )
-    packages.mkdir(parents=True)
-    target = packages / f"{name}_1_all.deb"
-    subprocess.run(["dpkg-deb", "--build", root, target], check=True, capture_output=True)
-    return target
 
 
 @pytest.fixture
@@ -61,7 +59,7 @@ def package(tmp_path):
     terms = root / "usr/share/doc/demo"
     terms.mkdir(parents=True)
     (terms / "copyright").write_text("CC0-1.0")
-    return build_package(root, "demo", tmp_path / "run" / corpus.FOLDER / "packages")
+    return build_package(root, "demo", tmp_path / "corpus" / "packages")
 
 
 def test_the_music_of_a_package_is_taken_and_nothing_else(package, tmp_path):
@@ -91,17 +89,17 @@ def test_the_corpus_holds_segments_spread_over_each_file(package, settings, tmp_
     if shutil.which("apt-get") is None:
         pytest.skip("no apt-get")
     said = []
-    corpus.run(tmp_path / "run", settings, [], measured={}, n_jobs=1, say=said.append)
+    collect(tmp_path / "corpus", settings, [], say=said.append)
     assert said == ["1/1 sources, 2 files, 5 segments", "0 files hold a labelled clip"]
-    found, digest = corpus.read(tmp_path / "run")
+    found, digest = corpus.read(tmp_path / "corpus")
     features = settings.features
     assert [len(segments) for segments in found] == [2, 3]  # of 25 and of 45 s
     assert {s.shape[1:] for s in found} == {(features.n_frames, features.n_mels)}
     assert {s.dtype for s in found} == {np.dtype(np.float16)}
     assert all(np.isfinite(s).all() and np.ptp(s) > 10 for s in found)
     package.unlink()  # what is there is not made again
-    corpus.run(tmp_path / "run", settings, [], measured={}, n_jobs=1, say=said.append)
-    assert corpus.read(tmp_path / "run")[1] == digest
+    collect(tmp_path / "corpus", settings, [], say=said.append)
+    assert corpus.read(tmp_path / "corpus")[1] == digest
 
 
 def test_any_folder_of_music_will_do(settings, tmp_path):
@@ -109,10 +107,10 @@ def test_any_folder_of_music_will_do(settings, tmp_path):
     music(place / "a" / "long.wav", 30)
     music(place / "short.flac", 5)
     (place / "broken.mp3").write_bytes(b"no music")
-    corpus.run(tmp_path / "run", settings, [place], measured={}, n_jobs=1, say=lambda _: None)
-    (segments,), _ = corpus.read(tmp_path / "run")
+    collect(tmp_path / "corpus", settings, [place])
+    (segments,), _ = corpus.read(tmp_path / "corpus")
     assert len(segments) == 3
-    lines = (tmp_path / "run" / corpus.FOLDER / "mel" / "mine.jsonl").read_text().splitlines()
+    lines = (tmp_path / "corpus" / "mel" / "mine.jsonl").read_text().splitlines()
     rows = {row["file"]: row for row in map(json.loads, lines)}
     assert rows["short.flac"]["left_out"] == "shorter than 20 s"
     assert "cannot be decoded" in rows["broken.mp3"]["left_out"]
@@ -139,13 +137,11 @@ def test_a_file_that_holds_a_labelled_clip_is_left_out(settings, tmp_path):
     print_of = duplicates.fingerprint(audio.decode_whole(clip, duplicates.SR))
     said = []
     place = [tmp_path / "mine"]
-    corpus.run(
-        tmp_path / "run", settings, place, measured={"clip": print_of}, n_jobs=1, say=said.append
-    )
+    collect(tmp_path / "corpus", settings, place, {"clip": print_of}, said.append)
     assert said[-1] == "1 files hold a labelled clip"
-    (segments,), digest = corpus.read(tmp_path / "run")
-    corpus.run(tmp_path / "run", settings, place, measured={}, n_jobs=1, say=said.append)
-    found, other = corpus.read(tmp_path / "run")
+    (segments,), digest = corpus.read(tmp_path / "corpus")
+    collect(tmp_path / "corpus", settings, place)
+    found, other = corpus.read(tmp_path / "corpus")
     assert len(found) == 2 and np.array_equal(found[1], segments)
     assert digest != other
 
@@ -155,28 +151,19 @@ def test_what_is_missing_is_said_with_the_remedy(settings, tmp_path, monkeypatch
         corpus.read(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FatalError, match=r"no music of 20 s or more.*--audio"):
-        corpus.run(
-            tmp_path, settings, [tmp_path / "empty"], measured={}, n_jobs=1, say=lambda _: None
-        )
+        collect(tmp_path, settings, [tmp_path / "empty"])
+    own = recipe(config.load(config.DEFAULT.with_name("cnn.toml")))
     with pytest.raises(FatalError, match=r"no table \[corpus\]"):
-        corpus.run(
-            tmp_path, replace(settings, corpus=None), [], measured={}, n_jobs=1, say=lambda _: None
-        )
+        own.collect(RunFolder(tmp_path), Sources([], [], dict, 1), print)
     monkeypatch.setattr(corpus.shutil, "which", lambda _: None)
     with pytest.raises(FatalError, match=r"apt-get is missing.*--audio"):
-        corpus.run(tmp_path, settings, [], measured={}, n_jobs=1, say=lambda _: None)
+        collect(tmp_path, settings, [])
 
 
 def test_a_package_that_apt_does_not_know_is_named(settings, tmp_path):
     if shutil.which("apt-get") is None:
         pytest.skip("no apt-get")
-    unknown = replace(settings.corpus, packages=("no-such-package-of-music",))
+    unknown = replace(settings.model.corpus, packages=("no-such-package-of-music",))
+    settings = replace(settings, model=replace(settings.model, corpus=unknown))
     with pytest.raises(FatalError, match="apt-get download no-such-package-of-music"):
-        corpus.run(
-            tmp_path,
-            replace(settings, corpus=unknown),
-            [],
-            measured={},
-            n_jobs=1,
-            say=lambda _: None,
-        )
+        collect(tmp_path, settings, [])

@@ -22,11 +22,13 @@ from test_training_playlists import QUICK
 
 from genretagger import tags
 from genretagger.errors import FatalError
-from training import config, deezer, download, playlists, rows, streamrip
+from training import files
 from training.__main__ import main
-from training.playlists import Track
+from training.collect import deezer, download, streamrip
+from training.collect.config import COLLECT, load_collect
+from training.collect.tracks import TRACKS, YIELD, Track
 
-SETTINGS = config.load_collect(config.COLLECT)
+SETTINGS = load_collect(COLLECT)
 ARL = hashlib.sha256(b"not a cookie of anybody").hexdigest() * 3
 TEMPLATE = """
 [downloads]
@@ -68,14 +70,14 @@ def music(tmp_path):
 
     def write(tracks):
         folder = tmp_path / "music"
-        rows.write_jsonl(folder / playlists.TRACKS, map(asdict, tracks))
+        files.write_jsonl(folder / TRACKS, map(asdict, tracks))
         inputs = {
             "list": "gone.toml",
             "list_sha256": "",
             "settings": asdict(SETTINGS.playlists),
-            "tracks_sha256": rows.sha256(folder / playlists.TRACKS),
+            "tracks_sha256": files.sha256(folder / TRACKS),
         }
-        rows.write_text(folder / playlists.YIELD, json.dumps({"inputs": inputs}))
+        files.write_text(folder / YIELD, json.dumps({"inputs": inputs}))
         return folder
 
     return write
@@ -83,7 +85,7 @@ def music(tmp_path):
 
 @pytest.fixture
 def quick(tmp_path):
-    text = config.COLLECT.read_text(encoding="utf-8")
+    text = COLLECT.read_text(encoding="utf-8")
     changes = {
         **QUICK,
         "silence_s = 300.0": "silence_s = 60.0",
@@ -117,7 +119,7 @@ def stage(tmp_path, quick, capsys):
 
 
 def table(folder):
-    found = {r["track_id"]: r for r in rows.read_jsonl(folder / download.DOWNLOADS)}
+    found = {r["track_id"]: r for r in files.read_jsonl(folder / download.DOWNLOADS)}
     return found, {i: r["status"] for i, r in found.items()}
 
 
@@ -186,7 +188,7 @@ def test_previews_are_judged_by_what_they_hold(server, music, stage, mp3):
     assert "own use" in out
     summary = json.loads((folder / download.SUMMARY).read_text(encoding="utf-8"))
     assert summary["labels"]["Rock"]["found"] == 3
-    assert summary["downloads_sha256"] == rows.sha256(folder / download.DOWNLOADS)
+    assert summary["downloads_sha256"] == files.sha256(folder / download.DOWNLOADS)
 
 
 def test_both_stages_go_together_from_a_list_to_audio_on_the_disk(
@@ -247,13 +249,13 @@ def test_a_killed_run_goes_on_and_loses_no_outcome(server, music, quick, stage, 
     assert len(server.requests) == 4
     server.on_request = lambda n: None
     journal = folder / "preview/outcomes.jsonl"
-    assert len(rows.read_jsonl(journal)) == 3
+    assert len(files.read_jsonl(journal)) == 3
     with journal.open("a", encoding="utf-8") as file:
         file.write('{"track_id": "3", "sta')  # as a kill in mid-write leaves it
     assert stage()[0] == 0
     assert server.requests[4:] == ["/3.mp3", "/4.mp3", "/5.mp3"]
     assert set(table(folder / "preview")[1].values()) == {"found"}
-    assert len(rows.read_jsonl(journal)) == 6
+    assert len(files.read_jsonl(journal)) == 6
 
 
 def test_a_lost_connection_stops_the_stage_and_the_table_says_what_is_untried(
@@ -270,7 +272,7 @@ def test_a_lost_connection_stops_the_stage_and_the_table_says_what_is_untried(
 
 def test_stale_tracks_are_refused_before_anything_is_fetched(server, music, stage):
     folder = music([track(1, "A", preview=f"{server.base}/a.mp3")])
-    with (folder / playlists.TRACKS).open("a", encoding="utf-8") as file:
+    with (folder / TRACKS).open("a", encoding="utf-8") as file:
         file.write("{}\n")
     code, _, err = stage()
     assert code == 1
@@ -357,14 +359,14 @@ def edge(tmp_path, monkeypatch, stage):
     rip.chmod(0o755)
     monkeypatch.setenv(streamrip.ARL, ARL)
 
-    def run(files, rest="", *options, code=0):
-        given = {str(k): [str(p) for p in v] for k, v in files.items()}
+    def run(arriving, rest="", *options, code=0):
+        given = {str(k): [str(p) for p in v] for k, v in arriving.items()}
         orders = {"files": given, "rest": rest, "code": code}
         (home / "bin/orders.json").write_text(json.dumps(orders), encoding="utf-8")
         return stage("--source", "streamrip", "--streamrip", str(home), *options)
 
     run.home = home
-    run.runs = lambda: rows.read_jsonl(home / "bin/runs.jsonl")
+    run.runs = lambda: files.read_jsonl(home / "bin/runs.jsonl")
     return run
 
 

@@ -10,7 +10,9 @@ from genretagger import bundle
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
-from training import card, config
+from training import config, files
+from training.__main__ import main
+from training.ship import card
 
 TINY = """
 name = "tiny"
@@ -22,6 +24,10 @@ n_folds = 2
 seed = 0
 n_validation = 0
 n_test = 0
+large_sets = ["panda"]
+[subsets]
+panda = { only = ["panda"] }
+others = { without = ["panda"] }
 [network]
 stem = 4
 blocks = [[4, 2], [4, 2], [4, 1], [4, 2], [8, 2]]
@@ -79,7 +85,7 @@ def test_a_configuration_is_complete_and_names_its_card(name, features):
     found = config.load(config.DEFAULT.with_name(f"{name}.toml"))
     assert found.features == features
     assert found.card.endswith(f"{name}.card.md")
-    assert (found.compact is not None) == (name == "default")
+    assert isinstance(found.model, config.CompactHeads) == (name == "default")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +130,7 @@ def test_the_shipped_bundle_loads_and_verifies_and_is_small():
 def test_the_shipped_golden_segment_is_the_formulas():
     pytest.importorskip("librosa")
     from genretagger.features import log_mel
-    from training import export
+    from training.ship import export
 
     shipped = bundle.read(bundle.DEFAULT)
     with np.load(bundle.DEFAULT / "golden.npz") as golden:
@@ -141,8 +147,6 @@ def made(tmp_path_factory):
     pytest.importorskip("tensorflow")
     pytest.importorskip("librosa")
     import soundfile
-
-    from training.__main__ import main
 
     folder = tmp_path_factory.mktemp("chain")
     data, run = folder / "data", folder / "run"
@@ -227,11 +231,12 @@ def test_a_model_of_another_configuration_is_refused(made, capsys):
 
 
 def test_a_model_that_is_missing_names_the_stage_to_run(made, tmp_path):
-    from training import train
+    from training.folders import ModelFolder
+    from training.learn import models
 
     folder, _, _ = made
     with pytest.raises(FatalError, match="run the stage `train` first"):
-        train.check(config.load(folder / "tiny.toml"), tmp_path, "any")
+        models.check(config.load(folder / "tiny.toml"), ModelFolder(tmp_path), "any")
 
 
 def test_shards_of_another_manifest_are_refused(made, capsys):
@@ -280,8 +285,8 @@ def test_a_split_that_the_configuration_no_longer_says_is_refused(made, capsys):
     assert "run the stage `manifest` again" in capsys.readouterr().err
 
 
-def test_evaluate_draws_and_goes_on_from_what_was_heard(made, capsys, monkeypatch):
-    from training import evaluate
+def test_evaluate_draws_and_resumes_from_what_was_predicted(made, capsys, monkeypatch):
+    from training.measure import evaluate
 
     _, run, stage = made
     drawn = json.loads((run / "curves.json").read_text())
@@ -291,38 +296,43 @@ def test_evaluate_draws_and_goes_on_from_what_was_heard(made, capsys, monkeypatc
     assert {"confusion.png", "calibration.svg", "precision_recall.svg"} <= names
     assert "precision_coverage.png" in names
     before = json.loads((run / "metrics.json").read_text())
-    monkeypatch.setattr(evaluate, "hear", None)  # nothing is heard again
+    monkeypatch.setattr(evaluate, "predict_clips", None)  # nothing is predicted again
     assert stage("evaluate") == 0
     assert json.loads((run / "metrics.json").read_text()) == before
 
 
 def test_one_holdout_model_is_chosen_on_validation_and_measured_on_test(made):
-    from training import evaluate, manifest
+    from training.data.clips import read_clips
+    from training.measure import evaluate
 
     folder, run, _ = made
-    settings = config.load(folder / "tiny.toml").evaluate
-    clips = manifest.read(run / "manifest.jsonl")
+    settings = config.load(folder / "tiny.toml")
+    choices = (settings.evaluate, settings.subsets)
+    clips = read_clips(run / "manifest.jsonl")
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (len(clips), len(GENRES)))
     is_test = np.arange(len(clips)) % 2 == 0
-    found, _ = evaluate.evaluate_holdout(clips, is_test, logits, settings)
+    found, _ = evaluate.evaluate_holdout(clips, is_test, logits, *choices)
     assert found["metrics"]["ranking"]["all"]["n_clips"] == is_test.sum()
     other = logits.copy()
     other[is_test] += 1.0  # what is chosen does not look at the test
-    again, _ = evaluate.evaluate_holdout(clips, is_test, other, settings)
+    again, _ = evaluate.evaluate_holdout(clips, is_test, other, *choices)
     assert again["calibration"] == found["calibration"]
     assert again["thresholds"] == found["thresholds"]
     assert again["metrics"]["calibration_error"] != found["metrics"]["calibration_error"]
 
 
-def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
-    from training import manifest, shards, train
+def test_a_killed_training_resumes_where_it_stopped(made, tmp_path):
+    from training.data.clips import read_clips
+    from training.features import shards
+    from training.folders import ModelFolder
+    from training.learn.cnn import train_cnn
 
     folder, run, _ = made
     settings = config.load(folder / "tiny.toml")
-    clips = manifest.read(run / "manifest.jsonl")
+    clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=manifest.sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=files.sha256(run / "manifest.jsonl")
     )
 
     class Killed(Exception):
@@ -336,9 +346,11 @@ def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
             if len(lines) == stop_after:
                 raise Killed
 
-        chosen = replace(settings, train=replace(settings.train, epochs=epochs))
+        train = replace(settings.model.train, epochs=epochs)
+        chosen = replace(settings, model=replace(settings.model, train=train))
         rows = list(range(len(clips)))
-        train.fit(chosen, clips, cached, rows=rows, name="x", folder=tmp_path, say=say)
+        folder = ModelFolder(tmp_path)
+        train_cnn(chosen, clips, cached, rows=rows, name="x", folder=folder, say=say)
         return lines
 
     with pytest.raises(Killed):
@@ -346,16 +358,18 @@ def test_a_killed_training_goes_on_where_it_stopped(made, tmp_path):
     assert [line.split()[2] for line in fit(5, stop_after=None)] == ["4/5", "5/5"]
 
 
-def test_batches_are_the_same_each_time_and_hold_what_the_product_would_hear(made):
-    from training import manifest, shards, train
+def test_batches_are_the_same_each_time_and_hold_what_the_product_would_extract(made):
+    from training.data.clips import read_clips
+    from training.features import shards
+    from training.learn.batches import Batches
 
     folder, run, _ = made
     settings = config.load(folder / "tiny.toml")
-    clips = manifest.read(run / "manifest.jsonl")
+    clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=manifest.sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=files.sha256(run / "manifest.jsonl")
     )
-    batches = train.Batches(settings, clips, cached, range(20))
+    batches = Batches(settings, clips, cached, range(20))
     first, again = (list(batches.epoch("0", 3)) for _ in range(2))
     other = next(iter(batches.epoch("1", 3)))
     assert len(first) == 5
@@ -372,13 +386,14 @@ def test_batches_are_the_same_each_time_and_hold_what_the_product_would_hear(mad
 def test_without_augmentation_a_crop_is_what_the_product_computes(made):
     from genretagger import audio
     from genretagger.features import log_mel
-    from training import manifest, shards
-    from training.augment import Augmenter
+    from training.data.clips import read_clips
+    from training.features import mel, shards
+    from training.features.augment import Cropper
 
     folder, run, _ = made
     settings = config.load(folder / "tiny.toml")
     plain = replace(
-        settings.train,
+        settings.model.train,
         crop_frames=501,
         tilt_db=0.0,
         bandlimit_share=0.0,
@@ -387,22 +402,22 @@ def test_without_augmentation_a_crop_is_what_the_product_computes(made):
         n_time_masks=0,
         n_mel_masks=0,
     )
-    clips = manifest.read(run / "manifest.jsonl")
+    clips = read_clips(run / "manifest.jsonl")
     cached = shards.read(
-        run / "shards", settings.features, manifest_sha256=manifest.sha256(run / "manifest.jsonl")
+        run / "shards", settings.features, manifest_sha256=files.sha256(run / "manifest.jsonl")
     )
     segment = np.asarray(cached.mel[cached.frames[3] : cached.frames[3] + 501], dtype=np.float32)
-    crop, first, last = Augmenter(plain, settings.features).crop(segment, np.random.default_rng(0))
+    crop, first, last = Cropper(plain, settings.features).crop(segment, np.random.default_rng(0))
     assert (first, last) == (0, 501)
     y = audio.decode_whole(folder / "data" / clips[3].path, 16000)[:160000]
-    expected = log_mel(y, settings.features, shards.filterbank(settings.features)).T
+    expected = log_mel(y, settings.features, mel.filterbank(settings.features)).T
     # the last windows look beyond the segment in the clip, and at zeros in the product
     assert np.abs(crop - expected)[:-2].max() < 0.07
 
 
 def test_a_pitch_shift_moves_a_tone_to_the_next_bands():
     pytest.importorskip("librosa")
-    from training.augment import mel_centres, pitch_matrix
+    from training.features.augment import mel_centres, pitch_matrix
 
     centres = mel_centres(FeatureConfig())
     spectrum = -(((centres - 2000.0) / 200.0) ** 2)
@@ -413,14 +428,14 @@ def test_a_pitch_shift_moves_a_tone_to_the_next_bands():
 
 
 def test_artists_with_many_clips_are_drawn_less_often_for_each_clip(made):
-    from training import train
-    from training.manifest import Clip
+    from training.data.clips import Clip
+    from training.learn.sampling import draw_weights
 
     folder, _, _ = made
-    settings = config.load(folder / "tiny.toml").train
+    settings = config.load(folder / "tiny.toml")
     clips = [
         Clip(f"t{i}", "many" if i < 9 else f"a{i}", "panda", "", (), 3, 30.0) for i in range(12)
     ]
-    weights = train.draw_weights(clips, settings)
+    weights = draw_weights(clips, settings.model.train, settings.split.large_sets)
     assert weights.sum() == pytest.approx(1.0)
     assert weights[0] == pytest.approx(weights[-1] / 3)  # 1 / sqrt(9)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training import filters
+from training.collect import filters
 
 
 def judged(title, version="", artist="Someone", album="Something", *, classical=False, live=True):

@@ -12,8 +12,13 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import artists, config, curves, duplicates, manifest, rows, shards, sources, split
-from training.manifest import Clip
+from training import config, files
+from training.data import artists, duplicates, manifest, sources, split
+from training.data.clips import Clip, read_clips, write_clips
+from training.features import shards
+from training.folders import RunFolder
+from training.measure import curves
+from training.stages import manifest as stage
 
 SR = 16000
 
@@ -43,7 +48,7 @@ def collect(folder, data=None, **options):
     args = SimpleNamespace(
         **(given | options), data=data or folder, jobs=1, keep_groups=options.pop("keep", False)
     )
-    return manifest.collect(args, folder / "run", lines.append), lines
+    return stage.collect(args, RunFolder(folder / "run"), lines.append), lines
 
 
 @pytest.mark.parametrize(
@@ -133,7 +138,7 @@ def test_a_tree_knows_the_layouts(tmp_path):
         "tree/pop/untitled.wav": (("Pop",), "tree/pop/untitled.wav"),
     }
     assert "unmapped genre 'polka': 1 tracks" in lines
-    rejected = rows.read_jsonl(tmp_path / "run" / manifest.REJECTED)
+    rejected = files.read_jsonl(RunFolder(tmp_path / "run").rejected)
     assert {row["reason"] for row in rejected} == {
         "unmapped genre 'polka'",
         "lies in no genre's folder",
@@ -172,7 +177,7 @@ def test_a_collection_gives_what_its_tags_say(audio_file, tmp_path):
         ("music/b.flac", ("Hip Hop",)),
     ]
     assert clips[0].artist_id == clips[1].artist_id
-    reasons = [row["reason"] for row in rows.read_jsonl(tmp_path / "run" / manifest.REJECTED)]
+    reasons = [row["reason"] for row in files.read_jsonl(RunFolder(tmp_path / "run").rejected)]
     assert len(reasons) == 3
     assert any("no genre" in reason for reason in reasons)
     assert "unmapped genre 'Polka': 1 tracks" in lines
@@ -181,7 +186,7 @@ def test_a_collection_gives_what_its_tags_say(audio_file, tmp_path):
 def test_downloads_that_were_found_are_taken(tmp_path):
     save(tmp_path / "preview" / "audio" / "1.wav", music(1))
     common = {"genres": ["Pop"], "source": "preview", "artist": "A & B", "artist_id": "7"}
-    rows.write_jsonl(
+    files.write_jsonl(
         tmp_path / "preview" / "downloads.jsonl",
         [
             {"track_id": "1", "status": "found", "path": "audio/1.wav", **common},
@@ -189,7 +194,7 @@ def test_downloads_that_were_found_are_taken(tmp_path):
         ],
     )
     (clip,), _ = collect(tmp_path, downloads=[tmp_path / "preview" / "downloads.jsonl"])
-    assert (clip.track_id, clip.set, clip.artist_id) == ("deezer-1", "preview", "a")
+    assert (clip.track_id, clip.source, clip.artist_id) == ("deezer-1", "preview", "a")
     assert clip.path == "preview/audio/1.wav"
 
 
@@ -210,7 +215,7 @@ def test_a_recording_under_two_names_is_one_group_and_reported(tmp_path):
     groups = {clip.track_id: clip.artist_id for clip in clips}
     assert groups["copy"] == groups["1"]
     assert len(set(groups.values())) == 3
-    (pair,) = rows.read_jsonl(tmp_path / "run" / manifest.DUPLICATES)
+    (pair,) = files.read_jsonl(RunFolder(tmp_path / "run").duplicates)
     assert (pair["first"], pair["second"]) == ("1", "copy")
     assert pair["across_artists"] and pair["labels_differ"]
     kept, _ = collect(tmp_path, keep=True)
@@ -225,7 +230,7 @@ def test_a_corrupt_file_costs_one_row_and_a_repaired_one_is_taken(tmp_path):
     (tmp_path / "labels.tsv").write_text("\n".join(lines) + "\n")
     clips, said = collect(tmp_path)
     assert [clip.track_id for clip in clips] == ["0", "1", "2"]
-    rejected = rows.read_jsonl(tmp_path / "run" / manifest.REJECTED)
+    rejected = files.read_jsonl(RunFolder(tmp_path / "run").rejected)
     assert sorted(row["where"].rpartition(", ")[2] for row in rejected) == [
         "line 5",
         "line 6",
@@ -236,15 +241,15 @@ def test_a_corrupt_file_costs_one_row_and_a_repaired_one_is_taken(tmp_path):
     assert len(collect(tmp_path)[0]) == 4
 
 
-def test_a_killed_manifest_hears_only_what_is_left(tmp_path, monkeypatch):
+def test_a_killed_manifest_decodes_only_what_is_left(tmp_path, monkeypatch):
     (tmp_path / "labels.tsv").write_text("\n".join(labelled(tmp_path)) + "\n")
     first, _ = collect(tmp_path)
-    journal = tmp_path / "run" / manifest.HEARD
+    journal = RunFolder(tmp_path / "run").decoded
     whole = journal.read_text()
     journal.write_text("".join(whole.splitlines(keepends=True)[:2]) + '{"file": "torn')
     opened = []
-    hear = manifest._hear
-    monkeypatch.setattr(manifest, "_hear", lambda path: opened.append(path.name) or hear(path))
+    decode = manifest._decode
+    monkeypatch.setattr(manifest, "_decode", lambda path: opened.append(path.name) or decode(path))
     again, _ = collect(tmp_path)
     assert again == first
     assert opened == ["2.wav"]
@@ -354,7 +359,7 @@ def test_precision_and_recall_equal_scikit_learns(seed):
     assert recall == pytest.approx(want_recall[:-1][::-1])
 
 
-def test_fpcalc_and_we_hear_the_same(tmp_path):
+def test_fpcalc_and_we_fingerprint_the_same(tmp_path):
     if shutil.which("fpcalc") is None:
         pytest.skip("fpcalc is not installed")
     path = save(tmp_path / "a.wav", music(3, 20))
@@ -383,9 +388,9 @@ def test_quotes_and_odd_line_ends_in_a_table_swallow_no_row(tmp_path):
 
 
 def test_a_clip_with_a_line_separator_in_its_name_is_read_back(tmp_path):
-    clip = manifest.Clip("a\u2028b\x85", "x", "s", "a\u2028b.flac", (), 3, 1.0)
-    manifest.write(tmp_path / "m.jsonl", [clip])
-    assert manifest.read(tmp_path / "m.jsonl") == [clip]
+    clip = Clip("a\u2028b\x85", "x", "s", "a\u2028b.flac", (), 3, 1.0)
+    write_clips(tmp_path / "m.jsonl", [clip])
+    assert read_clips(tmp_path / "m.jsonl") == [clip]
 
 
 def test_a_file_whose_name_is_not_utf_8_is_left_out_and_told(tmp_path):
@@ -407,25 +412,25 @@ def test_a_name_of_signs_alone_is_a_name_and_nobody_joins_nothing():
     assert artists.names("Unknown feat. Various") == []
 
 
-def crash_on_b(path, real=manifest._hear):
+def crash_on_b(path, real=manifest._decode):
     if path.stem == "b":
         os.abort()
     return real(path)
 
 
 def test_a_decoder_that_crashes_costs_one_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest, "_hear", crash_on_b)
+    monkeypatch.setattr(manifest, "_decode", crash_on_b)
     paths = [save(tmp_path / f"{name}.wav", music(i, 2)) for i, name in enumerate("abc")]
-    heard = manifest.hear(paths, tmp_path / "heard.jsonl", n_jobs=2, say=lambda line: None)
-    assert [found.error for found in heard] == ["", "the decoder crashed on it", ""]
-    assert [found.duration_s for found in heard] == [2.0, 0.0, 2.0]
+    decoded = manifest.decode(paths, tmp_path / "heard.jsonl", n_jobs=2, say=lambda line: None)
+    assert [found.error for found in decoded] == ["", "the decoder crashed on it", ""]
+    assert [found.duration_s for found in decoded] == [2.0, 0.0, 2.0]
 
 
 @pytest.mark.parametrize("change", ["other sound", "damage", "removal"])
 def test_shards_of_a_file_that_changed_after_the_manifest_are_refused(tmp_path, change):
     pytest.importorskip("librosa")
     path = save(tmp_path / "a.flac", music(0, 2))
-    sha256 = rows.sha256(path)
+    sha256 = files.sha256(path)
     if change == "other sound":
         save(path, music(1, 2))
     elif change == "damage":
@@ -446,7 +451,7 @@ def test_a_mix_of_hours_is_left_out_before_it_fills_the_memory(tmp_path, monkeyp
         for _ in range(21):
             file.write(np.tile(music(0, 4)[::4], 15))
     monkeypatch.setattr(manifest.audio, "decode_whole", lambda *_: pytest.fail("decoded whole"))
-    (heard,) = manifest.hear(
+    (decoded,) = manifest.decode(
         [tmp_path / "mix.flac"], tmp_path / "heard.jsonl", n_jobs=1, say=lambda line: None
     )
-    assert "21 min long, over 20: a mix or an album" in heard.error
+    assert "21 min long, over 20: a mix or an album" in decoded.error

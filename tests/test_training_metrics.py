@@ -5,7 +5,7 @@ import pytest
 
 from genretagger.aggregate import aggregate, logit
 from genretagger.genres import GENRES
-from training import calibrate, metrics
+from training.measure import calibrate, metrics
 
 
 def bools(*rows):

@@ -6,17 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-from test_training_corpus import build_package
+from make_deb import build_package
 
 from genretagger.errors import FatalError
-from training import config, negatives
+from training import config
+from training.features import negatives
 
 
 @pytest.fixture(scope="module")
 def settings():
     found = config.load(config.DEFAULT)
-    wanted = replace(found.negatives, packages=("speech",), n_segments=2, n_noises=20)
-    return replace(found, negatives=wanted)
+    wanted = replace(found.model.negatives, packages=("speech",), n_segments=2, n_noises=20)
+    return replace(found, model=replace(found.model, negatives=wanted))
 
 
 @pytest.fixture
@@ -31,13 +32,13 @@ def run(settings, tmp_path):
     for i in range(30):
         soundfile.write(sounds / f"{i:02}.wav", 0.1 * rng.standard_normal(8000), 8000)
     (sounds / "broken.wav").write_bytes(b"no sound" * 1000)
-    build_package(root, "speech", tmp_path / "run" / negatives.FOLDER / "packages")
-    return tmp_path / "run"
+    build_package(root, "speech", tmp_path / "negatives" / "packages")
+    return tmp_path / "negatives"
 
 
 def test_short_recordings_are_joined_to_segments_under_their_peak(settings, run):
     said = []
-    negatives.run(run, settings.negatives, settings.features, [], say=said.append)
+    negatives.collect(run, settings.model.negatives, settings.features, [], say=said.append)
     assert said[-1] == "2/2 sources of speech and noise"
     found = negatives.read(run, settings.features)
     features = settings.features
@@ -48,8 +49,8 @@ def test_short_recordings_are_joined_to_segments_under_their_peak(settings, run)
     speech = found[-2:].mean(axis=(0, 1))
     assert speech[-10:].max() < speech[:50].min() - 20
 
-    shutil.rmtree(run / negatives.FOLDER / "packages")  # what is there is not made again
-    negatives.run(run, settings.negatives, settings.features, [], say=said.append)
+    shutil.rmtree(run / "packages")  # what is there is not made again
+    negatives.collect(run, settings.model.negatives, settings.features, [], say=said.append)
     again = negatives.read(run, settings.features)
     assert np.array_equal(found, again)
 
@@ -59,12 +60,18 @@ def test_any_folder_of_speech_will_do(settings, run, tmp_path):
     folder.mkdir()
     soundfile.write(folder / "a.flac", np.random.default_rng(0).normal(0, 0.1, 160_000), 16000)
     target = tmp_path / "other"
-    negatives.run(target, settings.negatives, settings.features, [folder], say=lambda _: None)
+    negatives.collect(
+        target, settings.model.negatives, settings.features, [folder], say=lambda _: None
+    )
     assert len(negatives.read(target, settings.features)) == 1 + 20
     (folder / "a.flac").write_bytes(b"no sound")
     with pytest.raises(FatalError, match="mine holds no speech"):
-        negatives.run(
-            tmp_path / "third", settings.negatives, settings.features, [folder], say=lambda _: None
+        negatives.collect(
+            tmp_path / "third",
+            settings.model.negatives,
+            settings.features,
+            [folder],
+            say=lambda _: None,
         )
 
 

@@ -12,11 +12,15 @@ import pytest
 from fake_deezer import row, serve
 
 from genretagger.errors import FatalError
-from training import config, deezer, playlists, rows
+from training import files
 from training.__main__ import main
+from training.collect import deezer
+from training.collect.config import COLLECT, load_collect
+from training.collect.tracks import read_tracks
+from training.collect.wanted import read_list
 from training.progress import Progress
 
-SETTINGS = config.load_collect(config.COLLECT)
+SETTINGS = load_collect(COLLECT)
 QUICK = {
     "requests = 45": "requests = 5000",
     "page_size = 100": "page_size = 2",
@@ -37,7 +41,7 @@ def server(monkeypatch):
 @pytest.fixture
 def quick(tmp_path):
     """Give a config without waits, and pages of two tracks."""
-    text = config.COLLECT.read_text(encoding="utf-8")
+    text = COLLECT.read_text(encoding="utf-8")
     for old, new in QUICK.items():
         assert text.count(old) == 1
         text = text.replace(old, new)
@@ -71,8 +75,8 @@ def result(tmp_path):
     """Read what the stage wrote: the tracks by id, and the rule of each rejected id."""
 
     def read():
-        tracks = rows.read_jsonl(tmp_path / "music" / "tracks.jsonl")
-        rejected = rows.read_jsonl(tmp_path / "music" / "rejected.jsonl")
+        tracks = files.read_jsonl(tmp_path / "music" / "tracks.jsonl")
+        rejected = files.read_jsonl(tmp_path / "music" / "rejected.jsonl")
         rules = {r.get("track_id"): r["rule"] for r in rejected}
         return {t["track_id"]: t for t in tracks}, rules
 
@@ -128,23 +132,23 @@ def test_a_wrong_line_is_named_with_its_remedy(tmp_path, line, message):
     path = tmp_path / "list.toml"
     path.write_text(f"[playlists]\n{line}\n", encoding="utf-8")
     with pytest.raises(FatalError, match=message) as raised:
-        playlists.read_list(path)
+        read_list(path)
     assert str(path) in str(raised.value)
 
 
 def test_a_list_takes_aliases_and_puts_fusions_in_order(tmp_path):
     path = tmp_path / "list.toml"
     path.write_text('[playlists]\n1 = "rap; Jazz"\n2 = "R&B"\n[by_hand]\nkeep = [7]\ndrop = ["8"]')
-    found = playlists.read_list(path)
+    found = read_list(path)
     assert found.playlists == {"1": ("Hip Hop", "Jazz"), "2": ("RNB",)}
     assert (found.keep, found.drop) == ({"7"}, {"8"})
 
 
 def test_an_unknown_setting_is_refused(tmp_path):
     path = tmp_path / "c.toml"
-    path.write_text(config.COLLECT.read_text(encoding="utf-8").replace("batch =", "bach ="))
+    path.write_text(COLLECT.read_text(encoding="utf-8").replace("batch =", "bach ="))
     with pytest.raises(FatalError, match=r"\[download\]: unknown setting bach"):
-        config.load_collect(path)
+        load_collect(path)
 
 
 # ---- The whole stage ----
@@ -210,7 +214,7 @@ def test_every_rejection_says_which_words_in_which_field_and_on_which_list(serve
     server.playlists["1"] = [row(1, "A"), row(2, "B", album="Live in Paris")]
     server.playlists["2"] = [row(1, "A"), {"id": "x"}, "no object", row(3, "C", duration=20)]
     assert stage(LIST)[0] == 0
-    rejected = rows.read_jsonl(tmp_path / "music/rejected.jsonl")
+    rejected = files.read_jsonl(tmp_path / "music/rejected.jsonl")
     by_rule = {r["rule"]: r for r in rejected}
     live = by_rule["live"]
     assert (live["field"], live["matched"], live["track_id"]) == ("album", "Live in Paris", "2")
@@ -267,7 +271,7 @@ def test_a_playlist_that_is_gone_is_reported_and_the_others_count(server, stage,
     assert len(server.requests) == asked
     server.playlists["1"] = [row(5, "B")]
     assert stage(LIST, "--refresh")[0] == 0
-    assert len(rows.read_jsonl(tmp_path / "music/tracks.jsonl")) == 2
+    assert len(files.read_jsonl(tmp_path / "music/tracks.jsonl")) == 2
 
 
 def test_all_playlists_gone_is_an_error(server, stage, tmp_path):
@@ -439,31 +443,31 @@ def test_a_changed_list_needs_no_second_reading_but_a_second_run(server, stage, 
     server.playlists = {"1": [row(1, "A")], "2": [row(2, "B")]}
     assert stage(LIST)[0] == 0
     settings = SETTINGS.playlists
-    assert len(playlists.read_tracks(tmp_path / "music", settings)) == 2
+    assert len(read_tracks(tmp_path / "music", settings)) == 2
     changed = LIST.replace('"Pop"', '"Jazz"')
     (tmp_path / "list.toml").write_text(changed, encoding="utf-8")
     with pytest.raises(FatalError, match=r"list\.toml has changed since .* run the stage"):
-        playlists.read_tracks(tmp_path / "music", settings)
+        read_tracks(tmp_path / "music", settings)
     asked = len(server.requests)
     assert stage(changed)[0] == 0
     assert len(server.requests) == asked
     assert result()[0]["2"]["genres"] == ["Jazz"]
-    found = playlists.read_tracks(tmp_path / "music", settings)
+    found = read_tracks(tmp_path / "music", settings)
     assert {track.track_id: track.genres for track in found} == {"1": ("Rock",), "2": ("Jazz",)}
 
 
 def test_stale_settings_edited_tracks_and_an_unfinished_stage_are_refused(server, stage, tmp_path):
     settings, music = SETTINGS.playlists, tmp_path / "music"
     with pytest.raises(FatalError, match=r"no finished tracks\.jsonl: run the stage `playlists`"):
-        playlists.read_tracks(music, settings)
+        read_tracks(music, settings)
     server.playlists = {"1": [row(1, "A")]}
     assert stage(LIST)[0] == 0
     with pytest.raises(FatalError, match=r"\[playlists\] in the config has changed"):
-        playlists.read_tracks(music, replace(settings, reject_live=False))
+        read_tracks(music, replace(settings, reject_live=False))
     with (music / "tracks.jsonl").open("a", encoding="utf-8") as file:
         file.write("{}\n")
     with pytest.raises(FatalError, match=r"is not what yield\.json says"):
-        playlists.read_tracks(music, settings)
+        read_tracks(music, settings)
 
 
 def test_a_damaged_cache_is_read_again_and_a_torn_journal_loses_one_line(server, stage, tmp_path):
@@ -476,7 +480,7 @@ def test_a_damaged_cache_is_read_again_and_a_torn_journal_loses_one_line(server,
     asked = len(server.requests)
     assert stage(LIST)[0] == 0
     assert len(server.requests) == asked + 2
-    assert len(rows.read_jsonl(journal)) == 2
+    assert len(files.read_jsonl(journal)) == 2
 
 
 def test_unevenness_is_warned_of(server, stage):

@@ -9,8 +9,15 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import manifest, sources, split
-from training.manifest import Clip
+from training.data import sources, split
+from training.data.clips import Clip, read_clips, write_clips
+
+
+LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
+
+
+def assign(clips):
+    return split.assign(clips, 5, large_sets=LARGE_SETS)
 
 
 def made_up(n_groups=300, seed=3):
@@ -32,7 +39,7 @@ def clips():
 
 @pytest.fixture(scope="module")
 def folds(clips):
-    return split.assign(clips, 5)
+    return assign(clips)
 
 
 def test_no_artist_is_in_two_folds(clips, folds):
@@ -47,7 +54,7 @@ def test_no_artist_is_in_two_folds(clips, folds):
 def test_the_order_of_clips_does_not_matter(clips, folds, seed):
     shuffled = list(clips)
     random.Random(seed).shuffle(shuffled)
-    assert split.assign(shuffled, 5) == folds
+    assert assign(shuffled) == folds
 
 
 def test_the_assignment_is_the_same_on_every_machine(folds):
@@ -63,8 +70,8 @@ def test_folds_have_even_shares_of_each_genre_set_and_clip(clips, folds):
             sum(genre in clips[i].genres for i in np.flatnonzero(which == k)) for k in range(5)
         ]
         assert max(counts) - min(counts) <= 4, genre
-    for name in ("panda", "emotify", "albums", "lists"):
-        counts = Counter(which[[split.stratum(clip) == name for clip in clips]].tolist())
+    for name in ("panda", "emotify", "albums", ""):
+        counts = Counter(which[[split.stratum(clip, LARGE_SETS) == name for clip in clips]].tolist())
         assert max(counts.values()) - min(counts.values()) <= 6, name
     sizes = np.bincount(which)
     assert sizes.max() - sizes.min() <= 6
@@ -72,7 +79,7 @@ def test_folds_have_even_shares_of_each_genre_set_and_clip(clips, folds):
 
 def test_an_artist_larger_than_a_fold_does_not_stop_the_rest_from_being_even(clips):
     giant = [replace(clips[0], track_id=f"g{i}", artist_id="giant") for i in range(400)]
-    which = split.fold_of([*clips, *giant], split.assign([*clips, *giant], 5))
+    which = split.fold_of([*clips, *giant], assign([*clips, *giant]))
     rest = np.bincount(which[: len(clips)], minlength=5)
     fold = which[-1]
     assert rest[fold] < np.delete(rest, fold).min()
@@ -82,8 +89,8 @@ def test_an_artist_larger_than_a_fold_does_not_stop_the_rest_from_being_even(cli
 
 def test_all_small_sets_are_one_stratum():
     clip = Clip("t", "a", "ballroom", "", (), 3, 20.0)
-    assert split.stratum(clip) == "lists"
-    assert split.stratum(replace(clip, set="gtzan")) == "gtzan"
+    assert split.stratum(clip, LARGE_SETS) == ""
+    assert split.stratum(replace(clip, source="gtzan"), LARGE_SETS) == "gtzan"
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path):
@@ -91,15 +98,15 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path):
         Clip("a", "y", "atar", "clips/a.opus", (), 2, 1.0, "00", "0"),
         Clip("b", "x", "panda", "/b.opus", ("Hip Hop", "Rock"), 3, 2.5, "ff", "test"),
     ]
-    manifest.write(tmp_path / "m.jsonl", clips)
-    assert manifest.read(tmp_path / "m.jsonl") == clips
+    write_clips(tmp_path / "m.jsonl", clips)
+    assert read_clips(tmp_path / "m.jsonl") == clips
     assert '"source": "panda"' in (tmp_path / "m.jsonl").read_text()
 
 
 def test_a_manifest_of_another_version_is_refused_with_the_line(tmp_path):
     (tmp_path / "m.jsonl").write_text('{"track_id": "a"}\n')
     with pytest.raises(FatalError, match=r"m.jsonl, line 1 .* run the stage `manifest` again"):
-        manifest.read(tmp_path / "m.jsonl")
+        read_clips(tmp_path / "m.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -128,4 +135,4 @@ def test_a_wrong_row_is_left_out_with_the_place_and_the_others_stay(tmp_path):
 
 def test_a_missing_manifest_names_the_stage_to_run(tmp_path):
     with pytest.raises(FatalError, match="run the stage `manifest` first"):
-        manifest.read(tmp_path / "none.jsonl")
+        read_clips(tmp_path / "none.jsonl")

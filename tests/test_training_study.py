@@ -9,12 +9,15 @@ import pytest
 import soundfile
 
 from genretagger.errors import FatalError
-from training import config, findings, grid, manifest, networks, split, study, variants
+from training import config
 from training.__main__ import main
-from training.manifest import Clip
+from training.data import split
+from training.data.clips import Clip, read_clips, with_splits, write_clips
+from training.networks import report
+from training.study import findings, grid, trainings, variants
 
 pytest.importorskip("librosa")
-CONFIG = study.load(study.DEFAULT)
+CONFIG = trainings.load(trainings.DEFAULT)
 
 # ---- Figures ---------------------------------------------------------------------------------
 
@@ -28,7 +31,9 @@ def test_the_reports_accuracy_is_that_of_keras_ties_to_the_first():
     estimated[:50] = 0.5
     metric = keras.metrics.CategoricalAccuracy()
     metric.update_state(labels.astype(np.float32), estimated)
-    assert study.category_hits(labels, estimated).mean() == pytest.approx(float(metric.result()))
+    assert trainings.category_hits(labels, estimated).mean() == pytest.approx(
+        float(metric.result())
+    )
 
 
 def test_thresholds_are_those_of_the_highest_f1():
@@ -68,7 +73,7 @@ def test_resampling_by_artist_knows_that_one_artists_clips_are_alike():
 def test_the_reports_networks_take_its_shapes(mfcc, seconds):
     pytest.importorskip("keras")
     variant = grid.Variant(mfcc, True, False, seconds)
-    model = networks.report(variant.shape(44100))
+    model = report.build(variant.shape(44100))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("Conv2D") == 5
     assert kinds.count("MaxPooling2D") == 4
@@ -83,11 +88,11 @@ def test_the_reports_networks_take_its_shapes(mfcc, seconds):
 
 def test_the_network_with_global_pooling_takes_any_length():
     pytest.importorskip("keras")
-    model = networks.report((13, 105, 3), pooling="global")
+    model = report.build((13, 105, 3), pooling="global")
     for frames in (105, 313, 938):
         assert model(np.zeros((2, 13, frames, 3), np.float32)).shape == (2, 14)
     with pytest.raises(FatalError, match="no pooling 'none'"):
-        networks.report((13, 105, 3), pooling="none")
+        report.build((13, 105, 3), pooling="none")
 
 
 def test_masks_and_mixup_change_what_they_should():
@@ -96,7 +101,7 @@ def test_masks_and_mixup_change_what_they_should():
     x = rng.standard_normal((8, 20, 40, 3)).astype(np.float32)
     y = np.eye(8, 14, dtype=np.float32)
     mixed, targets = x.copy(), y.copy()
-    study._mix(mixed, targets, replace(train, n_masks=0), np.random.default_rng(1))
+    trainings._mix(mixed, targets, replace(train, n_masks=0), np.random.default_rng(1))
     assert np.allclose(targets.sum(axis=1), 1)
     for row in range(8):
         other = int(np.argmax(np.where(np.arange(14) == row, -1, targets[row])))
@@ -105,7 +110,7 @@ def test_masks_and_mixup_change_what_they_should():
             expected = expected + targets[row, other] * x[other]
         assert np.allclose(mixed[row], expected, atol=1e-5)
     masked = x.copy()
-    study._mix(masked, y, replace(train, mixup_share=0.0), np.random.default_rng(2))
+    trainings._mix(masked, y, replace(train, mixup_share=0.0), np.random.default_rng(2))
     changed = masked != x
     assert 0.02 < changed.mean() < 0.5
     lowest = np.broadcast_to(x.min(axis=(1, 2), keepdims=True), x.shape)
@@ -120,7 +125,7 @@ def begun(tmp_path_factory):
     """Fifteen artists with two tracks each, in three timbres that are genres, as shards."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.toml").write_text(
-        study.DEFAULT.read_text(encoding="utf-8")
+        trainings.DEFAULT.read_text(encoding="utf-8")
         .replace("sr = 16000", "sr = 8000")
         .replace("least_s = 29.5", "least_s = 30.0")
         .replace("passes = 6", "passes = 20")
@@ -141,7 +146,7 @@ def begun(tmp_path_factory):
         clips.append(Clip(f"t{i:02}", f"a{i // 2}", "panda", path.name, (genre,), 3, 30.0))
     clips.append(replace(clips[0], track_id="short", duration_s=20.0))
     splits = split.named(clips, config.load(config.DEFAULT).split)
-    manifest.write(folder / "run/manifest.jsonl", manifest.with_splits(clips, splits))
+    write_clips(folder / "run/manifest.jsonl", with_splits(clips, splits))
     assert command("shards", folder, "--variant", "mfcc-10s-augmented", "--copy-all") == 0
     return folder
 
@@ -154,8 +159,8 @@ def command(stage, folder, *options):
 
 @pytest.fixture(scope="module")
 def store(begun):
-    tiny = study.load(begun / "tiny.toml")
-    clips = study.eligible(manifest.read(begun / "run/manifest.jsonl"), tiny)
+    tiny = trainings.load(begun / "tiny.toml")
+    clips = trainings.eligible(read_clips(begun / "run/manifest.jsonl"), tiny)
     variant = grid.parse("mfcc-10s-augmented")
     return tiny, clips, variants.read(begun / "run/variants", clips, variant, tiny.features)
 
@@ -167,8 +172,8 @@ def tracks(examples, indices):
 def test_shuffled_examples_leak_tracks_and_artists_apart_do_not(store):
     tiny, clips, examples = store
     artists = np.array([clip.artist_id for clip in clips])
-    for protocol in study.PROTOCOLS:
-        parts = study.divide(examples, clips, tiny, protocol)
+    for protocol in trainings.PROTOCOLS:
+        parts = trainings.divide(examples, clips, tiny, protocol)
         train, test = tracks(examples, parts.train), tracks(examples, parts.test)
         validation = tracks(examples, parts.validation)
         n = sum(len(part) for part in (parts.train, parts.validation, parts.test))
@@ -189,7 +194,7 @@ def test_shuffled_examples_leak_tracks_and_artists_apart_do_not(store):
 def test_the_input_is_standardised_by_row_and_channel(store):
     _, _, examples = store
     chosen = np.arange(0, len(examples), 7)
-    mean, variance = study._moments(examples, chosen)
+    mean, variance = trainings._moments(examples, chosen)
     x = examples.read(chosen).astype(np.float64)
     assert np.allclose(mean, x.mean(axis=(0, 2)), rtol=1e-3, atol=1e-3)
     assert np.allclose(variance, x.var(axis=(0, 2)), rtol=1e-2, atol=1e-2)
@@ -229,4 +234,4 @@ def test_a_variant_without_shards_is_named_with_the_command_that_makes_them(begu
 def test_no_track_long_enough_is_a_clear_error(store):
     tiny, clips, _ = store
     with pytest.raises(FatalError, match=r"no track of the manifest is 30\.0 s long"):
-        study.eligible([replace(clip, duration_s=20.0) for clip in clips], tiny)
+        trainings.eligible([replace(clip, duration_s=20.0) for clip in clips], tiny)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from training import musicnn, shards, train
+from training.features import shards, teachers
+from training.learn.batches import sound_targets, tag_targets
+from training.networks import musicnn
 
 
 def cached(seed=0, n_clips=40, n_windows=6):
     rng = np.random.default_rng(seed)
-    mixing = rng.standard_normal((8, shards.SOUNDS_SIZE))
+    mixing = rng.standard_normal((8, teachers.SOUNDS_SIZE))
     sounds = np.maximum(rng.standard_normal((n_clips * n_windows, 8)) @ mixing, 0)
     return shards.Shards(
         mel=np.zeros((n_clips * 500, 96), np.float16),
@@ -27,7 +29,7 @@ def test_clips_that_are_left_out_do_not_touch_the_targets_of_the_others():
     clean, other = cached(), cached()
     other.sounds[30 * 6 :] *= 10
     other.tags[30:] *= 10
-    for targets in (lambda s: train.sound_targets(s, TRAINING, 16), tags_of):
+    for targets in (lambda s: sound_targets(s, TRAINING, 16), tags_of):
         expected, found = targets(clean), targets(other)
         n = len(expected) * 30 // 40
         assert np.array_equal(expected[:n], found[:n])
@@ -35,12 +37,12 @@ def test_clips_that_are_left_out_do_not_touch_the_targets_of_the_others():
 
 
 def tags_of(found):
-    return train.tag_targets(found, TRAINING)
+    return tag_targets(found, TRAINING)
 
 
 def test_predicting_the_mean_costs_one():
     """So that a loss reads as the share of variance left unexplained."""
-    sounds = train.sound_targets(cached(), TRAINING, 16)[: 30 * 6]
+    sounds = sound_targets(cached(), TRAINING, 16)[: 30 * 6]
     assert sounds.shape == (180, 16)
     assert sounds.var(axis=0).mean() == pytest.approx(1.0, rel=1e-3)
     tags = tags_of(cached())[:30]
@@ -57,11 +59,11 @@ def test_a_value_that_hardly_ever_moves_cannot_rule_the_loss():
     found = cached()
     found.sounds[:, 0] = 0
     found.sounds[31 * 6, 0] = 8.0  # never in the training clips
-    targets = train.sound_targets(found, TRAINING, 16)
+    targets = sound_targets(found, TRAINING, 16)
     assert np.abs(targets[31 * 6]).max() < 20
 
 
-def test_musicnn_hears_four_patches_of_three_seconds_however_long_the_clip():
+def test_musicnn_predicts_four_patches_of_three_seconds_however_long_the_clip():
     pytest.importorskip("librosa")
     for seconds in (3, 30):
         y = np.random.default_rng(0).standard_normal(seconds * 16000).astype(np.float32)

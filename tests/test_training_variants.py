@@ -16,14 +16,14 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import grid, manifest, study, variants
-from training.grid import VARIANTS, Variant
-from training.manifest import Clip
+from training.data.clips import Clip, reference
+from training.study import extract, grid, pictures, trainings, variants
+from training.study.grid import VARIANTS, Variant
 
 pytest.importorskip("librosa")
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = study.load(study.DEFAULT).features
+CONFIG = trainings.load(trainings.DEFAULT).features
 
 
 def test_there_are_24_variants_and_the_report_has_a_figure_for_each():
@@ -102,7 +102,7 @@ def test_every_variant_is_what_librosa_says_within_the_stated_error(variant, sto
     assert examples.track.tolist() == sorted(examples.track)
     assert set(examples.copy) == ({0, 1, 2} if variant.augmented else {0})
     last = int(np.flatnonzero((examples.track == 5) & (examples.copy == 0))[-1])
-    y = variants.decode(data[0] / "t5.flac", CONFIG)
+    y = extract.decode(data[0] / "t5.flac", CONFIG)
     part = y[len(y) - variant.n_samples(16000) :]
     mel = librosa.feature.melspectrogram(y=part, sr=16000, n_fft=2048, hop_length=512, n_mels=128)
     expected = librosa.power_to_db(mel, ref=np.max, top_db=80.0)
@@ -116,15 +116,15 @@ def test_every_variant_is_what_librosa_says_within_the_stated_error(variant, sto
 
 
 def test_the_copies_are_shifted_and_noisy(data):
-    y = variants.decode(data[0] / "t0.flac", CONFIG)
-    same, shifted, noisy = variants.copies(y, "t0", CONFIG)
+    y = extract.decode(data[0] / "t0.flac", CONFIG)
+    same, shifted, noisy = extract.copies(y, "t0", CONFIG)
     assert same is y
     noise = noisy - y
     snr_db = 10 * np.log10(np.mean(y**2) / np.mean(noise**2))
     assert snr_db == pytest.approx(CONFIG.snr_db, abs=0.1)
     low, high = (np.abs(np.fft.rfft(s[: 16000 // 2])).argmax() for s in sorted_by_pitch(y, shifted))
     assert high / low == pytest.approx(2 ** (CONFIG.pitch_semitones / 12), rel=0.02)
-    again = variants.copies(y, "t0", CONFIG)
+    again = extract.copies(y, "t0", CONFIG)
     assert all(np.array_equal(a, b) for a, b in zip((same, shifted, noisy), again, strict=True))
 
 
@@ -143,14 +143,14 @@ def test_a_corrupt_file_and_a_short_one_cost_their_rows_and_are_named(store, dat
     assert rows[1]["reason"].startswith("20.0 s long, and 29.5 s are needed: get the whole track")
 
 
-def crash_on_the_second(path, *arguments, real=variants._extract):
+def crash_on_the_second(path, *arguments, real=extract.extract_track):
     if path.name == "t1.flac":
         os.abort()
     return real(path, *arguments)
 
 
 def test_a_decoder_that_crashes_costs_one_row(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(variants, "_extract", crash_on_the_second)
+    monkeypatch.setattr(extract, "extract_track", crash_on_the_second)
     folder, clips = data
     assert build(tmp_path, (folder, clips[:3]), ["mfcc-30s"], n_jobs=2) == [(3, 1)]
     assert variants._rows(tmp_path)[1] == {
@@ -166,7 +166,7 @@ def test_copies_are_made_for_the_training_part_alone(tmp_path, data):
     examples = variants.read(tmp_path, clips, chosen[0], CONFIG)
     assert np.bincount(examples.track).tolist() == [3, 1, 3, 0, 0, 1]
     with pytest.raises(FatalError, match="needs copies of every track"):
-        study.divide(examples, clips, study.load(study.DEFAULT), "shuffled")
+        trainings.divide(examples, clips, trainings.load(trainings.DEFAULT), "shuffled")
 
 
 KILLED = """
@@ -250,7 +250,7 @@ def test_a_full_disk_is_seen_before_the_start(tmp_path, data, monkeypatch):
 
 def test_examples_come_in_a_new_order_each_time_with_their_own_labels(store, data):
     examples = variants.read(store, data[1], grid.parse("mfcc-3s-augmented"), CONFIG)
-    targets = manifest.reference(data[1]).astype(np.float32)
+    targets = reference(data[1]).astype(np.float32)
     everything = np.arange(len(examples))
     in_order = examples.read(everything).astype(np.float32)
     rng = np.random.default_rng(0)
@@ -274,7 +274,7 @@ def test_pictures_are_the_examples_in_eight_bits_with_the_reports_table(store, d
     from PIL import Image
 
     examples = variants.read(store, data[1], grid.parse("mel-deltas-10s"), CONFIG)
-    assert list(variants.export_png(tmp_path, examples, data[1])) == [12]
+    assert list(pictures.export_png(tmp_path, examples, data[1])) == [12]
     with (tmp_path / "images_0_1_0_3.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[1:] == [genre.replace(" ", "") for genre in GENRES]
@@ -285,7 +285,7 @@ def test_pictures_are_the_examples_in_eight_bits_with_the_reports_table(store, d
         back = low + pixels / 255 * (high - low)
         error = np.abs(back - examples.read([i])[0]).max(axis=(0, 1))
         assert (error <= np.array(about["largest_error"]) * 1.001).all()
-        assert [int(row[g.replace(" ", "")]) for g in GENRES] == manifest.reference(data[1])[
+        assert [int(row[g.replace(" ", "")]) for g in GENRES] == reference(data[1])[
             examples.track[i]
         ].astype(int).tolist()
 

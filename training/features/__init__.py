@@ -1,0 +1,1 @@
+"""What networks learn from: mel spectrograms, varied, and music and sounds without labels."""
