@@ -290,13 +290,13 @@ def load(path: Path) -> AnyConfig:
         must not silently train something else.
     """
     table = read_toml(path, "config")
-    found = sections(
+    parts = sections(
         path, table, {"features": FeatureConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
     )
     subsets = table.pop("subsets", {})
-    found["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
-    found["model"] = _model(path, table)
-    config = section(Config, table | found, f"config {path}")
+    parts["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
+    parts["model"] = _model(path, table)
+    config = section(Config, table | parts, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
 
 
@@ -304,8 +304,8 @@ def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
     """Take the tables of a model out of a configuration; which ones it has tells its kind."""
     if "head" not in table:
         return OwnCnn(**sections(path, table, {"network": NetworkConfig, "train": TrainConfig}))
-    found = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})
-    heads = {"train": found["head"], "negatives": found["negatives"]}
+    parts = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})
+    heads = {"train": parts["head"], "negatives": parts["negatives"]}
     if "compact" not in table:
         return MusicnnHeads(**heads)
     kinds: dict[str, type[Any]] = {"corpus": CorpusConfig, "compact": CompactConfig}

@@ -57,16 +57,16 @@ def read_list(path: Path) -> Wanted:
     entries = table.get("playlists")
     if not isinstance(entries, dict) or not entries:
         raise FatalError(f"{path}: no playlists; below [playlists] write lines like {FORM}")
-    found: dict[str, tuple[str, ...]] = {}
+    playlists: dict[str, tuple[str, ...]] = {}
     for key, value in entries.items():
         try:
             number = playlist_id(key)
             genres = _genres(value)
         except ValueError as error:
             raise FatalError(f"{where(key)}: {key!r} {error}") from error
-        if number in found:
+        if number in playlists:
             raise FatalError(f"{where(key)}: the playlist {number} comes twice; keep one line")
-        found[number] = genres
+        playlists[number] = genres
     by_hand = table.get("by_hand", {})
     sets: dict[str, frozenset[str]] = {"keep": frozenset(), "drop": frozenset()}
     if not isinstance(by_hand, dict) or set(by_hand) - set(sets):
@@ -78,7 +78,7 @@ def read_list(path: Path) -> Wanted:
     both = sorted(sets["keep"] & sets["drop"])
     if both:
         raise FatalError(f"{where(both[0])}: track {both[0]} is to be kept and dropped")
-    return Wanted(found, sets["keep"], sets["drop"])
+    return Wanted(playlists, sets["keep"], sets["drop"])
 
 
 def _genres(value: object) -> tuple[str, ...]:

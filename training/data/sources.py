@@ -108,10 +108,10 @@ def read_names(path: Path | None) -> Names:
             ) from error
 
     def meaning(name: str) -> tuple[str, ...] | None:
-        found = known.get(name.strip().casefold())
-        if found is None and (genre := canonical(name)) is not None:
-            found = (genre,)
-        return found
+        genres_of = known.get(name.strip().casefold())
+        if genres_of is None and (genre := canonical(name)) is not None:
+            genres_of = (genre,)
+        return genres_of
 
     return meaning
 
@@ -307,23 +307,23 @@ def from_collection(folder: Path, meaning: Names, rejects: Rejects) -> list[Entr
     entries = []
     for path in _walk(folder, rejects):
         try:
-            found = tags.read(path)
+            stored = tags.read(path)
         except TrackError as error:
             rejects.add(str(path), str(error), "repair or remove it")
             continue
-        values = next((block.values for block in found.blocks if block.values), ())
+        values = next((block.values for block in stored.blocks if block.values), ())
         names = [n for value in values for n in (v.strip() for v in value.split(";")) if n]
         if not names:
             rejects.add(str(path), "has no genre", "tag it, or leave it out")
             continue
-        meant = {name: meaning(name) for name in names}
-        unknown = [name for name, genres in meant.items() if genres is None]
+        by_name = {name: meaning(name) for name in names}
+        unknown = [name for name, genres in by_name.items() if genres is None]
         if unknown:
             rejects.add(*_unmapped(path, unknown[0]))
             continue
-        artist = artists.names(found.artist) or artists.names(found.album_artist)
+        artist = artists.names(stored.artist) or artists.names(stored.album_artist)
         own = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-        genres = in_order(tuple({g for each in meant.values() if each for g in each}))
+        genres = in_order(tuple({g for each in by_name.values() if each for g in each}))
         entries.append(
             Entry(
                 track_id=own,

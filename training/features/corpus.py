@@ -47,16 +47,16 @@ def _download(name: str, folder: Path) -> Path:
         raise FatalError(
             f"the packages are Debian's, and apt-get is missing: use Debian, {_REMEDY}"
         )
-    found = sorted(folder.glob(f"{name}_*.deb"))
-    if found:
-        return found[-1]
+    packages = sorted(folder.glob(f"{name}_*.deb"))
+    if packages:
+        return packages[-1]
     with tempfile.TemporaryDirectory(dir=folder) as part:
         command = ["apt-get", "download", "-qq", name]
         done = subprocess.run(command, cwd=part, capture_output=True, text=True, check=False)
         files = list(Path(part).glob("*.deb"))
         if done.returncode or not files:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise FatalError(f"apt-get download {name}: {said}; try `apt-get update`, {_REMEDY}")
+            message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise FatalError(f"apt-get download {name}: {message}; try `apt-get update`, {_REMEDY}")
         return files[0].rename(folder / files[0].name)
 
 

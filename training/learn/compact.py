@@ -281,7 +281,7 @@ class Distillation:
         small.set_weights(start.get_weights())
         splits = sorted({self._clips[i].split for i in rows})
         course = Course([corpus_lesson, *map(self._clip_lesson, splits)])
-        self._say(f"{name}: goes on with its clips")
+        self._say(f"{name}: trained further on its clips")
         return self._learn(name, small, course, self._compact.clip_epochs)
 
     def _learn(

@@ -157,9 +157,9 @@ def nested(
     """
     probabilities, written = np.zeros_like(logits), np.zeros_like(ref)
     for k in np.unique(folds):
-        mine = folds == k
-        choice = choose(logits[~mine], ref[~mine], config)
-        probabilities[mine], written[mine] = choice.decide(logits[mine])
+        measured = folds == k
+        choice = choose(logits[~measured], ref[~measured], config)
+        probabilities[measured], written[measured] = choice.decide(logits[measured])
     return probabilities, written
 
 
@@ -230,7 +230,7 @@ def evaluate_holdout(
         As `evaluate`.
     """
     choice = choose(logits[~is_test], reference(clips)[~is_test], config)
-    test = [clip for clip, mine in zip(clips, is_test, strict=True) if mine]
+    test = [clip for clip, measured in zip(clips, is_test, strict=True) if measured]
     how = (
         f"measured on a test split of {len(test)} clips, artist groups disjoint; clips heard as "
         f"the product hears a file; calibration and thresholds chosen on {int((~is_test).sum())} "
@@ -279,9 +279,9 @@ def _measure(
     raw = 1.0 / (1.0 + np.exp(-logits))
     ranking, decisions = {}, {}
     for name, rows in figures.select(clips, subsets).items():
-        mine = [groups[i] for i in np.flatnonzero(rows)]
-        ranking[name] = figures.ranking(ref[rows], probabilities[rows], mine, config)
-        decisions[name] = figures.decisions(ref[rows], written[rows], mine, config)
+        groups_of = [groups[i] for i in np.flatnonzero(rows)]
+        ranking[name] = figures.ranking(ref[rows], probabilities[rows], groups_of, config)
+        decisions[name] = figures.decisions(ref[rows], written[rows], groups_of, config)
     _, shipped = choice.decide(logits)
     per_genre = {
         genre: {"written": int(written[:, g].sum()), "right": int((written & ref)[:, g].sum())}

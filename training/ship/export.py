@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 
 def golden_signal(features: FeatureConfig) -> Floats:
-    """Make the segment that every installation has to hear alike: no music, a formula.
+    """Make the segment that every installation must predict alike: no music, a formula.
 
     A chord of sawtooth-like harmonics that changes each two seconds, a beat of decaying
     noise twice a second, and a slow sweep: something in every mel band.

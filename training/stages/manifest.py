@@ -58,9 +58,10 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     counts = dict(sorted(Counter(clip.split for clip in clips).items()))
     say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
     for genre in GENRES:
-        mine = Counter(clip.split for clip in clips if genre in clip.genres)
-        groups = len({clip.artist_id for clip in clips if genre in clip.genres})
-        say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
+        having = [clip for clip in clips if genre in clip.genres]
+        groups = len({clip.artist_id for clip in having})
+        by_split = dict(sorted(Counter(clip.split for clip in having).items()))
+        say(f"{genre}: {len(having)} clips, {groups} groups, {by_split}")
 
 
 def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], None]) -> list[Clip]:

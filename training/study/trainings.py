@@ -116,10 +116,10 @@ def load(path: Path) -> StudyConfig:
         "evaluate": EvaluateConfig,
     }
     table = configuration.read_toml(path, "config")
-    found = configuration.sections(path, table, kinds)
+    parts = configuration.sections(path, table, kinds)
     if table:
         raise FatalError(f"config {path}: unknown setting {', '.join(sorted(table))}")
-    return StudyConfig(**found)
+    return StudyConfig(**parts)
 
 
 def eligible(clips: Sequence[Clip], config: StudyConfig) -> list[Clip]:
