@@ -266,7 +266,7 @@ def from_tree(folder: Path, meaning: Names, rejects: Rejects) -> list[Entry]:
             continue
         own = f"{folder.name}/{'/'.join(parts)}"
         if _GTZAN.fullmatch(path.stem) and path.stem.rpartition(".")[0] == parts[0]:
-            group = f"gtzan {parts[0]}"
+            group = f"gtzan {parts[0]}"  # as manifests of before have it: it decides the folds
             keys: tuple[str, ...] = (group,)
         else:
             credit = _artist_tag(path)
