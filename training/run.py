@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, data: bool = False) -> Non
 
 
 class Run:
-    """One run.
+    """One run: its configuration, folder and recipe.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Run:
         return np.asarray(allowed & np.array(sure))
 
     def teachers(self, name: str) -> tuple[int, int]:
-        """Tell the sizes of a trained model's heads for the teachers.
+        """Look up the sizes of a trained model's heads for its teachers.
 
         Raises
         ------

@@ -28,7 +28,7 @@ _SURE, _LIKELY = 3, 2
 
 @dataclass(frozen=True)
 class Entry:
-    """A labelled track, before its audio was looked at.
+    """A labelled track whose audio is not opened yet.
 
     Attributes
     ----------
@@ -61,12 +61,12 @@ class Entry:
 
 @dataclass
 class Rejects:
-    """What was left out, and why."""
+    """Rows and files that are left out, with reason and remedy."""
 
     rows: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, where: str, reason: str, remedy: str) -> None:
-        """Note one."""
+        """Add one row."""
         self.rows.append({"where": where, "reason": reason, "remedy": remedy})
 
 
@@ -75,7 +75,7 @@ Names = Callable[[str], "tuple[str, ...] | None"]
 
 
 def read_names(path: Path | None) -> Names:
-    """Read what names mean, beside our genres' own names and aliases.
+    """Read a mapping from names to genres, beside our genres' own names and aliases.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def from_labels(path: Path, rejects: Rejects) -> list[Entry]:
 
 
 def from_downloads(path: Path, rejects: Rejects) -> list[Entry]:
-    """Read what the stage `download` found.
+    """Read the table of the stage `download`.
 
     Parameters
     ----------

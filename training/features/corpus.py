@@ -42,7 +42,7 @@ _REMEDY = "or name folders of your own: --audio (music that is not measured), --
 
 
 def _download(name: str, folder: Path) -> Path:
-    """Fetch a package by apt, without installing it; one that lies there is not fetched again."""
+    """Fetch a package by apt, without installing it, unless it is there."""
     if shutil.which("apt-get") is None:
         raise FatalError(
             f"the packages are Debian's, and apt-get is missing: use Debian, {_REMEDY}"
@@ -80,7 +80,7 @@ def _sounds(
 
 
 def unpack(package: Path, folder: Path, least_bytes: int = _LEAST_BYTES) -> int:
-    """Take the sound and the terms it is under out of a Debian package.
+    """Take the sound, and the terms of its use, out of a Debian package.
 
     Parameters
     ----------

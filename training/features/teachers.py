@@ -1,4 +1,4 @@
-"""What the published networks say of a clip, for one of our own to learn."""
+"""Outputs of two published networks, which a CNN of our own learns to predict."""
 
 from __future__ import annotations
 

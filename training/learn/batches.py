@@ -1,4 +1,4 @@
-"""Batches of varied crops, with what is wanted of each."""
+"""Batches of varied crops, with their targets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CUT = 5.0  # standard deviations
 
 
 def sound_targets(shards: Shards, rows: Sequence[int], n_components: int) -> Floats:
-    """Project YAMNet's embeddings to what the network has to predict of each moment.
+    """Project YAMNet's embeddings to the targets of each moment.
 
     Each value is standardised over the windows of the training clips; the result is
     rotated to its principal components and scaled so that their mean variance is 1.
@@ -115,7 +115,7 @@ class Batches:
         self.n_batches = max(1, len(rows) // train.batch_size)
 
     def _crop(self, i: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Draw a crop of a clip, and what its teacher says of each of its moments."""
+        """Draw a crop of a clip, and the targets of its moments."""
         n_frames = self._features.n_frames
         start = int(rng.integers(max(1, self._shards.n_frames(i) - n_frames + 1)))
         segment = self._shards.segment(i, start, n_frames)
@@ -199,7 +199,7 @@ class Batches:
 
 
 def ahead(items: Iterator[Any], depth: int = 4) -> Iterator[Any]:
-    """Make items in a thread, so that the network does not wait for them."""
+    """Compute items in a thread ahead of their use."""
     ready: queue.Queue[Any] = queue.Queue(depth)
 
     def make() -> None:

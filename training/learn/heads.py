@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Examples:
-    """What heads learn from.
+    """Embeddings and labels that heads learn from.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the models are compared with, on the same folds, in one table.
+"""Baselines on the same folds as the models, in one table.
 
 All learn from and are measured on the folds of the manifest. Embeddings are those of the
 shards' teachers: MusiCNN's last hidden layer and tags, averaged over four patches of a clip,
@@ -81,7 +81,7 @@ def _majority(fold: Fold, y: Bools) -> Numbers:
 
 
 def zero_shot(tags: Floats) -> Numbers:
-    """Take the logits of MusiCNN's tags for those of the genres that they mean."""
+    """Use the logits of MusiCNN's tags as those of the genres that they mean."""
     logits = np.full((len(tags), len(GENRES)), _NEVER)
     for genre, names in TAGS.items():
         columns = [musicnn.N_HIDDEN + musicnn.TAGS.index(name) for name in names]

@@ -1,4 +1,4 @@
-"""How good it is, drawn: precision over recall and coverage, calibration, confusion."""
+"""Plots: precision over recall and coverage, calibration, confusion."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def reliability(reference: Bools, probabilities: Numbers) -> dict[str, list[floa
 
 
 def confusion(reference: Bools, written: Bools) -> Integers:
-    """Count what is written for what, where both are sets.
+    """Count which genres are written for which labels, where both are sets.
 
     The multi-label confusion matrix of Heydarian, Doyle and Samavi, "MLCM: Multi-Label
     Confusion Matrix", IEEE Access 10 (2022): a label that is written counts on the
@@ -115,7 +115,7 @@ def confusion(reference: Bools, written: Bools) -> Integers:
 
 
 def curves(reference: Bools, probabilities: Numbers, written: Bools, raw: Numbers) -> Any:
-    """Lay out all that is drawn, for ``curves.json``.
+    """Compute the data of all plots, for ``curves.json``.
 
     Parameters
     ----------

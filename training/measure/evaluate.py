@@ -1,4 +1,4 @@
-"""Predictions of clips, and what they are worth.
+"""Predictions of clips, and their metrics.
 
 Clips are decoded, extracted, predicted, aggregated and decided on by the product's own code.
 """
@@ -113,7 +113,7 @@ def predict_clips(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is chosen on some clips, to decide on others.
+    """Calibration and thresholds, chosen on some clips to decide on others.
 
     Attributes
     ----------
@@ -212,7 +212,7 @@ def evaluate_holdout(
     config: EvaluateConfig,
     subsets: Mapping[str, Subset],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Measure one model on the test split; choose all that is chosen on validation alone.
+    """Measure one model on the test split; calibrate and choose thresholds on validation alone.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The model card: prose from a template, figures from what was measured."""
+"""The model card: prose from a template, figures from the metrics."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ranking_table(metrics: dict[str, Any]) -> str:
 
 
 def decision_table(metrics: dict[str, Any]) -> str:
-    """Lay out what would be written, a column for each subset."""
+    """Lay out the metrics of decisions, a column for each subset."""
     decisions = metrics["decisions"]
     rows = [
         [words, *(interval(figures_of[key]) for figures_of in decisions.values())]

@@ -82,7 +82,7 @@ def _out_of_fold(
 def _predictions(
     this: runs.Run, name: str, clips: Sequence[Clip], data: Path, n_jobs: int
 ) -> Numbers:
-    """Predict clips by one model, or read its predictions of before."""
+    """Predict clips by one model, or read its stored predictions."""
     folder = this.folder.model(name)
     made_from = np.array([this.manifest_sha256(), files.sha256(folder.weights)])
     ids = np.array([clip.track_id for clip in clips])

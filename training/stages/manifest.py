@@ -120,7 +120,7 @@ def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
 
 
 def _report(rows: Sequence[dict[str, str]], path: Path, say: Callable[[str], None]) -> None:
-    """Say what is left out: the first rows, and how often each unmapped genre comes."""
+    """Print the first rows that are left out, and the number of tracks of each unmapped genre."""
     for row in rows[:_MOST_SHOWN]:
         say(f"left out: {row['where']}: {row['reason']}; {row['remedy']}")
     if len(rows) > _MOST_SHOWN:

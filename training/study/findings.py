@@ -324,7 +324,7 @@ def genres_line(clips: Sequence[Clip], least_positives: int) -> str:
 def describe(
     results: dict[tuple[str, Variant], Result], clips: Sequence[Clip], config: StudyConfig
 ) -> str:
-    """Write all that was found, in Markdown: the data, the grid, what copies gain."""
+    """Lay out the data, the grid and the gain by copies, in Markdown."""
     lines = [
         f"{len(clips)} tracks of {len({clip.artist_id for clip in clips})} artists, "
         f"sr = {config.features.sr}, {config.train.passes} passes, batches of "

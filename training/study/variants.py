@@ -1,4 +1,4 @@
-"""Stage 4, shards of the grid: examples of any of the 24 variants, on disk, in bounded memory.
+"""Shards of the grid: examples of any of the 24 variants, on disk, in bounded memory.
 
 A store is a folder with one file for each kind and length that was asked for, and an index:
 
