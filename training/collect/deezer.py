@@ -38,11 +38,11 @@ _PLAYLIST = re.compile(
 
 
 class RefusedError(GenreTaggerError):
-    """Deezer answered, and the answer is no: the playlist or track is gone or private."""
+    """Deezer refuses: the playlist or track is gone or private."""
 
 
 class BrokenError(GenreTaggerError):
-    """One address gave nothing readable however often it was asked; others may."""
+    """One address gave nothing readable after all retries; others may."""
 
 
 class _Retry(Retry):
@@ -92,7 +92,7 @@ def playlist_id(name: str) -> str:
 
 
 class Api:
-    """Deezer's API, asked slowly enough and more than once where that helps.
+    """Deezer's API, with its quota and with retries.
 
     Parameters
     ----------

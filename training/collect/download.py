@@ -31,7 +31,7 @@ _NO_REASON = 10  # tracks of which none arrives; at the report's yield of 70 % t
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one track.
+    """The outcome of one track.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Source:
         return not retry
 
     def record(self, outcome: Outcome) -> None:
-        """Remember an outcome, at once."""
+        """Write an outcome to the journal, at once."""
         self.outcomes[outcome.track_id] = outcome
         with appending(self.folder / _OUTCOMES) as file:
             file.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
@@ -268,7 +268,7 @@ def rip_tracks(
 
 
 def _why_nothing(ended: streamrip.Ended, n_tracks: int) -> str:
-    """Say why a batch brought nothing at all; empty if its tracks may just be missing."""
+    """Find the reason why a batch brought nothing; empty if its tracks may just be missing."""
     last = next((line.strip() for line in ended.output.splitlines()[::-1] if line.strip()), "")
     if "Invalid arl" in ended.output or "AuthenticationError" in ended.output:
         return (
@@ -290,7 +290,7 @@ def _sort(
     *,
     cut_off: bool,
 ) -> dict[str, Outcome]:
-    """Tell from the tags which track each arrived file is, and take it."""
+    """Match arrived files to tracks by their tags, and take them."""
     by_isrc = {track.isrc: track for track in tracks if track.isrc}
     by_name = {filters.same_recording(t.artist, t.title): t for t in tracks}
     arrived: dict[str, Outcome] = {}

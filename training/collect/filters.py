@@ -1,4 +1,4 @@
-"""What is no example of its genre by its name: karaoke, covers, renditions, altered copies.
+"""Filters by name: karaoke, covers, renditions, altered copies are no examples of a genre.
 
 A rule looks for its words only where they speak of the recording: in the version, in what
 stands in brackets or after a dash in the title, in the artist's name only together with

@@ -93,7 +93,7 @@ def _trimmed(row: Any) -> Any:
 def gather(
     wanted: Wanted, folder: Path, rejected: list[dict[str, Any]]
 ) -> tuple[dict[str, Candidate], list[dict[str, Any]]]:
-    """Put the rows of all playlists together, one candidate for each id."""
+    """Merge the rows of all playlists, one candidate for each id."""
     candidates: dict[str, Candidate] = {}
     report = []
     for number, genres in wanted.playlists.items():
@@ -148,7 +148,7 @@ def _isrc(value: object) -> str:
 def reject_by_name(
     candidate: Candidate, wanted: Wanted, settings: PlaylistsConfig
 ) -> dict[str, Any] | None:
-    """Reject a track for what can be seen of it, or return None."""
+    """Reject a track by its name or length, or return None."""
     track = candidate.track
     if track.track_id in wanted.drop:
         return candidate.rejected("by-hand")

@@ -16,7 +16,7 @@ TRACKS, REJECTED, YIELD = "tracks.jsonl", "rejected.jsonl", "yield.json"
 
 @dataclass(frozen=True)
 class Track:
-    """One track to learn from.
+    """One labelled track.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Track:
 
 @dataclass
 class Candidate:
-    """A track as found, before it is taken or rejected."""
+    """A track on a playlist, not yet taken or rejected."""
 
     track: Track
     version: str

@@ -1,4 +1,4 @@
-"""The list of playlists that a person wrote, and what each one is."""
+"""The list of playlists, as a person writes it, with the genres of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORM = '"https://www.deezer.com/en/playlist/ID" = "Pop; Rock"'
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a list file asks for.
+    """The contents of a list file.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Wanted:
 
 
 def read_list(path: Path) -> Wanted:
-    """Read the file that says which playlists to take, and what each one is.
+    """Read the file that lists playlists and their genres.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def _genres(value: object) -> tuple[str, ...]:
 
 
 def contradiction(genres: tuple[str, ...]) -> str:
-    """Say why genres make no label, or nothing if they do.
+    """Give the reason why genres make no label; empty if they do.
 
     Examples
     --------
