@@ -47,7 +47,7 @@ class SplitConfig:
     large_sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what leaves nothing to learn from, or to choose or measure on."""
+        """Refuse settings that leave no fold to learn from, to choose on or to measure on."""
         if self.n_folds < 2 or self.n_validation + self.n_test >= self.n_folds:
             raise TypeError("n_folds has to be 2 at least, and more than those held out")
         if (self.n_validation > 0) != (self.n_test > 0):
@@ -72,7 +72,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the network is fitted; see `training.learn.train`."""
+    """How a CNN of our own is fitted; see `training.learn.cnn`."""
 
     seed: int
     epochs: int
@@ -131,7 +131,7 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class NegativesConfig:
-    """What heads are taught to say nothing about; see `training.features.negatives`."""
+    """Sounds that heads learn to say nothing about; see `training.features.negatives`."""
 
     packages: tuple[str, ...]
     seed: int
@@ -142,7 +142,7 @@ class NegativesConfig:
 
 @dataclass(frozen=True)
 class CompactConfig:
-    """The smaller MusiCNN, and how it learns the large one; see `training.learn.compact`."""
+    """The smaller MusiCNN, and its distillation; see `training.learn.compact`."""
 
     time_stride: int
     timbral_stride: int
@@ -195,7 +195,7 @@ class Subset:
 
 @dataclass(frozen=True)
 class OwnCnn:
-    """A network of our own; `training.learn.recipes` has what is done with it."""
+    """A CNN of our own, from random weights."""
 
     network: NetworkConfig
     train: TrainConfig
@@ -290,22 +290,22 @@ def load(path: Path) -> AnyConfig:
         must not silently train something else.
     """
     table = read_toml(path, "config")
-    found = sections(
+    parts = sections(
         path, table, {"features": FeatureConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
     )
     subsets = table.pop("subsets", {})
-    found["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
-    found["model"] = _model(path, table)
-    config = section(Config, table | found, f"config {path}")
+    parts["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
+    parts["model"] = _model(path, table)
+    config = section(Config, table | parts, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
 
 
 def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
-    """Take the tables of a model out of a configuration; which ones it has tells its kind."""
+    """Take a model's tables out of a configuration; its kind follows from which it has."""
     if "head" not in table:
         return OwnCnn(**sections(path, table, {"network": NetworkConfig, "train": TrainConfig}))
-    found = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})
-    heads = {"train": found["head"], "negatives": found["negatives"]}
+    parts = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})
+    heads = {"train": parts["head"], "negatives": parts["negatives"]}
     if "compact" not in table:
         return MusicnnHeads(**heads)
     kinds: dict[str, type[Any]] = {"corpus": CorpusConfig, "compact": CompactConfig}
@@ -313,7 +313,7 @@ def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
 
 
 def with_heads(config: AnyConfig) -> Config[MusicnnHeads]:
-    """Tell a type checker, or a person, that a configuration has heads.
+    """Check that a configuration trains heads on MusiCNN, or on a smaller one.
 
     Raises
     ------
@@ -343,7 +343,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 
 def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
-    """Take the sections out of a table; what stays behind is the caller's."""
+    """Take the sections out of a table; other keys stay in it."""
     return {
         name: section(kind, table.pop(name, {}), f"config {path} [{name}]")
         for name, kind in kinds.items()
@@ -351,7 +351,7 @@ def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) 
 
 
 def fingerprint(config: AnyConfig) -> str:
-    """Hash all that a trained model depends on, in hex; how it is measured is no part.
+    """Hash the settings that a trained model depends on, in hex; those of measuring are no part.
 
     Neither is `SplitConfig.large_sets`, which was no setting when the first models were
     trained: `training.learn.models` checks it apart.
@@ -368,5 +368,5 @@ def sha256(section: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """Hash what JSON can hold, in hex."""
+    """Hash a value that JSON can hold, in hex."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Small files that outlive a killed run: whole or absent, and journals of one object a line."""
+"""Files that survive a killed run: complete or absent, and journals of one object a line."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class ModelFolder:
 
     @property
     def description(self) -> Path:
-        """What the model is trained with; written first."""
+        """Settings and data that the model is trained with; written first."""
         return self.path / "model.json"
 
     @property
@@ -37,7 +37,7 @@ class ModelFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """To resume a killed training from."""
+        """Checkpoints, to resume a killed training."""
         return self.path / "checkpoints"
 
     @property
@@ -118,12 +118,12 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """What `evaluate` measured, calibration and thresholds to ship, and their origin."""
+        """Metrics, calibration and thresholds to ship, and their origin."""
         return self.path / "metrics.json"
 
     @property
     def curves(self) -> Path:
-        """What `plots` draw."""
+        """Data of the plots."""
         return self.path / "curves.json"
 
     @property
@@ -133,7 +133,7 @@ class RunFolder:
 
     @property
     def bundle(self) -> Path:
-        """What ships."""
+        """The bundle."""
         return self.path / "bundle"
 
     @property

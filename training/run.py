@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, data: bool = False) -> Non
 
 
 class Run:
-    """One run.
+    """One run: its configuration, folder and recipe.
 
     Parameters
     ----------
@@ -114,13 +114,13 @@ class Run:
     def learns(self, name: str, clips: Sequence[Clip]) -> Bools:
         """Tell which clips a model learns from."""
         splits = np.array([clip.split for clip in clips])
-        mine = splits == split.TRAIN if self.config.split.is_holdout else splits != name
+        allowed = splits == split.TRAIN if self.config.split.is_holdout else splits != name
         least = self.config.model.train.least_confidence
         sure = [clip.confidence >= least for clip in clips]
-        return np.asarray(mine & np.array(sure))
+        return np.asarray(allowed & np.array(sure))
 
     def teachers(self, name: str) -> tuple[int, int]:
-        """Tell the sizes of a trained model's heads for the teachers.
+        """Look up the sizes of a trained model's heads for its teachers.
 
         Raises
         ------

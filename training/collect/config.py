@@ -60,8 +60,8 @@ def load_collect(path: Path) -> CollectConfig:
     """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
     kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
     table = read_toml(path, "config")
-    found = sections(path, table, kinds)
-    return section(CollectConfig, table | found, f"config {path}")
+    parts = sections(path, table, kinds)
+    return section(CollectConfig, table | parts, f"config {path}")
 
 
 def add_collection_arguments(parser: argparse.ArgumentParser) -> None:

@@ -38,11 +38,11 @@ _PLAYLIST = re.compile(
 
 
 class RefusedError(GenreTaggerError):
-    """Deezer answered, and the answer is no: the playlist or track is gone or private."""
+    """Deezer refuses: the playlist or track is gone or private."""
 
 
 class BrokenError(GenreTaggerError):
-    """One address gave nothing readable however often it was asked; others may."""
+    """One address gave nothing readable after all retries; others may."""
 
 
 class _Retry(Retry):
@@ -79,8 +79,8 @@ def playlist_id(name: str) -> str:
     text = name.strip()
     if re.fullmatch("[0-9]+", text):
         return text
-    if found := _PLAYLIST.fullmatch(text):
-        return found[1]
+    if match := _PLAYLIST.fullmatch(text):
+        return match[1]
     if re.search(r"link\.deezer\.com|deezer\.page\.link", text, re.IGNORECASE):
         raise ValueError(
             "is a short link, which does not hold the playlist's id: open it in a browser and "
@@ -92,7 +92,7 @@ def playlist_id(name: str) -> str:
 
 
 class Api:
-    """Deezer's API, asked slowly enough and more than once where that helps.
+    """Deezer's API, with its quota and with retries.
 
     Parameters
     ----------
@@ -176,14 +176,14 @@ class Api:
             if not no:
                 return answer
             code = no.get("code") if isinstance(no, dict) else None
-            said = no.get("message", no) if isinstance(no, dict) else no
+            message = no.get("message", no) if isinstance(no, dict) else no
             if code not in (_QUOTA, _BUSY):
-                raise RefusedError(f"{path}: Deezer says {said!r} (code {code})")
-            problem = f"Deezer says {said!r} (code {code})"
+                raise RefusedError(f"{path}: Deezer says {message!r} (code {code})")
+            problem = f"Deezer says {message!r} (code {code})"
             if attempt == self._settings.attempts - 1:
                 raise FatalError(
                     f"{path}: {problem}, {attempt + 1} times; run this again later, "
-                    "it goes on where it stopped"
+                    "it resumes where it stopped"
                 )
         raise BrokenError(f"{path}: {problem}, {self._settings.attempts} times")
 
@@ -275,13 +275,13 @@ class Api:
             host = urlsplit(url).netloc
             raise FatalError(
                 f"no connection to {host} ({type(error).__name__}); check the network and run "
-                "this again, it goes on where it stopped"
+                "this again, it resumes where it stopped"
             ) from error
         with response:
             if response.status_code in _AGAIN_STATUS:
                 raise FatalError(
                     f"{response.url} answers HTTP {response.status_code} every time; run this "
-                    "again later, it goes on where it stopped"
+                    "again later, it resumes where it stopped"
                 )
             if response.status_code != requests.codes.ok:
                 raise RefusedError(f"the server answers HTTP {response.status_code}")

@@ -31,7 +31,7 @@ _NO_REASON = 10  # tracks of which none arrives; at the report's yield of 70 % t
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one track.
+    """The outcome of one track.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Source:
         return not retry
 
     def record(self, outcome: Outcome) -> None:
-        """Remember an outcome, at once."""
+        """Write an outcome to the journal, at once."""
         self.outcomes[outcome.track_id] = outcome
         with appending(self.folder / _OUTCOMES) as file:
             file.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
@@ -185,11 +185,11 @@ def fetch_previews(
     Raises
     ------
     FatalError
-        If there is no connection; a rerun goes on there.
+        If there is no connection; a rerun resumes there.
     """
     pending = source.pending(retry=retry)
     progress = Progress(len(pending), say)
-    found = 0
+    n_found = 0
     for done, track in enumerate(pending, 1):
         content, reason = _preview(api, track)
         if content is None:
@@ -199,8 +199,8 @@ def fetch_previews(
             arrived.write_bytes(content)
             expected_s = min(source.settings.preview_s, track.duration_s)
             outcome = source.take(arrived, track, expected_s)
-            found += outcome is not None and outcome.status == FOUND
-        progress.at(done, f"{done} of {len(pending)} previews, {found} found")
+            n_found += outcome is not None and outcome.status == FOUND
+        progress.at(done, f"{done} of {len(pending)} previews, {n_found} found")
 
 
 def _preview(api: Api, track: Track) -> tuple[bytes | None, str]:
@@ -242,7 +242,7 @@ def rip_tracks(
     _sort(source, incoming, source.tracks, say, cut_off=True)  # what a killed run has left
     pending = source.pending(retry=retry)
     progress = Progress(len(pending), say)
-    found = 0
+    n_found = 0
     for start in range(0, len(pending), settings.batch):
         batch = pending[start : start + settings.batch]
         ended = streamrip.rip(
@@ -262,13 +262,13 @@ def rip_tracks(
             if track.track_id not in arrived:
                 reason = f"rip was ended: {ended.hung}" if ended.hung else "it did not arrive"
                 source.record(Outcome(track.track_id, MISSING, reason=reason))
-        found += sum(outcome.status == FOUND for outcome in arrived.values())
+        n_found += sum(outcome.status == FOUND for outcome in arrived.values())
         done = start + len(batch)
-        progress.at(done, f"{done} of {len(pending)} tracks, {found} found")
+        progress.at(done, f"{done} of {len(pending)} tracks, {n_found} found")
 
 
 def _why_nothing(ended: streamrip.Ended, n_tracks: int) -> str:
-    """Say why a batch brought nothing at all; empty if its tracks may just be missing."""
+    """Find the reason why a batch brought nothing; empty if its tracks may just be missing."""
     last = next((line.strip() for line in ended.output.splitlines()[::-1] if line.strip()), "")
     if "Invalid arl" in ended.output or "AuthenticationError" in ended.output:
         return (
@@ -290,7 +290,7 @@ def _sort(
     *,
     cut_off: bool,
 ) -> dict[str, Outcome]:
-    """Tell from the tags which track each arrived file is, and take it."""
+    """Match arrived files to tracks by their tags, and take them."""
     by_isrc = {track.isrc: track for track in tracks if track.isrc}
     by_name = {filters.same_recording(t.artist, t.title): t for t in tracks}
     arrived: dict[str, Outcome] = {}

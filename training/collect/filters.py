@@ -1,4 +1,4 @@
-"""What is no example of its genre by its name: karaoke, covers, renditions, altered copies.
+"""Filters by name: karaoke, covers, renditions, altered copies are no examples of a genre.
 
 A rule looks for its words only where they speak of the recording: in the version, in what
 stands in brackets or after a dash in the title, in the artist's name only together with
@@ -202,7 +202,7 @@ def rejection(
     >>> rejection(title="Live and Let Die", **names) is None
     True
     """
-    said = qualifiers(title, version)
+    pieces = qualifiers(title, version)
     # an album named after its artist says no more than the name does
     elsewhere = (
         re.sub(re.escape(artist), " ", album, flags=re.IGNORECASE).strip() if artist else album
@@ -210,16 +210,16 @@ def rejection(
     for rule in RULES:
         if (rule.name == LIVE and not live) or (rule.spares_classical and classical):
             continue
-        for qualifier in said:
-            if found := rule.qualifier.search(qualifier):
+        for qualifier in pieces:
+            if match := rule.qualifier.search(qualifier):
                 field = "title_version" if qualifier == version.strip(" ()[]") else "title"
-                return rule.name, field, found[0]
+                return rule.name, field, match[0]
         for field, pattern, text in (
             ("artist", rule.artist, artist),
             ("album", rule.album, elsewhere),
         ):
-            if pattern is not None and (found := pattern.search(text)):
-                return rule.name, field, found[0]
+            if pattern is not None and (match := pattern.search(text)):
+                return rule.name, field, match[0]
     return None
 
 

@@ -72,11 +72,11 @@ def fetch(
 def _cached(folder: Path, number: str) -> dict[str, Any] | None:
     path = folder / _CACHE / f"{number}.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = found["id"], found["refused"], found["rows"]
+        cached: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = cached["id"], cached["refused"], cached["rows"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # it was never read, or not by us: it is read again
-    return found
+    return cached
 
 
 def _trimmed(row: Any) -> Any:
@@ -93,7 +93,7 @@ def _trimmed(row: Any) -> Any:
 def gather(
     wanted: Wanted, folder: Path, rejected: list[dict[str, Any]]
 ) -> tuple[dict[str, Candidate], list[dict[str, Any]]]:
-    """Put the rows of all playlists together, one candidate for each id."""
+    """Merge the rows of all playlists, one candidate for each id."""
     candidates: dict[str, Candidate] = {}
     report = []
     for number, genres in wanted.playlists.items():
@@ -148,7 +148,7 @@ def _isrc(value: object) -> str:
 def reject_by_name(
     candidate: Candidate, wanted: Wanted, settings: PlaylistsConfig
 ) -> dict[str, Any] | None:
-    """Reject a track for what can be seen of it, or return None."""
+    """Reject a track by its name or length, or return None."""
     track = candidate.track
     if track.track_id in wanted.drop:
         return candidate.rejected("by-hand")
@@ -158,7 +158,7 @@ def reject_by_name(
         return candidate.rejected("too-short", matched=f"{track.duration_s:.0f} s")
     if track.duration_s > settings.longest_s:
         return candidate.rejected("too-long", matched=f"{track.duration_s:.0f} s")
-    found = filters.rejection(
+    rejection = filters.rejection(
         title=track.title,
         version=candidate.version,
         artist=track.artist,
@@ -166,9 +166,9 @@ def reject_by_name(
         classical=any("Classical" in wanted.playlists[number] for number in candidate.lists),
         live=settings.reject_live,
     )
-    if found is None:
+    if rejection is None:
         return None
-    rule, where, matched = found
+    rule, where, matched = rejection
     return candidate.rejected(rule, field=where, matched=matched)
 
 

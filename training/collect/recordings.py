@@ -16,7 +16,7 @@ from training.collect.wanted import Wanted, contradiction
 
 
 def _recordings(candidates: list[Candidate]) -> list[list[Candidate]]:
-    """Put together what is one recording, by ISRC or by artist and title."""
+    """Group candidates by recording: the same ISRC, or the same artist and title."""
     group: dict[str, list[Candidate]] = {}  # from each key to the group that has it
     for candidate in candidates:
         track = candidate.track
@@ -73,7 +73,7 @@ def yields(
     tracks: list[Track],
     rejected: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Count what came of each genre and fusion, and warn of what is uneven.
+    """Count the tracks of each genre and fusion, and warn if they are few or uneven.
 
     Parameters
     ----------

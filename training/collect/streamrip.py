@@ -319,7 +319,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _private(folder: Path) -> Iterator[Path]:
-    """Give a folder that nobody else can enter, and take it away with all that it holds."""
+    """Make a folder that nobody else can enter, and remove it with its contents afterwards."""
     shutil.rmtree(folder, ignore_errors=True)  # a killed run left it
     folder.mkdir(mode=0o700, parents=True)
     try:

@@ -16,7 +16,7 @@ TRACKS, REJECTED, YIELD = "tracks.jsonl", "rejected.jsonl", "yield.json"
 
 @dataclass(frozen=True)
 class Track:
-    """One track to learn from.
+    """One labelled track.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Track:
 
 @dataclass
 class Candidate:
-    """A track as found, before it is taken or rejected."""
+    """A track on a playlist, not yet taken or rejected."""
 
     track: Track
     version: str
@@ -77,10 +77,10 @@ def read_tracks(folder: Path, settings: PlaylistsConfig) -> list[Track]:
     again = "run the stage `playlists` again"
     try:
         inputs = json.loads((folder / YIELD).read_text(encoding="utf-8"))["inputs"]
-        found = sha256(folder / TRACKS)
+        digest = sha256(folder / TRACKS)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FatalError(f"{folder} has no finished {TRACKS}: {again}") from error
-    if found != inputs["tracks_sha256"]:
+    if digest != inputs["tracks_sha256"]:
         raise FatalError(f"{folder / TRACKS} is not what {YIELD} says: {again}")
     if inputs["settings"] != asdict(settings):
         raise FatalError(f"[playlists] in the config has changed since {TRACKS} was made: {again}")

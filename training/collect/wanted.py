@@ -1,4 +1,4 @@
-"""The list of playlists that a person wrote, and what each one is."""
+"""The list of playlists, as a person writes it, with the genres of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORM = '"https://www.deezer.com/en/playlist/ID" = "Pop; Rock"'
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a list file asks for.
+    """The contents of a list file.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Wanted:
 
 
 def read_list(path: Path) -> Wanted:
-    """Read the file that says which playlists to take, and what each one is.
+    """Read the file that lists playlists and their genres.
 
     Parameters
     ----------
@@ -57,16 +57,16 @@ def read_list(path: Path) -> Wanted:
     entries = table.get("playlists")
     if not isinstance(entries, dict) or not entries:
         raise FatalError(f"{path}: no playlists; below [playlists] write lines like {FORM}")
-    found: dict[str, tuple[str, ...]] = {}
+    playlists: dict[str, tuple[str, ...]] = {}
     for key, value in entries.items():
         try:
             number = playlist_id(key)
             genres = _genres(value)
         except ValueError as error:
             raise FatalError(f"{where(key)}: {key!r} {error}") from error
-        if number in found:
+        if number in playlists:
             raise FatalError(f"{where(key)}: the playlist {number} comes twice; keep one line")
-        found[number] = genres
+        playlists[number] = genres
     by_hand = table.get("by_hand", {})
     sets: dict[str, frozenset[str]] = {"keep": frozenset(), "drop": frozenset()}
     if not isinstance(by_hand, dict) or set(by_hand) - set(sets):
@@ -78,7 +78,7 @@ def read_list(path: Path) -> Wanted:
     both = sorted(sets["keep"] & sets["drop"])
     if both:
         raise FatalError(f"{where(both[0])}: track {both[0]} is to be kept and dropped")
-    return Wanted(found, sets["keep"], sets["drop"])
+    return Wanted(playlists, sets["keep"], sets["drop"])
 
 
 def _genres(value: object) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def _genres(value: object) -> tuple[str, ...]:
 
 
 def contradiction(genres: tuple[str, ...]) -> str:
-    """Say why genres make no label, or nothing if they do.
+    """Give the reason why genres make no label; empty if they do.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def names(credit: str) -> list[str]:
     """
     if credit.strip().casefold() in _UNKNOWN:
         return []
-    found = []
+    cut = []
     for part in _CUTS.split(_BRACKETS.sub(" ", credit)):
         plain = unicodedata.normalize("NFKD", part.casefold())
         plain = "".join(c for c in plain if not unicodedata.combining(c))
@@ -45,8 +45,8 @@ def names(credit: str) -> list[str]:
         plain = " ".join(re.sub(r"[^\w]+", " ", plain).split()) or plain.strip()
         plain = re.sub(r"^the (?=.)", "", plain)
         if plain not in _UNKNOWN:
-            found.append(plain)
-    return found
+            cut.append(plain)
+    return cut
 
 
 def join(keys: Sequence[Sequence[Hashable]]) -> list[int]:
@@ -76,8 +76,8 @@ def join(keys: Sequence[Sequence[Hashable]]) -> list[int]:
         return i
 
     seen: dict[Hashable, int] = {}
-    for i, mine in enumerate(keys):
-        for key in mine:
+    for i, of_item in enumerate(keys):
+        for key in of_item:
             a, b = root(i), root(seen.setdefault(key, i))
             parent[max(a, b)] = min(a, b)
     return [root(i) for i in range(len(keys))]
@@ -102,6 +102,7 @@ def groups(labels: Sequence[str], keys: Sequence[Sequence[Hashable]]) -> list[st
     for label, root in zip(labels, roots, strict=True):
         counts.setdefault(root, Counter())[label] += 1
     called = {
-        root: min(found, key=lambda label: (-found[label], label)) for root, found in counts.items()
+        root: min(labels_of, key=lambda label: (-labels_of[label], label))
+        for root, labels_of in counts.items()
     }
     return [called[root] for root in roots]

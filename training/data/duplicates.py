@@ -29,7 +29,7 @@ WORD_S = 1365 / 11025
 """Time from one word to the next, in seconds (Chromaprint: frames of 4096, two thirds overlap)."""
 
 LISTEN_S = 120
-"""Only so much of the start is heard, as `fpcalc` does."""
+"""Only so much of the start is fingerprinted, as `fpcalc` does."""
 
 MAX_ERROR = 0.25
 """Share of bits that may differ; docs/experiments.md has the two distributions."""
@@ -105,8 +105,8 @@ def words(text: str) -> Words:
     """
     import chromaprint
 
-    found, _ = chromaprint.decode_fingerprint(text.encode("ascii"))
-    return np.array(found, dtype=np.int64).astype(np.uint32)
+    numbers, _ = chromaprint.decode_fingerprint(text.encode("ascii"))
+    return np.array(numbers, dtype=np.int64).astype(np.uint32)
 
 
 def _error_at(a: Words, b: Words, lag: int) -> tuple[float, int]:
@@ -151,20 +151,21 @@ def find(fingerprints: Sequence[Words], max_error: float = MAX_ERROR) -> list[Pa
     sizes = np.diff(np.append(starts, len(value)))
     usable = (sizes > 1) & (sizes <= _COMMON)
     starts, sizes = starts[usable], sizes[usable]
-    found = []
+    keys_of_pairs = []
     for step in range(1, int(sizes.max(initial=1))):
         # the words `step` apart within their run: all pairs, without a loop over words
-        mine = sizes > step
-        at = np.repeat(starts[mine], sizes[mine] - step)
+        long_enough = sizes > step
+        at = np.repeat(starts[long_enough], sizes[long_enough] - step)
         inside = np.arange(len(at)) - np.repeat(
-            np.cumsum(sizes[mine] - step) - (sizes[mine] - step), sizes[mine] - step
+            np.cumsum(sizes[long_enough] - step) - (sizes[long_enough] - step),
+            sizes[long_enough] - step,
         )
         i, j = at + inside, at + inside + step
         key = track[i].astype(np.int64) * len(lengths) + track[j]
-        found.append(key * (2 * _MOST_WORDS) + place[i] - place[j] + _MOST_WORDS)
-    if not found:
+        keys_of_pairs.append(key * (2 * _MOST_WORDS) + place[i] - place[j] + _MOST_WORDS)
+    if not keys_of_pairs:
         return []
-    keys, counts = np.unique(np.concatenate(found), return_counts=True)
+    keys, counts = np.unique(np.concatenate(keys_of_pairs), return_counts=True)
     keys, counts = keys[counts >= _MIN_SHARED], counts[counts >= _MIN_SHARED]
     both, lags = np.divmod(keys, 2 * _MOST_WORDS)
     firsts, seconds = np.divmod(both, len(lengths))

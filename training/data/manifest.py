@@ -25,7 +25,7 @@ _BLOCK = 8  # files for each worker between two lines of the journal
 
 @dataclass(frozen=True)
 class Decoded:
-    """What decoding a file to its end told.
+    """Length, hash and fingerprint of a file, decoded to its end.
 
     Attributes
     ----------
@@ -201,7 +201,7 @@ def _unique(entries: Iterable[Entry], rejects: Rejects) -> list[Entry]:
 def _near_duplicates(
     tracks: Sequence[tuple[Entry, Decoded]],
 ) -> list[tuple[int, int, dict[str, Any]]]:
-    """Find pairs that hold the same recording, and tell of each what is to be reported."""
+    """Find pairs that hold the same recording, with a report on each."""
     before = artists.join([entry.keys for entry, _ in tracks])
     pairs = []
     for pair in duplicates.find([duplicates.words(decoded.fingerprint) for _, decoded in tracks]):

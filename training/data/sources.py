@@ -28,7 +28,7 @@ _SURE, _LIKELY = 3, 2
 
 @dataclass(frozen=True)
 class Entry:
-    """A labelled track, before its audio was looked at.
+    """A labelled track whose audio is not opened yet.
 
     Attributes
     ----------
@@ -61,12 +61,12 @@ class Entry:
 
 @dataclass
 class Rejects:
-    """What was left out, and why."""
+    """Rows and files that are left out, with reason and remedy."""
 
     rows: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, where: str, reason: str, remedy: str) -> None:
-        """Note one."""
+        """Add one row."""
         self.rows.append({"where": where, "reason": reason, "remedy": remedy})
 
 
@@ -75,7 +75,7 @@ Names = Callable[[str], "tuple[str, ...] | None"]
 
 
 def read_names(path: Path | None) -> Names:
-    """Read what names mean, beside our genres' own names and aliases.
+    """Read a mapping from names to genres, beside our genres' own names and aliases.
 
     Parameters
     ----------
@@ -108,10 +108,10 @@ def read_names(path: Path | None) -> Names:
             ) from error
 
     def meaning(name: str) -> tuple[str, ...] | None:
-        found = known.get(name.strip().casefold())
-        if found is None and (genre := canonical(name)) is not None:
-            found = (genre,)
-        return found
+        genres_of = known.get(name.strip().casefold())
+        if genres_of is None and (genre := canonical(name)) is not None:
+            genres_of = (genre,)
+        return genres_of
 
     return meaning
 
@@ -185,7 +185,7 @@ def from_labels(path: Path, rejects: Rejects) -> list[Entry]:
 
 
 def from_downloads(path: Path, rejects: Rejects) -> list[Entry]:
-    """Read what the stage `download` found.
+    """Read the table of the stage `download`.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def from_tree(folder: Path, meaning: Names, rejects: Rejects) -> list[Entry]:
             continue
         own = f"{folder.name}/{'/'.join(parts)}"
         if _GTZAN.fullmatch(path.stem) and path.stem.rpartition(".")[0] == parts[0]:
-            group = f"gtzan {parts[0]}"
+            group = f"gtzan {parts[0]}"  # as manifests of before have it: it decides the folds
             keys: tuple[str, ...] = (group,)
         else:
             credit = _artist_tag(path)
@@ -307,23 +307,23 @@ def from_collection(folder: Path, meaning: Names, rejects: Rejects) -> list[Entr
     entries = []
     for path in _walk(folder, rejects):
         try:
-            found = tags.read(path)
+            stored = tags.read(path)
         except TrackError as error:
             rejects.add(str(path), str(error), "repair or remove it")
             continue
-        values = next((block.values for block in found.blocks if block.values), ())
+        values = next((block.values for block in stored.blocks if block.values), ())
         names = [n for value in values for n in (v.strip() for v in value.split(";")) if n]
         if not names:
             rejects.add(str(path), "has no genre", "tag it, or leave it out")
             continue
-        meant = {name: meaning(name) for name in names}
-        unknown = [name for name, genres in meant.items() if genres is None]
+        by_name = {name: meaning(name) for name in names}
+        unknown = [name for name, genres in by_name.items() if genres is None]
         if unknown:
             rejects.add(*_unmapped(path, unknown[0]))
             continue
-        artist = artists.names(found.artist) or artists.names(found.album_artist)
+        artist = artists.names(stored.artist) or artists.names(stored.album_artist)
         own = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-        genres = in_order(tuple({g for each in meant.values() if each for g in each}))
+        genres = in_order(tuple({g for each in by_name.values() if each for g in each}))
         entries.append(
             Entry(
                 track_id=own,

@@ -1,4 +1,4 @@
-"""Folds by artist: no artist is heard in training and in measuring.
+"""Folds by artist: no artist is in both training and measuring.
 
 Deterministic without a random number: groups are ordered by size and then by the
 SHA-256 of their name, and each goes to the fold that it balances best.

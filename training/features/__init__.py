@@ -1,1 +1,1 @@
-"""What networks learn from: mel spectrograms, varied, and music and sounds without labels."""
+"""Inputs of training: mel spectrograms, their augmentation, and sound without labels."""

@@ -1,4 +1,4 @@
-"""What a clip might have sounded like: crops of its features, varied at random.
+"""Augmentation: crops of a clip's features, varied at random.
 
 All of it happens on whole 10-s segments in dB, before the reference peak is taken, so
 that a crop is relative to its segment's peak, exactly as in the product.
@@ -65,7 +65,7 @@ class Variations(Protocol):
 
     @property
     def bandlimit_share(self) -> float:
-        """Of the segments, those that get a low-pass."""
+        """Share of the segments that get a low-pass."""
 
     @property
     def pitch_semitones(self) -> float:

@@ -42,21 +42,21 @@ _REMEDY = "or name folders of your own: --audio (music that is not measured), --
 
 
 def _download(name: str, folder: Path) -> Path:
-    """Fetch a package by apt, without installing it; one that lies there is not fetched again."""
+    """Fetch a package by apt, without installing it, unless it is there."""
     if shutil.which("apt-get") is None:
         raise FatalError(
             f"the packages are Debian's, and apt-get is missing: use Debian, {_REMEDY}"
         )
-    found = sorted(folder.glob(f"{name}_*.deb"))
-    if found:
-        return found[-1]
+    packages = sorted(folder.glob(f"{name}_*.deb"))
+    if packages:
+        return packages[-1]
     with tempfile.TemporaryDirectory(dir=folder) as part:
         command = ["apt-get", "download", "-qq", name]
         done = subprocess.run(command, cwd=part, capture_output=True, text=True, check=False)
         files = list(Path(part).glob("*.deb"))
         if done.returncode or not files:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise FatalError(f"apt-get download {name}: {said}; try `apt-get update`, {_REMEDY}")
+            message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise FatalError(f"apt-get download {name}: {message}; try `apt-get update`, {_REMEDY}")
         return files[0].rename(folder / files[0].name)
 
 
@@ -80,7 +80,7 @@ def _sounds(
 
 
 def unpack(package: Path, folder: Path, least_bytes: int = _LEAST_BYTES) -> int:
-    """Take the sound and the terms it is under out of a Debian package.
+    """Take the sound, and the terms of its use, out of a Debian package.
 
     Parameters
     ----------

@@ -131,7 +131,7 @@ def _extract(
 def fingerprint(
     manifest_sha256: str, config: FeatureConfig, teachers: dict[str, str | None]
 ) -> str:
-    """Hash all that shards depend on, in hex."""
+    """Hash everything that shards depend on, in hex."""
     parts = [manifest_sha256, asdict(config), teachers]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -144,7 +144,7 @@ def _cut(path: Path, size: int) -> BinaryIO:
 
 
 class _Unfinished:
-    """Shards that are being made: their files, and a journal of what is whole in them.
+    """Shards that are being made: their files, and a journal of the clips that are complete.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class _Unfinished:
 
     @property
     def n_done(self) -> int:
-        """Clips that are whole."""
+        """Clips that are complete."""
         return len(self.frames) - 1
 
     @contextmanager

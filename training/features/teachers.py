@@ -1,4 +1,4 @@
-"""What the published networks say of a clip, for one of our own to learn."""
+"""Outputs of two published networks, which a CNN of our own learns to predict."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def _yamnet(path: Path) -> tuple[Any, int]:
     shapes = ([1, SOUNDS_SIZE], [1, 1, 1, SOUNDS_SIZE])
     tensors = network.get_tensor_details()
     for shape in shapes:
-        found = [t["index"] for t in tensors if t["shape"].tolist() == shape]
-        if found:
-            return network, found[-1]
+        indices = [t["index"] for t in tensors if t["shape"].tolist() == shape]
+        if indices:
+            return network, indices[-1]
     raise FatalError(f"{path} has no tensor of {SOUNDS_SIZE} values: not YAMNet")
 
 

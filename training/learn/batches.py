@@ -1,4 +1,4 @@
-"""Batches of varied crops, with what is wanted of each."""
+"""Batches of varied crops, with their targets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CUT = 5.0  # standard deviations
 
 
 def sound_targets(shards: Shards, rows: Sequence[int], n_components: int) -> Floats:
-    """Project YAMNet's embeddings to what the network has to predict of each moment.
+    """Project YAMNet's embeddings to the targets of each moment.
 
     Each value is standardised over the windows of the training clips; the result is
     rotated to its principal components and scaled so that their mean variance is 1.
@@ -43,15 +43,15 @@ def sound_targets(shards: Shards, rows: Sequence[int], n_components: int) -> Flo
     """
     assert shards.sounds is not None
     windows = np.asarray(shards.sounds, dtype=np.float32)
-    mine = np.concatenate([np.arange(shards.windows[i], shards.windows[i + 1]) for i in rows])
-    centre, spread = windows[mine].mean(axis=0), windows[mine].std(axis=0)
+    learned = np.concatenate([np.arange(shards.windows[i], shards.windows[i + 1]) for i in rows])
+    centre, spread = windows[learned].mean(axis=0), windows[learned].std(axis=0)
     # some values are 0 nearly everywhere: damped by the median, and cut, or a few windows
     # would rule the loss (seen without: a component at 1700 standard deviations)
     z = np.clip((windows - centre) / (spread + np.median(spread)), -_CUT, _CUT)
-    _, axes = np.linalg.eigh(z[mine].T @ z[mine])
+    _, axes = np.linalg.eigh(z[learned].T @ z[learned])
     axes = axes[:, ::-1][:, :n_components].astype(np.float32)
     projected = z @ axes
-    return np.asarray(projected / np.sqrt(projected[mine].var(axis=0).mean()), dtype=np.float32)
+    return np.asarray(projected / np.sqrt(projected[learned].var(axis=0).mean()), dtype=np.float32)
 
 
 def tag_targets(shards: Shards, rows: Sequence[int]) -> Floats:
@@ -71,8 +71,8 @@ def tag_targets(shards: Shards, rows: Sequence[int]) -> Floats:
     numpy.ndarray, shape (n_clips, n_tags), float32
     """
     assert shards.tags is not None
-    mine = shards.tags[list(rows)]
-    centre, spread = mine.mean(axis=0), mine.std(axis=0)
+    learned = shards.tags[list(rows)]
+    centre, spread = learned.mean(axis=0), learned.std(axis=0)
     z = np.clip((shards.tags - centre) / (spread + 0.1 * np.median(spread)), -_CUT, _CUT)
     share = np.full(musicnn.SIZE, musicnn.SIZE / (2 * musicnn.N_HIDDEN))
     share[musicnn.N_HIDDEN :] = musicnn.SIZE / (2 * (musicnn.SIZE - musicnn.N_HIDDEN))
@@ -101,8 +101,8 @@ class Batches:
         self._shards = shards
         self._rows = np.asarray(rows)
         self._cropper = Cropper(train, config.features)
-        mine = [clips[i] for i in rows]
-        self._weights = draw_weights(mine, train, config.split.large_sets)
+        learned = [clips[i] for i in rows]
+        self._weights = draw_weights(learned, train, config.split.large_sets)
         self._reference = reference(clips).astype(np.float32)
         self._sounds: Floats | None = None
         self._tags: Floats | None = None
@@ -115,7 +115,7 @@ class Batches:
         self.n_batches = max(1, len(rows) // train.batch_size)
 
     def _crop(self, i: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Draw a crop of a clip, and what its teacher says of each of its moments."""
+        """Draw a crop of a clip, and the targets of its moments."""
         n_frames = self._features.n_frames
         start = int(rng.integers(max(1, self._shards.n_frames(i) - n_frames + 1)))
         segment = self._shards.segment(i, start, n_frames)
@@ -191,15 +191,15 @@ class Batches:
         share = np.maximum(share, 1 - share).astype(np.float32)
         share[rng.random(len(rows)) >= config.mixup_share] = 1.0
         for key, part in parts.items():
-            mine = share.reshape(-1, *[1] * (part.ndim - 1))
-            parts[key] = np.ascontiguousarray(mine * part + (1 - mine) * part[other])
+            kept = share.reshape(-1, *[1] * (part.ndim - 1))
+            parts[key] = np.ascontiguousarray(kept * part + (1 - kept) * part[other])
         smooth = config.label_smoothing
         parts["logits"] = parts["logits"] * (1 - smooth) + 0.5 * smooth
         return parts
 
 
 def ahead(items: Iterator[Any], depth: int = 4) -> Iterator[Any]:
-    """Make items in a thread, so that the network does not wait for them."""
+    """Compute items in a thread ahead of their use."""
     ready: queue.Queue[Any] = queue.Queue(depth)
 
     def make() -> None:

@@ -1,4 +1,4 @@
-"""A network of our own, fitted to labels and to what its teachers say."""
+"""Training of a CNN of our own on labels and on its teachers' outputs."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _run_epochs(
     folder: ModelFolder,
     say: Callable[[str], None],
 ) -> None:
-    """Run the epochs that are not done yet, by the last checkpoint."""
+    """Run the epochs that the last checkpoint lacks."""
     import tensorflow as tf
 
     optimizer = _optimizer(train, batches.n_batches)

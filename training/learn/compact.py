@@ -45,7 +45,7 @@ _LEAST_SPREAD = 0.5  # of the median over units
 
 
 class Course:
-    """Lessons one behind the other: which patches an epoch has, and which tell how it went.
+    """A sequence of lessons: the patches of an epoch, and those that are held out.
 
     If there are others behind the first lesson, an epoch is all of those, and as many patches
     of the first.
@@ -101,7 +101,7 @@ class Course:
     def spread(self) -> Floats:
         """Compute the standard deviation of each target over the latest patches, floored.
 
-        What hardly ever speaks in this music must not count most.
+        Otherwise units that hardly vary in this music would count most.
         """
         targets = np.concatenate([lesson.targets for lesson in self._lessons])
         spread = targets[self._latest[self._kept[self._latest]]].std(axis=0)
@@ -154,7 +154,7 @@ def learn(
     epochs: int,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Fit what follows the filters to the large network's outputs; a killed run resumes.
+    """Fit the layers behind the filters to the large network's outputs; a killed run resumes.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def learn(
 
 
 class Distillation:
-    """Makes the smaller network of each model; what several models need is made once.
+    """Distils the smaller network of each model; work that models share is done once.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ class Distillation:
         self._clip_lessons: dict[str, Lesson] = {}
 
     def networks(self) -> Iterator[tuple[str, keras.Model]]:
-        """Make the network of each model, or read what was made before.
+        """Distil the network of each model, or read it.
 
         Yields
         ------
@@ -281,7 +281,7 @@ class Distillation:
         small.set_weights(start.get_weights())
         splits = sorted({self._clips[i].split for i in rows})
         course = Course([corpus_lesson, *map(self._clip_lesson, splits)])
-        self._say(f"{name}: goes on with its clips")
+        self._say(f"{name}: trained further on its clips")
         return self._learn(name, small, course, self._compact.clip_epochs)
 
     def _learn(
@@ -334,7 +334,7 @@ class Distillation:
 
 
 def summary(folder: RunFolder, config: Config[CompactHeads], name: str) -> dict[str, Any]:
-    """Tell ``bundle.json`` how the smaller network was made.
+    """Describe the distillation for ``bundle.json``.
 
     Parameters
     ----------

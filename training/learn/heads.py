@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Examples:
-    """What heads learn from.
+    """Embeddings and labels that heads learn from.
 
     Attributes
     ----------
@@ -100,8 +100,8 @@ def train_heads(
     keras.utils.set_random_seed(head.seed)
     embedder, heads, inference = build()
     embedder.set_weights(embedded.embedder.get_weights())
-    mine = embedded.embeddings[np.isin(embedded.owner, rows)]
-    heads.get_layer("standard").set_weights([mine.mean(axis=0), mine.var(axis=0)])
+    learned_from = embedded.embeddings[np.isin(embedded.owner, rows)]
+    heads.get_layer("standard").set_weights([learned_from.mean(axis=0), learned_from.var(axis=0)])
     examples = Examples.of(embedded, clips)
     n_negatives = len(embedded.negatives)
     weights = draw_weights([clips[i] for i in rows], head, config.split.large_sets)

@@ -1,4 +1,4 @@
-"""Lessons for distillation: what two networks make of the same patches."""
+"""Lessons for distillation: outputs of two networks for the same patches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both networks, in a form that a process can be handed.
+    """Both networks, in a form that can be pickled.
 
     Attributes
     ----------

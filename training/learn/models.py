@@ -1,4 +1,4 @@
-"""What a trained model's folder says of it, so that stale models are refused."""
+"""The description of a trained model, so that stale models are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def describe(
     n_sounds: int = 0,
     n_tags: int = 0,
 ) -> None:
-    """Write what a model is about to be trained with.
+    """Write the settings and data that a model is about to be trained with.
 
     Parameters
     ----------

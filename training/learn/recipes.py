@@ -1,7 +1,7 @@
-"""What is done with each kind of model; the only place that asks which kind it is.
+"""Recipes: how each kind of model is built, fitted and described.
 
 A configuration has one of three kinds: a CNN of our own, heads on MusiCNN, heads on a smaller
-MusiCNN. The stages know a recipe and nothing of its kind.
+MusiCNN. The stages call a recipe and do not ask which kind it is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Material:
-    """What models learn from.
+    """Data that models learn from.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where sound without labels comes from.
+    """Sources of sound without labels.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Sources:
 
 
 class Recipe(ABC, Generic[Kind]):
-    """How models of one kind are built, fitted and told of.
+    """How models of one kind are built, fitted and described.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Recipe(ABC, Generic[Kind]):
 
     @abstractmethod
     def collect(self, folder: RunFolder, sources: Sources, say: Say) -> None:
-        """Collect sound without labels that models learn from, too.
+        """Collect the sound without labels that models learn from.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Recipe(ABC, Generic[Kind]):
 
     @abstractmethod
     def fit(self, material: Material, say: Say) -> None:
-        """Train models; what is trained is left, and a killed training resumes.
+        """Train the models that are not trained yet; a killed training resumes.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class Recipe(ABC, Generic[Kind]):
 
     @abstractmethod
     def summary(self, folder: RunFolder) -> dict[str, Any]:
-        """Tell ``bundle.json`` what the network is, and how it came to be."""
+        """Describe the network for ``bundle.json``."""
 
 
 class OwnCnnRecipe(Recipe[OwnCnn]):
@@ -192,7 +192,7 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
         return heads.with_body(self.config.features, self.config.model.train)
 
     def embedders(self, material: Material, wheel: Path, say: Say) -> Iterator[tuple[str, Any]]:
-        """Give the body that each model's heads stand on: one for all."""
+        """Yield the body of each model: the same for all."""
         published = body.load(wheel)
         for name in material.rows:
             yield name, published
@@ -288,7 +288,7 @@ class CompactHeadsRecipe(MusicnnHeadsRecipe):
         return body.n_macs(self.config.features, self.config.model.compact)
 
     def summary(self, folder: RunFolder) -> dict[str, Any]:
-        """Name the network, and tell how it was distilled."""
+        """Name the network, and describe its distillation."""
         return {
             "network": "a smaller MSD_musicnn (Pons and Serra; ISC) with heads",
             "compact": compact.summary(folder, self.config, FINAL),

@@ -1,4 +1,4 @@
-"""What the models are compared with, on the same folds, in one table.
+"""Baselines on the same folds as the models, in one table.
 
 All learn from and are measured on the folds of the manifest. Embeddings are those of the
 shards' teachers: MusiCNN's last hidden layer and tags, averaged over four patches of a clip,
@@ -81,7 +81,7 @@ def _majority(fold: Fold, y: Bools) -> Numbers:
 
 
 def zero_shot(tags: Floats) -> Numbers:
-    """Take the logits of MusiCNN's tags for those of the genres that they mean."""
+    """Use the logits of MusiCNN's tags as those of the genres that they mean."""
     logits = np.full((len(tags), len(GENRES)), _NEVER)
     for genre, names in TAGS.items():
         columns = [musicnn.N_HIDDEN + musicnn.TAGS.index(name) for name in names]
@@ -267,18 +267,18 @@ def measure(
         much it is better than `FLOOR`, with intervals over the same resamples of artists.
     """
     settings, subsets = config.evaluate, config.subsets
-    mine = [i for i, c in enumerate(clips) if c.confidence >= settings.least_confidence]
-    chosen = [clips[i] for i in mine]
+    sure = [i for i, c in enumerate(clips) if c.confidence >= settings.least_confidence]
+    chosen = [clips[i] for i in sure]
     ref, folds = reference(chosen), np.array([int(clip.split) for clip in chosen])
     decided = {
-        name: evaluate.nested(ref, folds, logits[mine], settings)[0]
+        name: evaluate.nested(ref, folds, logits[sure], settings)[0]
         for name, logits in predictions.items()
     }
     groups = np.array([clip.artist_id for clip in chosen])
     results: dict[str, Any] = {}
     progress = Progress(len(predictions), say)
     for n, (name, logits) in enumerate(predictions.items(), 1):
-        measured, _ = evaluate.evaluate(chosen, folds, logits[mine], settings, subsets)
+        measured, _ = evaluate.evaluate(chosen, folds, logits[sure], settings, subsets)
         compared = {
             subset: _against_floor(
                 ref[rows],
@@ -344,8 +344,8 @@ def table(results: dict[str, Any]) -> str:
         markdown.table(
             [title, *subsets],
             [
-                [name, *(cell(found["ranking"][subset][key]) for subset in subsets)]
-                for name, found in results.items()
+                [name, *(cell(figures_of["ranking"][subset][key]) for subset in subsets)]
+                for name, figures_of in results.items()
             ],
         )
         for key, title in rankings.items()
@@ -354,8 +354,11 @@ def table(results: dict[str, Any]) -> str:
         markdown.table(
             [f"better than {FLOOR} by", *(f"{rankings[k]}, {subset}" for k, subset in compared)],
             [
-                [name, *(cell(found["against_floor"][subset][key]) for key, subset in compared)]
-                for name, found in results.items()
+                [
+                    name,
+                    *(cell(figures_of["against_floor"][subset][key]) for key, subset in compared),
+                ]
+                for name, figures_of in results.items()
             ],
         ),
         markdown.table(
@@ -363,11 +366,11 @@ def table(results: dict[str, Any]) -> str:
             [
                 [
                     name,
-                    cell(found["ranking"]["all"]["lrap"]),
-                    *(cell(found["decisions"]["all"][key]) for key in decisions),
-                    f"{found['calibration_error']['after']:.3f}",
+                    cell(figures_of["ranking"]["all"]["lrap"]),
+                    *(cell(figures_of["decisions"]["all"][key]) for key in decisions),
+                    f"{figures_of['calibration_error']['after']:.3f}",
                 ]
-                for name, found in results.items()
+                for name, figures_of in results.items()
             ],
         ),
     ]

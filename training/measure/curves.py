@@ -1,4 +1,4 @@
-"""How good it is, drawn: precision over recall and coverage, calibration, confusion."""
+"""Plots: precision over recall and coverage, calibration, confusion."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def by_threshold(reference: Bools, probabilities: Numbers) -> dict[str, list[flo
     dict
         ``threshold``, ``precision``, ``coverage``, as long as anything is written.
     """
-    found: dict[str, list[float]] = {"threshold": [], "precision": [], "coverage": []}
+    curve: dict[str, list[float]] = {"threshold": [], "precision": [], "coverage": []}
     for threshold in THRESHOLDS:
         out = calibrate.written(probabilities, np.full(reference.shape[1], threshold))
         if not out.any():
             break
-        found["threshold"].append(threshold)
-        found["precision"].append(round(calibrate.precision(out, reference), 4))
-        found["coverage"].append(round(calibrate.coverage(out), 4))
-    return found
+        curve["threshold"].append(threshold)
+        curve["precision"].append(round(calibrate.precision(out, reference), 4))
+        curve["coverage"].append(round(calibrate.coverage(out), 4))
+    return curve
 
 
 def reliability(reference: Bools, probabilities: Numbers) -> dict[str, list[float]]:
@@ -81,7 +81,7 @@ def reliability(reference: Bools, probabilities: Numbers) -> dict[str, list[floa
 
 
 def confusion(reference: Bools, written: Bools) -> Integers:
-    """Count what is written for what, where both are sets.
+    """Count which genres are written for which labels, where both are sets.
 
     The multi-label confusion matrix of Heydarian, Doyle and Samavi, "MLCM: Multi-Label
     Confusion Matrix", IEEE Access 10 (2022): a label that is written counts on the
@@ -115,7 +115,7 @@ def confusion(reference: Bools, written: Bools) -> Integers:
 
 
 def curves(reference: Bools, probabilities: Numbers, written: Bools, raw: Numbers) -> Any:
-    """Lay out all that is drawn, for ``curves.json``.
+    """Compute the data of all plots, for ``curves.json``.
 
     Parameters
     ----------
@@ -163,12 +163,12 @@ def curves(reference: Bools, probabilities: Numbers, written: Bools, raw: Number
     }
 
 
-def plot(found: dict[str, Any], folder: Path) -> list[Path]:
+def plot(drawn: dict[str, Any], folder: Path) -> list[Path]:
     """Draw what `curves` laid out.
 
     Parameters
     ----------
-    found : dict
+    drawn : dict
     folder : pathlib.Path
         For ``precision_recall``, ``precision_coverage``, ``calibration`` and ``confusion``,
         each as PNG and SVG.
@@ -181,18 +181,18 @@ def plot(found: dict[str, Any], folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {
-        "precision_recall": _draw_precision_recall(Figure, found["precision_recall"]),
+    pictures = {
+        "precision_recall": _draw_precision_recall(Figure, drawn["precision_recall"]),
         "precision_coverage": _draw_precision_coverage(
-            Figure, found["by_threshold"], found["decided"]
+            Figure, drawn["by_threshold"], drawn["decided"]
         ),
-        "calibration": _draw_calibration(Figure, found["reliability"]),
-        "confusion": _draw_confusion(Figure, found["confusion"]),
+        "calibration": _draw_calibration(Figure, drawn["reliability"]),
+        "confusion": _draw_confusion(Figure, drawn["confusion"]),
     }
     paths = []
     # fixed, so that the same figures give the same bytes
     with mpl.rc_context({"svg.hashsalt": "genretagger"}):
-        for name, figure in drawn.items():
+        for name, figure in pictures.items():
             for suffix, metadata in (("png", None), ("svg", {"Date": None})):
                 path = folder / f"{name}.{suffix}"
                 figure.savefig(path, dpi=120, metadata=metadata)
@@ -200,27 +200,29 @@ def plot(found: dict[str, Any], folder: Path) -> list[Path]:
     return paths
 
 
-def _draw_precision_recall(figure_of: Any, found: dict[str, Any]) -> Any:
+def _draw_precision_recall(figure_of: Any, figures: dict[str, Any]) -> Any:
     figure = figure_of(figsize=(12, 8), layout="constrained")
     panels = figure.subplots(3, 5, sharex=True, sharey=True)
-    for panel, (genre, curve) in zip(panels.flat, found.items(), strict=False):
+    for panel, (genre, curve) in zip(panels.flat, figures.items(), strict=False):
         panel.step([0, *curve["recall"]], [1, *curve["precision"]], where="pre")
         panel.axhline(curve["prevalence"], color="grey", linestyle=":")
         panel.set_title(f"{genre}: {curve['average_precision']:.2f}", fontsize=10)
         panel.set(xlim=(0, 1), ylim=(0, 1.02))
-    for panel in panels.flat[len(found) :]:
+    for panel in panels.flat[len(figures) :]:
         panel.set_axis_off()
     figure.supxlabel("recall")
     figure.supylabel("precision (dotted: how common the genre is)")
     return figure
 
 
-def _draw_precision_coverage(figure_of: Any, found: dict[str, Any], decided: dict[str, Any]) -> Any:
+def _draw_precision_coverage(
+    figure_of: Any, figures: dict[str, Any], decided: dict[str, Any]
+) -> Any:
     figure = figure_of(figsize=(6, 5), layout="constrained")
     panel = figure.subplots()
-    panel.plot(found["coverage"], found["precision"], marker="o", label="one for all genres")
+    panel.plot(figures["coverage"], figures["precision"], marker="o", label="one for all genres")
     for threshold, x, y in zip(
-        found["threshold"], found["coverage"], found["precision"], strict=True
+        figures["threshold"], figures["coverage"], figures["precision"], strict=True
     ):
         panel.annotate(f"{threshold}", (x, y), (4, 4), textcoords="offset points", fontsize=8)
     panel.plot(decided["coverage"], decided["precision"], "s", label="as shipped, each genre's own")
@@ -230,27 +232,27 @@ def _draw_precision_coverage(figure_of: Any, found: dict[str, Any], decided: dic
     return figure
 
 
-def _draw_calibration(figure_of: Any, found: dict[str, Any]) -> Any:
+def _draw_calibration(figure_of: Any, figures: dict[str, Any]) -> Any:
     figure = figure_of(figsize=(5, 5), layout="constrained")
     panel = figure.subplots()
     panel.plot([0, 1], [0, 1], color="grey", linestyle=":")
     for name, marker in (("before", "o"), ("after", "s")):
-        curve = found[name]
+        curve = figures[name]
         panel.plot(curve["probability"], curve["frequency"], marker=marker, label=name)
     panel.set(xlabel="probability", ylabel="share that are labels", xlim=(0, 1), ylim=(0, 1))
     panel.legend(title="calibration")
     return figure
 
 
-def _draw_confusion(figure_of: Any, found: dict[str, Any]) -> Any:
-    counts = np.array(found["counts"])
+def _draw_confusion(figure_of: Any, figures: dict[str, Any]) -> Any:
+    counts = np.array(figures["counts"])
     share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     figure = figure_of(figsize=(9, 8), layout="constrained")
     panel = figure.subplots()
     panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(found["names"]))
-    panel.set_xticks(ticks, found["names"], rotation=60, ha="right")
-    panel.set_yticks(ticks, found["names"])
+    ticks = range(len(figures["names"]))
+    panel.set_xticks(ticks, figures["names"], rotation=60, ha="right")
+    panel.set_yticks(ticks, figures["names"])
     for i, j in np.argwhere(counts):
         shade = "white" if share[i, j] > 0.5 else "black"
         panel.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, color=shade)

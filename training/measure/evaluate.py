@@ -1,4 +1,4 @@
-"""Predictions of clips, and what they are worth.
+"""Predictions of clips, and their metrics.
 
 Clips are decoded, extracted, predicted, aggregated and decided on by the product's own code.
 """
@@ -113,7 +113,7 @@ def predict_clips(folder: Path, clips: Sequence[Clip], data: Path, n_jobs: int) 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is chosen on some clips, to decide on others.
+    """Calibration and thresholds, chosen on some clips to decide on others.
 
     Attributes
     ----------
@@ -157,9 +157,9 @@ def nested(
     """
     probabilities, written = np.zeros_like(logits), np.zeros_like(ref)
     for k in np.unique(folds):
-        mine = folds == k
-        choice = choose(logits[~mine], ref[~mine], config)
-        probabilities[mine], written[mine] = choice.decide(logits[mine])
+        measured = folds == k
+        choice = choose(logits[~measured], ref[~measured], config)
+        probabilities[measured], written[measured] = choice.decide(logits[measured])
     return probabilities, written
 
 
@@ -212,7 +212,7 @@ def evaluate_holdout(
     config: EvaluateConfig,
     subsets: Mapping[str, Subset],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Measure one model on the test split; choose all that is chosen on validation alone.
+    """Measure one model on the test split; calibrate and choose thresholds on validation alone.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def evaluate_holdout(
         As `evaluate`.
     """
     choice = choose(logits[~is_test], reference(clips)[~is_test], config)
-    test = [clip for clip, mine in zip(clips, is_test, strict=True) if mine]
+    test = [clip for clip, measured in zip(clips, is_test, strict=True) if measured]
     how = (
         f"measured on a test split of {len(test)} clips, artist groups disjoint; clips heard as "
         f"the product hears a file; calibration and thresholds chosen on {int((~is_test).sum())} "
@@ -279,9 +279,9 @@ def _measure(
     raw = 1.0 / (1.0 + np.exp(-logits))
     ranking, decisions = {}, {}
     for name, rows in figures.select(clips, subsets).items():
-        mine = [groups[i] for i in np.flatnonzero(rows)]
-        ranking[name] = figures.ranking(ref[rows], probabilities[rows], mine, config)
-        decisions[name] = figures.decisions(ref[rows], written[rows], mine, config)
+        groups_of = [groups[i] for i in np.flatnonzero(rows)]
+        ranking[name] = figures.ranking(ref[rows], probabilities[rows], groups_of, config)
+        decisions[name] = figures.decisions(ref[rows], written[rows], groups_of, config)
     _, shipped = choice.decide(logits)
     per_genre = {
         genre: {"written": int(written[:, g].sum()), "right": int((written & ref)[:, g].sum())}

@@ -85,7 +85,7 @@ def ranking(
 def decisions(
     ref: Bools, written: Bools, groups: Sequence[str], config: EvaluateConfig
 ) -> dict[str, Any]:
-    """Measure what would be written."""
+    """Measure the genres that would be written."""
     labelled = np.asarray(ref.any(axis=1))
     counted = np.flatnonzero(ref.sum(axis=0) >= config.least_positives)
 
@@ -136,7 +136,7 @@ def decisions(
 
 
 def select(clips: Sequence[Clip], subsets: Mapping[str, Subset]) -> dict[str, Bools]:
-    """Select what is quoted apart, beside all clips; empty subsets are left out.
+    """Select the clips of each subset, beside all; empty subsets are left out.
 
     Returns
     -------

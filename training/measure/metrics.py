@@ -1,4 +1,4 @@
-"""How good it is: ranking metrics, calibration error, and intervals over artists."""
+"""Metrics: ranking, calibration error, and intervals over artists."""
 
 from __future__ import annotations
 

@@ -53,12 +53,12 @@ def runner(network: Callable[[Any], Any], shape: Sequence[int]) -> Callable[[Flo
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
     interpreter = Interpreter(model_content=converter.convert(), num_threads=1)
     interpreter.allocate_tensors()
-    (entry,), (exit_,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (input_at,), (output_at,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(x: Floats) -> Floats:
-        interpreter.set_tensor(entry["index"], x)
+        interpreter.set_tensor(input_at["index"], x)
         interpreter.invoke()
-        found: Floats = interpreter.get_tensor(exit_["index"])
-        return found
+        output: Floats = interpreter.get_tensor(output_at["index"])
+        return output
 
     return run

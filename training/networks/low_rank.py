@@ -18,14 +18,14 @@ _RIDGE = 1e-4  # of the mean variance: bands at the floor do not vary at all
 
 
 def front(model: keras.Model) -> keras.Model:
-    """Take the filters of a body: patches to (n, n_frames / time_stride, transfer.N_FRONT)."""
+    """Take the filters of a body: patches to (n, n_frames / time_stride, body.N_FRONT)."""
     import keras
 
     return keras.Model(model.inputs, model.get_layer("front").output)
 
 
 def rest(model: keras.Model) -> keras.Model:
-    """Take what follows the filters of a body: `front`'s outputs to (n, 250)."""
+    """Take the layers behind the filters of a body: `front`'s outputs to (n, 250)."""
     import keras
 
     return keras.Model(model.get_layer("front").output, model.output)

@@ -1,4 +1,4 @@
-"""The model card: prose from a template, figures from what was measured."""
+"""The model card: prose from a template, figures from the metrics."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def ranking_table(metrics: dict[str, Any]) -> str:
     """Lay out the ranking metrics, a column for each subset."""
     ranking = metrics["ranking"]
     head = [
-        f"{name}: {found['n_clips']} clips, {found['n_groups']} artist groups"
-        for name, found in ranking.items()
+        f"{name}: {figures_of['n_clips']} clips, {figures_of['n_groups']} artist groups"
+        for name, figures_of in ranking.items()
     ]
     rows = []
     for key, words in _RANKING.items():
-        figures = [found[key] for found in ranking.values()]
+        figures = [figures_of[key] for figures_of in ranking.values()]
         if key == "macro_map":
             cells = [f"{interval(f)}, {len(f['genres'])} genres" for f in figures]
         else:
@@ -49,10 +49,10 @@ def ranking_table(metrics: dict[str, Any]) -> str:
 
 
 def decision_table(metrics: dict[str, Any]) -> str:
-    """Lay out what would be written, a column for each subset."""
+    """Lay out the metrics of decisions, a column for each subset."""
     decisions = metrics["decisions"]
     rows = [
-        [words, *(interval(found[key]) for found in decisions.values())]
+        [words, *(interval(figures_of[key]) for figures_of in decisions.values())]
         for key, words in _DECISIONS.items()
     ]
     return table(["", *decisions], rows)
@@ -70,7 +70,9 @@ def genre_table(
     apart : sequence of str
         Subsets that get a column of their own.
     """
-    precisions = {name: found["average_precision"] for name, found in metrics["ranking"].items()}
+    precisions = {
+        name: figures_of["average_precision"] for name, figures_of in metrics["ranking"].items()
+    }
     head = ["genre", "positives", "average precision", *(f"on {name}" for name in apart)]
     head += ["written", "right", "threshold"]
     rows = []

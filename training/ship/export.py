@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 
 def golden_signal(features: FeatureConfig) -> Floats:
-    """Make the segment that every installation has to hear alike: no music, a formula.
+    """Make the segment that every installation must predict alike: no music, a formula.
 
     A chord of sawtooth-like harmonics that changes each two seconds, a beat of decaying
     noise twice a second, and a slow sweep: something in every mel band.
@@ -78,7 +78,7 @@ def compare(inference: Any, written: bundle.Bundle, paths: Sequence[Path]) -> fl
 
 
 def code_version() -> str:
-    """Tell the version of the installed `genretagger`."""
+    """Look up the version of the installed `genretagger`."""
     try:
         return metadata.version("genretagger")
     except metadata.PackageNotFoundError:
@@ -86,7 +86,7 @@ def code_version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Tell what the bundle was made with."""
+    """Look up the versions of the libraries that make the bundle."""
     import tensorflow as tf
 
     return {

@@ -1,4 +1,4 @@
-"""Stage 9, baselines: what the models are compared with, on the same folds, in one table."""
+"""Stage 9, baselines: other models on the same folds, for comparison, in one table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 2, download: the audio of the tracks that `playlists` chose, and what is missing.
+"""Stage 2, download: fetch the audio of the tracks that `playlists` chose, and check it.
 
 A track counts as found when its file is there, decodes to its end, and is as long as
 Deezer says; what a server or a program claims does not count.
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
 
 
 def _check_space(source: download.Source, name: str, retry: bool) -> None:
-    """Refuse to begin what the disk cannot hold."""
+    """Refuse to begin a download that the disk cannot hold."""
     cap_s = source.settings.preview_s if name == "preview" else float("inf")
     seconds = sum(min(track.duration_s, cap_s) for track in source.pending(retry=retry))
     rate = _BYTES_PER_S["preview" if name == "preview" else source.settings.quality]

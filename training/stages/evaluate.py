@@ -72,9 +72,9 @@ def _out_of_fold(
     n_done = 0
     for name in this.measured():
         everything = np.arange(len(clips))
-        mine = everything if this.config.split.is_holdout else np.flatnonzero(splits == name)
-        logits[mine] = _predictions(this, name, [clips[i] for i in mine.tolist()], data, n_jobs)
-        n_done += len(mine)
+        rows = everything if this.config.split.is_holdout else np.flatnonzero(splits == name)
+        logits[rows] = _predictions(this, name, [clips[i] for i in rows.tolist()], data, n_jobs)
+        n_done += len(rows)
         progress.at(n_done, f"{n_done}/{len(clips)} clips predicted")
     return logits
 
@@ -82,7 +82,7 @@ def _out_of_fold(
 def _predictions(
     this: runs.Run, name: str, clips: Sequence[Clip], data: Path, n_jobs: int
 ) -> Numbers:
-    """Predict clips by one model, or read its predictions of before."""
+    """Predict clips by one model, or read its stored predictions."""
     folder = this.folder.model(name)
     made_from = np.array([this.manifest_sha256(), files.sha256(folder.weights)])
     ids = np.array([clip.track_id for clip in clips])

@@ -70,7 +70,7 @@ def _read_metrics(this: runs.Run) -> dict[str, Any]:
 
 
 def _data_summary(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Tell ``bundle.json`` what the final model has learned from."""
+    """Describe the final model's training data for ``bundle.json``."""
     learns = this.learns(FINAL, clips)
     learned = [clip for clip, mine in zip(clips, learns, strict=True) if mine]
     return {
@@ -84,7 +84,7 @@ def _data_summary(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
 
 
 def _training_summary(this: runs.Run) -> dict[str, Any]:
-    """Tell ``bundle.json`` how the final model was trained."""
+    """Describe the final model's training for ``bundle.json``."""
     log = this.folder.model(FINAL).log
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     sizes = this.teachers(FINAL)

@@ -58,9 +58,10 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     counts = dict(sorted(Counter(clip.split for clip in clips).items()))
     say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
     for genre in GENRES:
-        mine = Counter(clip.split for clip in clips if genre in clip.genres)
-        groups = len({clip.artist_id for clip in clips if genre in clip.genres})
-        say(f"{genre}: {sum(mine.values())} clips, {groups} groups, {dict(sorted(mine.items()))}")
+        having = [clip for clip in clips if genre in clip.genres]
+        groups = len({clip.artist_id for clip in having})
+        by_split = dict(sorted(Counter(clip.split for clip in having).items()))
+        say(f"{genre}: {len(having)} clips, {groups} groups, {by_split}")
 
 
 def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], None]) -> list[Clip]:
@@ -119,7 +120,7 @@ def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
 
 
 def _report(rows: Sequence[dict[str, str]], path: Path, say: Callable[[str], None]) -> None:
-    """Say what is left out: the first rows, and how often each unmapped genre comes."""
+    """Print the first rows that are left out, and the number of tracks of each unmapped genre."""
     for row in rows[:_MOST_SHOWN]:
         say(f"left out: {row['where']}: {row['reason']}; {row['remedy']}")
     if len(rows) > _MOST_SHOWN:

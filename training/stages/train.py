@@ -14,7 +14,7 @@ from training import run as runs
 from training.learn.recipes import Material
 
 NAME = "train"
-HELP = "shards -> models/; a killed training goes on"
+HELP = "shards -> models/; a killed training resumes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

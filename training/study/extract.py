@@ -31,19 +31,19 @@ def decode(path: Path, config: GridConfig) -> Floats:
     TrackError
         If the file cannot be decoded, is shorter than ``config.least_s``, is silent in one
         of the excerpts, or is so long that it may be an album. Nothing is padded: a length
-        that can be heard would tell the source of a clip, and so its genre.
+        that shows would tell the source of a clip, and so its genre.
     """
-    found = audio.decode(path, sr=config.sr, segment_s=_SEGMENT_S)
-    if found.duration_s < config.least_s:
+    excerpts = audio.decode(path, sr=config.sr, segment_s=_SEGMENT_S)
+    if excerpts.duration_s < config.least_s:
         raise TrackError(
-            f"{found.duration_s:.1f} s long, and {config.least_s:.1f} s are needed: get the "
+            f"{excerpts.duration_s:.1f} s long, and {config.least_s:.1f} s are needed: get the "
             "whole track, or leave it out"
         )
-    if found.duration_s > audio.LONG_S:
-        raise TrackError(f"{found.duration_s / 60:.0f} min long: cut the album into its tracks")
-    if len(found.segments) < 3:
+    if excerpts.duration_s > audio.LONG_S:
+        raise TrackError(f"{excerpts.duration_s / 60:.0f} min long: cut the album into its tracks")
+    if len(excerpts.segments) < 3:
         raise TrackError("silent in one of the three excerpts: leave it out")
-    return np.concatenate([segment.y for segment in found.segments])
+    return np.concatenate([segment.y for segment in excerpts.segments])
 
 
 def copies(y: Floats, track_id: str, config: GridConfig) -> list[Floats]:
@@ -116,8 +116,8 @@ def extract_track(
     """Compute one track's records for each file, or say why not."""
     try:
         y = decode(path, config)
-        heard = copies(y, track_id, config) if n_copies > 1 else [y]
-        return [b"".join(extract(c, file, config).tobytes() for c in heard) for file in files]
+        versions = copies(y, track_id, config) if n_copies > 1 else [y]
+        return [b"".join(extract(c, file, config).tobytes() for c in versions) for file in files]
     except GenreTaggerError as error:
         return str(error)
     except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a study found: the table beside the report's column, leakage in numbers, a plot.
+"""Findings of a study: the table beside the report's column, leakage in numbers, a plot.
 
 Reads the files that `training.study.trainings` leaves, and nothing else but the manifest.
 """
@@ -127,21 +127,21 @@ def f1_score(labels: Bools, decided: Bools) -> float:
 
 
 def _of_tracks(
-    found: Any, labels: Bools, groups: Sequence[str], config: EvaluateConfig
+    saved: Any, labels: Bools, groups: Sequence[str], config: EvaluateConfig
 ) -> dict[str, tuple[float, float, float]]:
-    tracks, scores = by_track(found["test"], found["test_track"])
-    known = labels[tracks]
-    tuned, tuned_scores = by_track(found["validation"], found["validation_track"])
+    tracks, scores = by_track(saved["test"], saved["test_track"])
+    labels_of = labels[tracks]
+    tuned, tuned_scores = by_track(saved["validation"], saved["validation_track"])
     thresholds = tune(labels[tuned], tuned_scores, config.least_tuned)
-    counted = np.flatnonzero(known.sum(axis=0) >= config.least_positives).tolist()
-    hits = metrics.top1_hits(known, scores)
+    counted = np.flatnonzero(labels_of.sum(axis=0) >= config.least_positives).tolist()
+    hits = metrics.top1_hits(labels_of, scores)
 
     def measure(rows: Integers) -> Numbers:
         return np.array(
             [
                 np.nanmean(hits[rows]),
-                metrics.macro_average_precision(known[rows], scores[rows], counted),
-                f1_score(known[rows], scores[rows] >= thresholds),
+                metrics.macro_average_precision(labels_of[rows], scores[rows], counted),
+                f1_score(labels_of[rows], scores[rows] >= thresholds),
             ]
         )
 
@@ -179,17 +179,17 @@ def read(
             if not path.exists():
                 continue
             about = json.loads(path.read_text(encoding="utf-8"))
-            with np.load(path.with_suffix(".npz")) as found:
-                known = labels[found["test_track"]]
-                labelled = known.any(axis=1)
-                hits = category_hits(known, found["test"])[labelled].astype(float)
+            with np.load(path.with_suffix(".npz")) as saved:
+                labels_of = labels[saved["test_track"]]
+                labelled = labels_of.any(axis=1)
+                hits = category_hits(labels_of, saved["test"])[labelled].astype(float)
                 results[protocol, variant] = Result(
                     about,
                     float(hits.mean()),
                     max(line["accuracy"] for line in about["log"]),
-                    resample(hits, which[found["test_track"]][labelled], drawn),
-                    np.unique(found["test_track"]).tolist(),
-                    {} if protocol == "shuffled" else _of_tracks(found, labels, groups, config),
+                    resample(hits, which[saved["test_track"]][labelled], drawn),
+                    np.unique(saved["test_track"]).tolist(),
+                    {} if protocol == "shuffled" else _of_tracks(saved, labels, groups, config),
                 )
     return results
 
@@ -285,18 +285,18 @@ def plot(results: dict[tuple[str, Variant], Result], path: Path, interval: float
     axes.plot(reported, rows, "kx", label="the report")
     tail = (1 - interval) / 2
     for shift, protocol, mark in ((0.15, "shuffled", "C1o"), (-0.15, "artists", "C0o")):
-        mine = [
+        drawn = [
             (row, results[protocol, v]) for row, v in enumerate(order) if (protocol, v) in results
         ]
-        if not mine:
+        if not drawn:
             continue
-        value = np.array([result.accuracy for _, result in mine])
-        spread = np.array([np.nanquantile(r.resampled, [tail, 1 - tail]) for _, r in mine]).T
+        value = np.array([result.accuracy for _, result in drawn])
+        spread = np.array([np.nanquantile(r.resampled, [tail, 1 - tail]) for _, r in drawn]).T
         errors = np.maximum(0, [value - spread[0], spread[1] - value])
         label = {"shuffled": "its protocol, our data", "artists": "artists apart, our data"}
         axes.errorbar(
             value,
-            [row + shift for row, _ in mine],
+            [row + shift for row, _ in drawn],
             xerr=errors,
             fmt=mark,
             ms=4,
@@ -324,7 +324,7 @@ def genres_line(clips: Sequence[Clip], least_positives: int) -> str:
 def describe(
     results: dict[tuple[str, Variant], Result], clips: Sequence[Clip], config: StudyConfig
 ) -> str:
-    """Write all that was found, in Markdown: the data, the grid, what copies gain."""
+    """Lay out the data, the grid and the gain by copies, in Markdown."""
     lines = [
         f"{len(clips)} tracks of {len({clip.artist_id for clip in clips})} artists, "
         f"sr = {config.features.sr}, {config.train.passes} passes, batches of "
@@ -348,8 +348,8 @@ def publish(page: Path, text: str, mark: str) -> None:
         If the page does not have them.
     """
     begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, also_found, after = rest.partition(end)
-    if not (found and also_found):
+    before, begins, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, ends, after = rest.partition(end)
+    if not (begins and ends):
         raise FatalError(f"{page} lacks the lines {begin} and {end}: add them, or another page")
     page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

@@ -8,7 +8,7 @@ from itertools import product
 from genretagger.errors import FatalError
 
 TRACK_S = 30.0
-"""What is heard of a track, in seconds: three excerpts of 10 s."""
+"""Seconds of a track that are used: three excerpts of 10 s."""
 
 PARTS = {30: 1, 10: 3, 3: 9}
 """Examples in a track by their nominal length. The report's "3 s" are thirds of 10 s: its 288

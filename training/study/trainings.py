@@ -116,10 +116,10 @@ def load(path: Path) -> StudyConfig:
         "evaluate": EvaluateConfig,
     }
     table = configuration.read_toml(path, "config")
-    found = configuration.sections(path, table, kinds)
+    parts = configuration.sections(path, table, kinds)
     if table:
         raise FatalError(f"config {path}: unknown setting {', '.join(sorted(table))}")
-    return StudyConfig(**found)
+    return StudyConfig(**parts)
 
 
 def eligible(clips: Sequence[Clip], config: StudyConfig) -> list[Clip]:
@@ -252,7 +252,7 @@ def _use_threads(n: int) -> None:
 
 
 def _forget_peak() -> None:
-    """Let the peak start at what is resident now (Linux, proc_pid_clear_refs(5))."""
+    """Reset the peak of memory to the present size (Linux, proc_pid_clear_refs(5))."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
@@ -265,7 +265,7 @@ def _peak_mb() -> float | None:
 
 
 def category_hits(labels: Bools, estimated: Floats) -> Bools:
-    """Tell of each example what Keras' ``accuracy`` counts on several sigmoids.
+    """Tell which examples Keras' ``accuracy`` counts as right, with several sigmoids.
 
     Categorical accuracy: the highest output against the highest label, ties to the first.
     Of a "Pop; Rock" example "Pop" alone is right.
@@ -440,7 +440,7 @@ def run(
     n_jobs: int,
     n_threads: int,
 ) -> Iterator[dict[str, Any]]:
-    """Train what is not there yet.
+    """Train the variants that are not trained yet.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Stage 4, shards of the grid: examples of any of the 24 variants, on disk, in bounded memory.
+"""Shards of the grid: examples of any of the 24 variants, on disk, in bounded memory.
 
 A store is a folder with one file for each kind and length that was asked for, and an index:
 
@@ -10,11 +10,11 @@ A store is a folder with one file for each kind and length that was asked for, a
 ``rows.jsonl``
     One line for each track of the manifest that is done, in order: how many copies it has, or
     why it was rejected. Written after its records: what a killed run left half written lies
-    behind the last line, and is cut off by the next run, which goes on from there.
+    behind the last line, and is cut off by the next run, which resumes from there.
 ``rejects.tsv``
     The rejected rows again, for people, with what to do.
 ``meta.json``
-    What the store was made from; a mismatch refuses to go on and to load.
+    What the store was made from; a mismatch refuses to resume and to load.
 
 A record's place follows from the rows before it, so a batch is a few reads at known places. It
 is read, not mapped: a map's pages count as the process's memory.
@@ -61,8 +61,8 @@ class _Layout:
     @classmethod
     def of(cls, variants: Sequence[Variant], config: GridConfig) -> _Layout:
         deltas = any(v.deltas for v in variants)
-        found = {(v.mfcc, v.seconds) for v in variants}
-        files = (Variant(mfcc, deltas, False, s) for mfcc, s in sorted(found, reverse=True))
+        kinds = {(v.mfcc, v.seconds) for v in variants}
+        files = (Variant(mfcc, deltas, False, s) for mfcc, s in sorted(kinds, reverse=True))
         return cls(tuple(files), config)
 
     def path(self, folder: Path, file: Variant) -> Path:
@@ -128,7 +128,7 @@ def build(
     n_jobs: int,
     cluster: str | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Extract and write the examples; a killed build goes on where it stopped.
+    """Extract and write the examples; a killed build resumes where it stopped.
 
     Parameters
     ----------
@@ -359,8 +359,8 @@ def stream(
         tf.TensorSpec((None, *shape), tf.float32),
         tf.TensorSpec((None, n_targets), tf.float32),
     )
-    found = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return found.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return dataset.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
 
 
 def read(folder: Path, clips: Sequence[Clip], variant: Variant, config: GridConfig) -> Examples:

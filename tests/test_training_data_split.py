@@ -12,7 +12,6 @@ from genretagger.genres import GENRES
 from training.data import sources, split
 from training.data.clips import Clip, read_clips, write_clips
 
-
 LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
 
 
@@ -71,7 +70,8 @@ def test_folds_have_even_shares_of_each_genre_set_and_clip(clips, folds):
         ]
         assert max(counts) - min(counts) <= 4, genre
     for name in ("panda", "emotify", "albums", ""):
-        counts = Counter(which[[split.stratum(clip, LARGE_SETS) == name for clip in clips]].tolist())
+        rows = [split.stratum(clip, LARGE_SETS) == name for clip in clips]
+        counts = Counter(which[rows].tolist())
         assert max(counts.values()) - min(counts.values()) <= 6, name
     sizes = np.bincount(which)
     assert sizes.max() - sizes.min() <= 6

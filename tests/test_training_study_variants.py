@@ -173,16 +173,16 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
-import test_training_variants as t
+import test_training_study_variants as t
 append = t.variants._append
-def torn(journal, files, n_copies, found):
+def torn(journal, files, n_copies, results):
     if journal.tell():  # the second block: its records are half there, its rows are not
         files[0].write(b"torn" * 1000)
         files[0].flush()
         journal.write(b'{{"cop')
         journal.flush()
         os.kill(os.getpid(), signal.SIGKILL)
-    return append(journal, files, n_copies, found)
+    return append(journal, files, n_copies, results)
 t.variants._append = torn
 import pickle
 data = pickle.loads({data!r})

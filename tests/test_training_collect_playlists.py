@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from fake_deezer import row, serve
+from fake_deezer import QUICK, row, serve
 
 from genretagger.errors import FatalError
 from training import files
@@ -21,14 +21,6 @@ from training.collect.wanted import read_list
 from training.progress import Progress
 
 SETTINGS = load_collect(COLLECT)
-QUICK = {
-    "requests = 45": "requests = 5000",
-    "page_size = 100": "page_size = 2",
-    "timeout_s = 15.0": "timeout_s = 20.0",
-    "attempts = 6": "attempts = 3",
-    "first_wait_s = 2.0": "first_wait_s = 0.01",
-    "longest_wait_s = 60.0": "longest_wait_s = 0.05",
-}
 
 
 @pytest.fixture

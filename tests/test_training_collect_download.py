@@ -17,8 +17,7 @@ from pathlib import Path
 
 import make_audio
 import pytest
-from fake_deezer import row, serve
-from test_training_playlists import QUICK
+from fake_deezer import QUICK, row, serve
 
 from genretagger import tags
 from genretagger.errors import FatalError
