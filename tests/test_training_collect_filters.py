@@ -4,6 +4,8 @@ import pytest
 
 from training.collect import filters
 
+pytestmark = pytest.mark.quick
+
 
 def judged(title, version="", artist="Someone", album="Something", *, classical=False, live=True):
     found = filters.rejection(

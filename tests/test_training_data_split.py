@@ -18,6 +18,8 @@ LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
 def assign(clips):
     return split.assign(clips, 5, large_sets=LARGE_SETS)
 
+pytestmark = pytest.mark.quick
+
 
 def made_up(n_groups=300, seed=3):
     """Clips of artists with one to twelve clips each, two genres of a dozen per artist."""
