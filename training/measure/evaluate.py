@@ -14,12 +14,13 @@ from typing import Any
 import joblib
 import numpy as np
 
-from genretagger import audio, bundle
+from genretagger import bundle
 from genretagger.aggregate import aggregate, logit
 from genretagger.classifier import Classifier
 from genretagger.errors import FatalError, TrackError
-from genretagger.features import FeatureConfig, log_mel
+from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
+from genretagger.hearing import hear
 from training.arrays import Bools, Integers, Numbers
 from training.config import EvaluateConfig, Subset
 from training.data.clips import Clip, reference
@@ -61,14 +62,12 @@ def predict(folder: Path, paths: Sequence[Path]) -> Numbers:
     numpy.ndarray, shape (n_clips, n_genres), float64
         Mean logits before calibration; NaN where a clip is silent.
     """
-    written = bundle.read(folder)
-    classifier, features = Classifier(written), written.features
+    classifier = Classifier(bundle.read(folder))
     logits = np.full((len(paths), len(GENRES)), np.nan)
     for row, path in zip(logits, paths, strict=True):
-        excerpts = audio.decode(path, sr=features.sr, segment_s=features.segment_s)
-        if excerpts.segments:
-            log_mels = [log_mel(s.y, features, written.filterbank) for s in excerpts.segments]
-            row[:] = logit(np.array(aggregate(classifier.predict(np.stack(log_mels)))))
+        by_segment = hear(path, classifier).by_segment
+        if len(by_segment):
+            row[:] = logit(np.array(aggregate(by_segment)))
     return logits
 
 

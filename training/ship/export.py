@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from genretagger import audio, bundle
+from genretagger import bundle
 from genretagger.classifier import Classifier
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig, log_mel
 from genretagger.genres import GENRES
+from genretagger.hearing import hear, predict_segments
 from training.arrays import Floats
 from training.config import AnyConfig
 from training.features import mel
@@ -66,14 +67,12 @@ def compare(inference: Any, written: bundle.Bundle, paths: Sequence[Path]) -> fl
         The largest difference of a segment's probability.
     """
     classifier = Classifier(written)
-    features = written.features
     worst = 0.0
     for path in paths:
-        excerpts = audio.decode(path, sr=features.sr, segment_s=features.segment_s)
-        for segment in excerpts.segments:
-            x = log_mel(segment.y, features, written.filterbank)[np.newaxis]
-            expected = np.asarray(inference(x[..., np.newaxis], training=False))
-            worst = max(worst, float(np.abs(classifier.predict(x) - expected).max()))
+        heard = hear(path, classifier)
+        for x, by_litert in zip(heard.log_mels, heard.by_segment, strict=True):
+            by_keras = np.asarray(inference(x[np.newaxis, ..., np.newaxis], training=False))
+            worst = max(worst, float(np.abs(by_litert - by_keras[0]).max()))
     return worst
 
 
@@ -189,7 +188,7 @@ def export(
     # twice: the golden probabilities are what the bundle itself says, once Keras agrees
     with tempfile.TemporaryDirectory() as draft:
         first = write(Path(draft))
-        golden["probabilities"] = Classifier(first).predict(golden["log_mel"][np.newaxis])[0]
+        golden["probabilities"] = predict_segments([y], Classifier(first))[1][0]
         by_keras = np.asarray(inference(golden["log_mel"][np.newaxis, ..., np.newaxis]))[0]
         difference = float(np.abs(golden["probabilities"] - by_keras).max())
         difference = max(difference, compare(inference, first, paths))
