@@ -18,15 +18,15 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from genretagger.errors import FatalError
-from genretagger.places import state_folder
+from genretagger.places import plan_key
 from genretagger.plan import TagPolicy
 from genretagger.records import State, TagChange
-from genretagger.rows import Row, exact_by_genre, plan_row, read_change, read_probabilities
+from genretagger.rows import Row, by_genre, read_change, read_probabilities, saved_row
 from genretagger.verdicts import DECIDED, Verdict, is_waiting, is_whole, read_verdict
 
 FORMAT = 1
@@ -117,7 +117,7 @@ class PlanFile:
             {
                 "genretagger_plan": FORMAT,
                 "bundle": bundle_id,
-                "thresholds": exact_by_genre(thresholds),
+                "thresholds": by_genre(thresholds),
                 "field": field,
                 "style": policy.style,
                 "separator": policy.separator,
@@ -130,13 +130,7 @@ class PlanFile:
 
     def add(self, change: TagChange) -> None:
         """Write one line."""
-        row = plan_row(change)
-        del row["new"]  # the blocks say it, and nobody shall edit the wrong one
-        if change.blocks:
-            del row["old"]
-        row["path"] = str(change.path.parent.resolve() / change.path.name)
-        row["identity"] = asdict(change.identity) if change.identity else None
-        self._append(row)
+        self._append(saved_row(change))
 
     def _append(self, row: Row) -> None:
         self._stream.write(json.dumps(row) + "\n")
@@ -218,7 +212,7 @@ def _is_within(path: Path, tops: Sequence[str]) -> bool:
 
 
 def _refused(change: TagChange) -> TagChange:
-    why = "outside of what you named; to change it, name its folder after the plan"
+    why = ("outside of what you named; to change it, name its folder after the plan",)
     return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=why)
 
 
@@ -228,7 +222,7 @@ def _seal(roots: Sequence[str]) -> str:
 
 
 def _key() -> bytes:
-    path = state_folder() / "plan-key"
+    path = plan_key()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):

@@ -11,6 +11,7 @@ from pathlib import Path
 import make_audio
 import pytest
 from browser import browser, chromium  # noqa: F401 - fixtures
+from runs import heard, music  # noqa: F401 - fixtures
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what it puts in the background so, and tests of Ctrl-C would wait for ever

@@ -20,6 +20,7 @@ import soundfile
 
 from genretagger import bundle, cli, tags
 from genretagger.genres import GENRES
+from genretagger.hearing import hear
 from genretagger.writing.signals import uninterrupted
 
 CONTAINERS = [
@@ -105,7 +106,7 @@ def test_predict_gives_one_object_a_line_for_each_track(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     code, (row,), _ = run(capsys, "predict", "--format", "json", path)
     assert code == 0
-    assert list(row) == ["path", "genres", "probabilities", "reason"]
+    assert list(row) == ["path", "state", "genres", "probabilities", "reason"]
     assert list(row["probabilities"]) == list(GENRES)
     assert all(0.0 <= p <= 1.0 for p in row["probabilities"].values())
     assert row["path"] == str(path)
@@ -245,6 +246,24 @@ def test_a_playlist_and_standard_input_name_files(audio_file, capsys, monkeypatc
     monkeypatch.setattr(sys, "stdin", stdin)
     _, rows, _ = run(capsys, "predict", "--files-from", "-", "--format", "json")
     assert [row["path"] for row in rows] == [str(path)]
+
+
+def test_what_a_playlist_names_in_vain_is_a_line_each_and_nothing_else_is_heard(audio_file, capsys):
+    path = audio_file("FLAC", name="one", seconds=2.0)
+    audio_file("FLAC", name="two", seconds=2.0)
+    playlist = path.with_name("list.m3u")
+    playlist.write_bytes(
+        "#EXTM3U\r\nhttp://radio/x\r\n.\r\ngone.mp3\r\none.flac\r\n".encode("utf-16")
+    )
+    code, rows, message = run(capsys, "tag", "--files-from", playlist, "--format", "json")
+    assert code == 1
+    assert [(row["path"], row["reason"].partition(";")[0]) for row in rows[:-1]] == [
+        (str(playlist), "http://radio/x is not a file on this machine"),
+        (str(path.parent), "it is a folder, and a list names files"),
+        (str(path.with_name("gone.mp3")), "cannot be read: No such file or directory"),
+    ]
+    assert rows[-1]["path"] == str(path)
+    assert "4 tracks" in message
 
 
 def test_csv_has_a_heading_and_a_column_for_each_genre(audio_file, capsys, tmp_path):
@@ -567,10 +586,10 @@ def test_an_unreadable_file_fails_with_its_reason(tmp_path):
         make_audio.make("FLAC", path, seconds=2.0)
     shipped = bundle.read(bundle.DEFAULT)
 
-    def hear():  # in this process: its workers stay root
+    def answers():  # in this process: its workers stay root
         return [hear(p, False, shipped.path, shipped.bundle_id) for p in paths]
 
-    assert all(answer.probabilities for answer in hear())
+    assert all(answer.probabilities for answer in answers())
     paths[0].chmod(0)
     is_root = os.geteuid() == 0
     if is_root:  # root reads everything, so be somebody else for a while
@@ -578,7 +597,7 @@ def test_an_unreadable_file_fails_with_its_reason(tmp_path):
             folder.chmod(0o755)
         os.seteuid(65534)
     try:
-        first, second = hear()
+        first, second = answers()
     finally:
         if is_root:
             os.seteuid(0)
