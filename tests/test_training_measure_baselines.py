@@ -24,7 +24,7 @@ N_CLIPS, N_FRAMES = 84, 250
 def settings():
     found = config.load(config.DEFAULT.with_name("accurate.toml"))
     head = replace(
-        found.model.train, epochs=20, hidden=32, n_heads=1, batch_size=8, learning_rate=0.01
+        found.model.train, epochs=40, hidden=32, n_heads=1, batch_size=8, learning_rate=0.01
     )
     return replace(
         found,
