@@ -9,6 +9,8 @@ from genretagger import bundle
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def copy(tmp_path):

@@ -12,6 +12,8 @@ from genretagger.genres import (
     split_values,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def test_there_are_fourteen_genres_in_alphabetical_order_but_for_psychedelia():
     assert len(GENRES) == 14

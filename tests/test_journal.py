@@ -2,12 +2,14 @@
 
 import base64
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from genretagger import places
 from genretagger.errors import FatalError
 from genretagger.writing import journal
 from genretagger.writing.delta import Delta, Stretch
@@ -32,8 +34,8 @@ def of_before(name, command, time="2025-01-01 12:00:00"):
     line = {"shown": "/music/a.mp3", "path": "L211c2ljL2EubXAz", "start": 3, "old_bytes": "b2xk"}
     line |= {"new_bytes": "bmV3IQ==", "sha256": ["0" * 64, "1" * 64], "old": [], "new": ["Rock"]}
     head = {"genretagger_journal": 1, "command": command, "time": time}
-    journal.folder().mkdir(parents=True, exist_ok=True)
-    path = journal.folder() / name
+    places.journals_folder().mkdir(parents=True, exist_ok=True)
+    path = places.journals_folder() / name
     path.write_text("".join(json.dumps(part) + "\n" for part in (head, line, {"done": True})))
     return path
 
@@ -130,3 +132,14 @@ def test_a_journal_that_names_what_is_no_audio_file_is_refused(tmp_path, name):
     (tmp_path / "j.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(line)}\n")
     with pytest.raises(FatalError, match="damaged"):
         journal.read(tmp_path / "j.jsonl")
+
+
+def test_a_change_is_not_begun_without_room_for_its_end(monkeypatch):
+    record = Journal("tag")
+    written(record)
+    before = record.path.read_bytes()
+    usage = shutil._ntuple_diskusage(1 << 40, 0, 60_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(FatalError, match="No space left on device; stopped before the next"):
+        record.begin(change())
+    assert record.path.read_bytes() == before

@@ -6,24 +6,29 @@ import os
 
 import pytest
 
-from genretagger import cli, tags
+from genretagger import cli, places, tags
 from genretagger.errors import FatalError
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import Decision, State
+from genretagger.records import BlockChange, Decision, State
 from genretagger.writing import exchange, journal
-from genretagger.writing.change import apply, undo
+from genretagger.writing.change import apply, rewrite, undo
 from genretagger.writing.recovery import recover
 
 
-@pytest.fixture
-def linked(audio_file):
+@pytest.fixture(params=["MP3", "AIFF", "Ogg Vorbis"])
+def linked(request, audio_file):
     """A file with two names that has to grow, tagged; with what it was and what it is."""
-    path = audio_file("MP3")
-    os.link(path, path.with_name("other.mp3"))
+    path = audio_file(request.param)
+    os.link(path, path.with_name("other" + path.suffix))
     old = path.read_bytes()
-    line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), ("because",)))
-    done = apply(line, journal.Journal("test"))
-    assert done.state is State.CHANGE, done.reason
+    if request.param == "Ogg Vorbis":  # by more than a page, so that all get other numbers
+        long = BlockChange("Vorbis comment", (), ("x" * 20_000,))
+        to = journal.Journal("test")
+        rewrite(path, lambda copy: tags.write(copy, [long], field="MORE"), to, old=(), new=())
+    else:
+        line = plan(path, tags.read(path), TagPolicy(), Decision(("Rock",), ("because",)))
+        done = apply(line, journal.Journal("test"))
+        assert done.state is State.CHANGE, done.reason
     new = path.read_bytes()
     (record,) = journal.history()
     _cut_last_line(record)
@@ -49,7 +54,7 @@ def test_a_half_overwritten_file_is_finished_and_can_be_undone(linked, at):
     (message,) = recover()
     assert message == f"{path}: was being changed by a killed run; finished"
     assert path.read_bytes() == new
-    assert path.samefile(path.with_name("other.mp3"))
+    assert path.samefile(path.with_name("other" + path.suffix))
     assert not list(path.parent.glob(".genretagger-*"))
     assert not list(recover())
     _, entries = journal.read(journal.history()[0])
@@ -115,9 +120,9 @@ def test_a_damaged_journal_neither_stops_the_next_run_nor_fills_the_disk(linked,
 def test_a_disk_that_is_away_keeps_the_unfinished_change_for_later(linked):
     path, old, new = linked
     tear(path, old, new, 700)
-    path.rename(path.with_name("away.mp3"))
+    path.rename(path.with_name("away" + path.suffix))
     assert not list(recover())
-    path.with_name("away.mp3").rename(path)
+    path.with_name("away" + path.suffix).rename(path)
     assert "finished" in next(iter(recover()))
     assert path.read_bytes() == new
 
@@ -136,9 +141,10 @@ def test_no_room_to_finish_stops_the_run_and_keeps_the_copy(linked, monkeypatch)
     assert exchange.copy_of(path).read_bytes() == new
 
 
-def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatch):
-    path = audio_file("MP3")
-    os.link(path, path.with_name("other.mp3"))
+@pytest.mark.parametrize("form", ["MP3", "AIFF", "M4A AAC"])
+def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatch, form):
+    path = audio_file(form)
+    os.link(path, path.with_name("other" + path.suffix))
     old = path.read_bytes()
     real = os.fsync
     calls = []
@@ -155,7 +161,7 @@ def test_a_failed_write_in_place_gives_the_old_bytes_back(audio_file, monkeypatc
     assert len(calls) > 4
     assert (done.state, path.read_bytes()) == (State.FAILED, old)
     assert "it stays as it was" in done.reason[0]
-    assert path.samefile(path.with_name("other.mp3"))
+    assert path.samefile(path.with_name("other" + path.suffix))
 
 
 @pytest.fixture(params=["one page", "several names"])
@@ -254,9 +260,9 @@ def test_only_a_working_copy_is_ever_removed(audio_file):
 
 def test_a_journal_killed_before_its_first_change_does_not_hide_the_others(linked, capsys):
     for number, content in enumerate((b"", b'{"genretagger', b'{"genretagger_journal": 1}\n{"a')):
-        (journal.folder() / f"9999-{number}.jsonl").write_bytes(content)
+        (places.journals_folder() / f"9999-{number}.jsonl").write_bytes(content)
     assert len(journal.history()) == 1
-    (journal.folder() / "9999-9.jsonl").write_bytes(b"[]\n[]\n")  # damaged
+    (places.journals_folder() / "9999-9.jsonl").write_bytes(b"[]\n[]\n")  # damaged
     assert cli.main(["history"]) == 0
     out, err = capsys.readouterr()
     assert "1 files  test" in out

@@ -1,5 +1,6 @@
 """What is written can be taken back, byte for byte, and a file is old or new in full."""
 
+import base64
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import make_audio
 import mutagen
 import pytest
 
-from genretagger import cli, tags
+from genretagger import cli, places, tags
 from genretagger.records import BlockChange, State
 from genretagger.writing import journal
 from genretagger.writing.change import rewrite
@@ -25,6 +26,8 @@ def test_undo_gives_every_container_its_bytes_back(audio_file, form, had):
     assert done.state is State.CHANGE, done.reason
     changed = path.read_bytes()
     assert changed != before
+    (record,) = journal.history()
+    assert record.stat().st_size < 12_000  # one page at most, old and new
     (line,) = changes.take_back()
     assert line.state is State.CHANGE, line.reason
     assert path.read_bytes() == before
@@ -53,6 +56,23 @@ def test_two_runs_are_taken_back_one_after_the_other(audio_file):
     assert path.read_bytes() == contents[1]
     assert changes.take_back(first)[0].state is State.CHANGE
     assert path.read_bytes() == contents[0]
+
+
+def test_a_journal_of_version_1_is_taken_back(tmp_path):
+    # written by genretagger 0.1.0 at commit e1bc909: a WAV with all of its bytes, old and new
+    lines = (Path(__file__).parent / "journal_of_version_1.jsonl").read_text().splitlines()
+    head, line, end = map(json.loads, lines)
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF" + base64.b64decode(line["new_bytes"]))
+    line["path"] = base64.b64encode(os.fsencode(path)).decode()
+    places.journals_folder().mkdir(parents=True)
+    record = places.journals_folder() / "2025-01-01T12-00-00-1.jsonl"
+    record.write_text("".join(json.dumps(part) + "\n" for part in (head, line, end)))
+    assert changes.genres_in(path) == ["Rock"]
+    (done,) = changes.take_back(record)
+    assert done.state is State.CHANGE, done.reason
+    assert path.read_bytes() == b"RIFF" + base64.b64decode(line["old_bytes"])
+    assert changes.genres_in(path) == []
 
 
 def test_a_file_that_something_else_changed_is_left_alone(audio_file):
@@ -131,7 +151,7 @@ def test_the_commands_tag_undo_and_history(audio_file, capsys):
     assert cli.main(["undo"]) == 0
     assert "1 done again" in capsys.readouterr().err
     assert path.read_bytes() != before
-    shutil.rmtree(Path(journal.folder()))
+    shutil.rmtree(places.journals_folder())
 
 
 def test_a_journal_from_elsewhere_is_not_believed(audio_file, tmp_path, capsys):

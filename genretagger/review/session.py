@@ -26,8 +26,8 @@ from genretagger.plan import plan_by_hand
 from genretagger.recall import remember
 from genretagger.records import Hearing, State, TagChange
 from genretagger.report.html import patch
-from genretagger.report.text import printable, reason_text
 from genretagger.rows import Row
+from genretagger.text import printable, reason_text
 from genretagger.verdicts import Answer, Decisions, Verdict, is_waiting
 from genretagger.writing import journal, lock
 from genretagger.writing.change import apply, undo
@@ -343,7 +343,7 @@ class Session:
 
     def _undo(self, cache: Cache | None) -> None:
         name = self._last_run()
-        path = journal.folder() / name
+        path = places.journals_folder() / name
         head, entries = journal.read(path)
         back = journal.Journal.reversing(path, head)
         lines = {self._real(n): n for n in self._lines_of(name)}
@@ -376,7 +376,7 @@ class Session:
         runs = {v.written for v in self.plan.verdicts if v is not None and v.written}
         # a plan may have been edited: only names of journals are looked up
         names = {name for name in runs if re.fullmatch(r"[\dT-]+\.jsonl", name)}
-        journals = [name for name in names if (journal.folder() / name).is_file()]
+        journals = [name for name in names if (places.journals_folder() / name).is_file()]
         return max(journals, key=_written_ns, default="")
 
     def _lines_of(self, run: str) -> list[int]:
@@ -417,7 +417,7 @@ class Session:
 
 
 def _written_ns(name: str) -> int:
-    return (journal.folder() / name).stat().st_mtime_ns
+    return (places.journals_folder() / name).stat().st_mtime_ns
 
 
 def _runs_by_file() -> dict[Path, str]:

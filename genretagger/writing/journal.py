@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +29,9 @@ from genretagger.writing.delta import AnyStretch, Delta, Entries, Pages, Stretch
 FORMAT = 2
 """Version of the lines. Those of version 1, where a change is one stretch, are read, too."""
 
+
+_SPARE = 64 << 10
+"""Bytes that stay free when a change is begun, so that its end can be written down, too."""
 
 Kind = Literal["run", "undo", "redo"]
 
@@ -135,7 +140,7 @@ class Journal:
         """
         self._copies = [*filter(os.path.lexists, self._copies), copy]
         try:
-            folder().mkdir(parents=True, exist_ok=True)
+            journals_folder().mkdir(parents=True, exist_ok=True)
             _noted().write_bytes(b"\0".join(map(os.fsencode, self._copies)))
         except OSError as error:
             raise _unwritable(error) from error
@@ -162,6 +167,7 @@ class Journal:
                 sha256=entry.sha256,
                 old=entry.old,
                 new=entry.new,
+                spare=_SPARE,
             )
         except OSError as error:
             raise _unwritable(error) from error
@@ -176,20 +182,15 @@ class Journal:
         except OSError as error:
             raise FatalError(f"the journal {self.path}: {error.strerror}") from error
 
-    def _append(self, **line: Any) -> None:
+    def _append(self, *, spare: int = 0, **line: Any) -> None:
         if self.path is None:
             raise ValueError("a change is begun before it ends")
-        _append(self.path, line)
-
-
-def folder() -> Path:
-    """Say where journals are kept."""
-    return journals_folder()
+        _append(self.path, line, spare=spare)
 
 
 def history() -> list[Path]:
     """List the journals, oldest first; not those that a killed run left without a change."""
-    found = folder().glob("*.jsonl") if folder().is_dir() else ()
+    found = journals_folder().glob("*.jsonl") if journals_folder().is_dir() else ()
     begun = [path for path in found if _has_change(path)]
     return sorted(begun, key=lambda path: path.stat().st_mtime_ns)
 
@@ -307,7 +308,7 @@ _ENDS = {b'{"done": true}\n', b'{"done": false}\n'}
 
 
 def _noted() -> Path:
-    return folder() / "working-copies"
+    return journals_folder() / "working-copies"
 
 
 def _last_line(path: Path) -> bytes:
@@ -318,49 +319,57 @@ def _last_line(path: Path) -> bytes:
 
 def _unwritable(error: OSError) -> FatalError:
     return FatalError(
-        f"the journal in {folder()} cannot be written: {error.strerror}; stopped before the "
-        "next change"
+        f"the journal in {journals_folder()} cannot be written: {error.strerror}; stopped before "
+        "the next change"
     )
 
 
-def _append(path: Path, line: dict[str, Any]) -> None:
+def _append(path: Path, line: dict[str, Any], *, spare: int = 0) -> None:
+    """Write a line down safely, if there is room for it and for `spare` bytes more."""
+    text = json.dumps(line) + "\n"
+    if spare and shutil.disk_usage(path.parent).free < len(text) + spare:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with path.open("a", encoding="ascii") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _parse(path: Path) -> tuple[Head, list[Entry], bool]:
     """Read the head, the changes that were not given up, and whether the last has no end."""
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except OSError as error:
-        raise FatalError(f"journal {path}: {error.strerror}") from error
-    if lines and not lines[-1].endswith(b"\n"):
-        lines.pop()
     entries: list[Entry] = []
     is_open = False
     try:
-        first, *rest = [json.loads(line) for line in lines]
+        lines = _whole_lines(path)
+        first = next(lines, {})
         if first["genretagger_journal"] not in (1, FORMAT):
             raise FatalError(f"journal {path}: written by another version of genretagger")
         head = _head(first)
-        for line in rest:
+        for line in lines:
             is_open = "path" in line
             if is_open:
                 entries.append(_entry(line))
             elif line["done"] is False:
                 entries.pop()
+    except OSError as error:
+        raise FatalError(f"journal {path}: {error.strerror}") from error
     except _NONSENSE as error:
         raise FatalError(f"journal {path}: damaged: {str(error)[:200]}") from error
     return head, entries, is_open
 
 
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
 def _create() -> Path:
-    folder().mkdir(parents=True, exist_ok=True)
+    journals_folder().mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
     for number in range(1, 1000):
-        path = folder() / f"{stamp}-{number}.jsonl"
+        path = journals_folder() / f"{stamp}-{number}.jsonl"
         try:
             path.open("x").close()
         except FileExistsError:

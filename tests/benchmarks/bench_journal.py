@@ -49,7 +49,7 @@ else:
     kind = "ID3v2.3" if kind == "ID3v2.2" else kind  # which is only read
     change = BlockChange(kind, blocks[0].values if blocks else (), (value,))
     write = lambda copy: tags.write(copy, [change], field=field)
-    assert genretagger.rewrite(path, write, journal, old=(), new=(value,))
+    assert genretagger.rewrite(path, write, journal, old=(), new=())
 print(json.dumps({
     "journal": journal.path.stat().st_size,
     "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -9,7 +9,7 @@ from typing import Any
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.genres import GENRES
 from genretagger.records import Decision, Prediction
-from genretagger.report.text import reason_text
+from genretagger.text import reason_text
 
 THRESHOLDS = tuple(0.35 + 0.02 * (i % 5) for i in range(len(GENRES)))
 
