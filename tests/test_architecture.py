@@ -18,7 +18,8 @@ ROOMS = {
         "__init__": "aggregate bundle decide pipeline report rows writing",
         "cli": "bundle cache classifier decide hearing pipeline plan planfile recall report review "
         "rows scan tags writing",
-        "review": "audio bundle hearing plan planfile report rows tags verdicts writing",
+        "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
+        "writing",
         "pipeline": "albums bundle cache decide plan recall workers",
         "report": "bundle explain rows",
         "planfile": "plan rows verdicts",
@@ -73,7 +74,7 @@ circle. Those of `GROUND` it need not name.
 """
 
 GROUND = {
-    "genretagger": "records errors genres containers identity places arrays text",
+    "genretagger": "records errors genres containers identity places arrays text words",
     "beetsplug.genrecnn": "",
     "training": "config arrays files folders progress markdown crashes",
 }

@@ -18,6 +18,7 @@ LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
 def assign(clips):
     return split.assign(clips, 5, large_sets=LARGE_SETS)
 
+
 pytestmark = pytest.mark.quick
 
 
