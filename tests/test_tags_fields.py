@@ -13,6 +13,8 @@ from genretagger.containers import BLOCKS
 from genretagger.errors import TrackError
 from genretagger.records import BlockChange
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("form", FORMS)
 def test_album_artist_and_album_artist_are_read(audio_file: AudioFile, form: str) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from training.__main__ import STAGES
 
+pytestmark = pytest.mark.quick
+
 TRAINING = Path(__file__).resolve().parent.parent / "training"
 GROUND = {"arrays", "config", "crashes", "files", "folders", "markdown", "progress"}
 MAY = {
