@@ -12,16 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import progress
 from rich.console import Console
 
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
 from genretagger.cli.output import report_stream, spare_audio
+from genretagger.errors import FatalError
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
-from genretagger.report.tables import FORMATS, Report, TerminalTable
+from genretagger.report.tables import FORMATS, Report
 from genretagger.rows import Row, plan_row
-from genretagger.scan import find_tracks
+from genretagger.scan import find_tracks, read_list
 from genretagger.text import printable, reason_text
 from genretagger.words import Words
 
@@ -70,7 +70,22 @@ class Run:
         self.total: int | None = None
         """How many tracks there are, once it is known."""
 
-    def fail(self, path: Path, why: str) -> None:
+    def named_paths(self, options: argparse.Namespace) -> list[Path]:
+        """List the files and folders that the command line names; exit if it names none.
+
+        Raises
+        ------
+        FatalError
+            If a list of files cannot be read.
+        """
+        if not options.paths and not options.files_from:
+            options.error("name at least one file or folder, or give --files-from")
+        paths = list(options.paths)
+        for source in options.files_from:
+            paths += read_list(Path(source), _content(source), self._fail)
+        return paths
+
+    def _fail(self, path: Path, why: str) -> None:
         """Take a file or folder that cannot be used, also before anything is reported."""
         line = TagChange(path, State.FAILED, reason=(why,))
         if self._is_reporting:
@@ -87,7 +102,7 @@ class Run:
         find = partial(find_tracks, roots, ignore=ignore)
         if self._messages.is_terminal:
             threading.Thread(target=self._count, args=(find,), daemon=True).start()
-        return find(on_error=self.fail)
+        return find(on_error=self._fail)
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
@@ -135,16 +150,17 @@ class Run:
         if not self._messages.is_terminal:
             yield lambda: None
             return
-        columns = (progress.BarColumn(), progress.MofNCompleteColumn(), _Rate())
-        left = progress.TimeRemainingColumn(elapsed_when_finished=True)
-        with progress.Progress(*columns, left, console=self._messages) as bar:
-            task = bar.add_task("", total=self.total)
-            yield lambda: bar.update(task, advance=1, total=self.total)
+        from genretagger.report.terminal import progress_bar  # noqa: PLC0415 - pipes do without
+
+        with progress_bar(self._messages, lambda: self.total) as advance:
+            yield advance
 
     @contextlib.contextmanager
     def _report(self) -> Iterator[Report]:
         if self._output is None and self._format == "table" and sys.stdout.isatty():
             # rows must go through the console that draws the progress bar below them
+            from genretagger.report.terminal import TerminalTable  # noqa: PLC0415 - as above
+
             yield TerminalTable(self._messages if self._messages.is_terminal else Console())
             return
         with report_stream(self._output) as stream:
@@ -169,6 +185,8 @@ class Run:
         return SOME_FAILED if self._failures else OK
 
 
-class _Rate(progress.ProgressColumn):
-    def render(self, task: progress.Task) -> str:
-        return f"{task.speed or 0.0:.1f} tracks/s"
+def _content(source: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise FatalError(f"--files-from {source}: {error.strerror}") from error
