@@ -11,6 +11,8 @@ from genretagger.errors import FatalError
 from genretagger.features import log_mel
 from genretagger.genres import GENRES
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def copy(tmp_path):

@@ -11,6 +11,8 @@ from genretagger.genres import (
     read_mapping,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def test_there_are_fourteen_genres_in_alphabetical_order_but_for_psychedelia():
     assert len(GENRES) == 14
