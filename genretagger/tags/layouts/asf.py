@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from functools import cached_property
 from io import BufferedRandom
+from typing import Any
 
 from mutagen import PaddingInfo
 from mutagen.asf import ASF, BYTEARRAY
@@ -21,7 +22,7 @@ class Asf(Layout):
     """WMA, whose header mutagen reads, and writes anew."""
 
     @cached_property
-    def audio(self) -> ASF:
+    def audio(self) -> Any:
         """What mutagen makes of it."""
         self.file.seek(0)
         return ASF(self.file)
@@ -57,7 +58,7 @@ class Asf(Layout):
         return [window.splice()]
 
     def _edit(self, edit: Edit) -> None:
-        """Put the values at the end of mutagen's tags, under the spelling of the first that goes."""
+        """Put the values last among mutagen's tags, under the spelling of the first that goes."""
         tags = self.audio.tags
         key = next((k for k, _ in tags if k.upper() == edit.key.upper()), edit.key)
         tags[:] = [(k, v) for k, v in tags if k.upper() != edit.key.upper()]
