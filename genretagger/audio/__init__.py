@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 import soxr
 
-from genretagger.containers import container_of
-from genretagger.errors import DamagedError, TrackError
+from genretagger.audio.decoders import (
+    SHORTFALL_S,
+    DoubtError,
+    Reader,
+    by_either,
+    ends_early,
+    first_reader,
+    second_reader,
+    track_errors,
+)
+from genretagger.errors import DamagedError
 from genretagger.records import Excerpts, Segment
 
 if TYPE_CHECKING:
@@ -38,122 +40,8 @@ _MANY = 24  # at most, so that a ten-hour file costs what eight songs cost
 _SILENCE = 1e-4
 """Peak amplitude under which an excerpt is silence: -80 dBFS, below 16-bit dither and hiss."""
 
-_SHORTFALL_S = 1.0
-"""How much may be missing at an excerpt's end: length estimates of VBR files are not exact."""
-
 _STRETCH_S = 60.0
 """So much of a track is decoded at a time where all of it is heard: 21 MB of 44.1-kHz stereo."""
-
-_FFMPEG_TIMEOUT_S = 120.0
-_ASK_FFMPEG = "install ffmpeg and put it on the PATH to read this format"
-
-
-class _Reader(Protocol):
-    """A decoder that can seek."""
-
-    sr: int
-    duration_s: float
-
-    def read(self, start_s: float, length_s: float) -> Samples:
-        """Decode one stretch to mono, at the file's own rate."""
-        ...
-
-
-class _SoundFileReader:
-    def __init__(self, file: soundfile.SoundFile) -> None:
-        self._file = file
-        self.sr = file.samplerate
-        self.duration_s = file.frames / file.samplerate
-
-    def read(self, start_s: float, length_s: float) -> Samples:
-        try:
-            self._file.seek(min(round(start_s * self.sr), self._file.frames))
-            y = self._file.read(round(length_s * self.sr), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise TrackError(f"{_said(error)} at {start_s:.0f} s; it may be truncated") from error
-        return np.asarray(y.mean(axis=1), dtype=np.float32)
-
-
-class _FFmpegReader:
-    def __init__(self, path: Path) -> None:
-        if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
-            raise TrackError(_ASK_FFMPEG)
-        self._path = path
-        entries = "stream=sample_rate,channels,duration:format=duration"
-        answer = self._run(
-            *("ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries", entries),
-            *("-of", "json", self._url),
-        )
-        probe = json.loads(answer)
-        try:
-            stream = probe["streams"][0]
-            self.sr = int(stream["sample_rate"])
-            self._channels = int(stream["channels"])
-            self.duration_s = float(stream.get("duration") or probe["format"]["duration"])
-        except (KeyError, IndexError, ValueError) as error:
-            raise TrackError("ffmpeg finds no audio in it") from error
-        if self.sr <= 0 or self._channels <= 0:
-            raise TrackError("ffmpeg finds no audio in it")
-
-    @property
-    def _url(self) -> str:
-        # "file:" keeps names with a colon or a leading dash from being read as anything else
-        return f"file:{self._path}"
-
-    def read(self, start_s: float, length_s: float) -> Samples:
-        raw = self._run(
-            *("ffmpeg", "-v", "error", "-nostdin", "-ss", f"{start_s:.6f}", "-i", self._url),
-            *("-map", "0:a:0", "-t", f"{length_s:.6f}"),
-            *("-ac", str(self._channels), "-ar", str(self.sr), "-f", "f32le", "-"),
-        )
-        whole = len(raw) - len(raw) % (4 * self._channels)
-        y = np.frombuffer(raw[:whole], dtype="<f4").reshape(-1, self._channels)
-        return np.asarray(y.mean(axis=1), dtype=np.float32)
-
-    @staticmethod
-    def _run(*command: str) -> bytes:
-        try:
-            done = subprocess.run(
-                command, capture_output=True, check=True, timeout=_FFMPEG_TIMEOUT_S
-            )
-        except subprocess.CalledProcessError as error:
-            lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-            message = lines[-1].rpartition(": ")[2]
-            raise TrackError(f"{command[0]} cannot decode it: {message}") from error
-        except subprocess.TimeoutExpired as error:
-            raise TrackError(f"{command[0]} hung for {_FFMPEG_TIMEOUT_S:.0f} s") from error
-        return done.stdout
-
-
-def _said(error: soundfile.LibsndfileError) -> str:
-    message = error.error_string.strip().removeprefix("Error :").strip(" .")
-    return f"cannot be decoded: {message}"
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[_Reader]:
-    container = container_of(path)
-    if container is not None and container.decoder == "ffmpeg":
-        yield _FFmpegReader(path)
-        return
-    # bytes, because soundfile cannot encode the surrogates of a name that is not UTF-8
-    name = str(path) if sys.platform == "win32" else os.fsencode(path)
-    try:
-        file = soundfile.SoundFile(name)
-    except soundfile.LibsndfileError as error:
-        raise TrackError(_said(error)) from error
-    with file:
-        yield _SoundFileReader(file)
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise TrackError(f"cannot be read: {error.strerror}") from error
-    if empty:
-        raise DamagedError("the file is empty")
 
 
 def excerpt_starts(duration_s: float, segment_s: float, *, many: bool = False) -> list[float]:
@@ -242,6 +130,12 @@ def _checked(y: Samples) -> Samples:
     return y
 
 
+def _read(reader: Reader, start_s: float, length_s: float) -> Samples:
+    """Decode a stretch to mono, at the file's own rate."""
+    y = reader.read(start_s, length_s)
+    return _checked(np.asarray(y.mean(axis=1), dtype=np.float32))
+
+
 def _resampled(y: Samples, from_sr: int, to_sr: int) -> Samples:
     return np.asarray(soxr.resample(y, from_sr, to_sr, quality="HQ"), dtype=np.float32)
 
@@ -264,10 +158,11 @@ def decode_whole(path: Path, sr: int) -> Samples:
     TrackError
         If the file cannot be read or decoded.
     """
-    _check_readable(path)
-    with _open(path) as reader:
-        y = _checked(reader.read(0.0, reader.duration_s))
-        return _resampled(y, reader.sr, sr)
+
+    def work(reader: Reader) -> Samples:
+        return _resampled(_read(reader, 0.0, reader.duration_s), reader.sr, sr)
+
+    return by_either(path, work)
 
 
 def decode_windows(
@@ -293,21 +188,34 @@ def decode_windows(
     TrackError
         If the file cannot be read or decoded.
     """
-    _check_readable(path)
-    with _open(path) as reader:
-        starts = window_starts(reader.duration_s, window_s, hop_s, most)
-        while starts:
-            n = _in_one_stretch(starts, window_s)
-            begin_s, end_s = starts[0], min(starts[n - 1] + window_s, reader.duration_s)
-            y = _checked(reader.read(begin_s, end_s - begin_s))
-            y = _resampled(y, reader.sr, sr)
-            for start_s in starts[:n]:
-                at = round((start_s - begin_s) * sr)
-                heard = y[at : at + round(window_s * sr)]
-                if not len(heard):
-                    return
-                yield Segment(fit_length(heard, round(window_s * sr)), sr, start_s)
-            starts = starts[n:]
+    options = (sr, window_s, hop_s, most)
+    done_s = -1.0
+    with track_errors():
+        try:
+            with first_reader(path) as reader:
+                for window in _windows(reader, *options):
+                    yield window
+                    done_s = window.start_s
+        except DoubtError as doubt:
+            with second_reader(path, doubt) as reader:
+                yield from (w for w in _windows(reader, *options) if w.start_s > done_s)
+
+
+def _windows(
+    reader: Reader, sr: int, window_s: float, hop_s: float, most: int
+) -> Iterator[Segment]:
+    starts = window_starts(reader.duration_s, window_s, hop_s, most)
+    while starts:
+        n = _in_one_stretch(starts, window_s)
+        begin_s, end_s = starts[0], min(starts[n - 1] + window_s, reader.duration_s)
+        y = _resampled(_read(reader, begin_s, end_s - begin_s), reader.sr, sr)
+        for start_s in starts[:n]:
+            at = round((start_s - begin_s) * sr)
+            heard = y[at : at + round(window_s * sr)]
+            if not len(heard):
+                return
+            yield Segment(fit_length(heard, round(window_s * sr)), sr, start_s)
+        starts = starts[n:]
 
 
 def _in_one_stretch(starts: Sequence[float], window_s: float) -> int:
@@ -344,10 +252,12 @@ def where_heard(
     TrackError
         If the file cannot be read.
     """
-    _check_readable(path)
-    with _open(path) as reader:
+
+    def work(reader: Reader) -> tuple[float, list[float]]:
         many = _may_hold_many(reader.duration_s, has_cuesheet=has_cuesheet)
         return reader.duration_s, excerpt_starts(reader.duration_s, segment_s, many=many)
+
+    return by_either(path, work)
 
 
 def _may_hold_many(duration_s: float, *, has_cuesheet: bool) -> bool:
@@ -375,10 +285,11 @@ def decode_stretch(path: Path, *, sr: int, start_s: float, length_s: float) -> S
     TrackError
         If the file cannot be read or decoded.
     """
-    _check_readable(path)
-    with _open(path) as reader:
-        y = reader.read(start_s, length_s)
-        return _resampled(y, reader.sr, sr)
+
+    def work(reader: Reader) -> Samples:
+        return _resampled(_read(reader, start_s, length_s), reader.sr, sr)
+
+    return by_either(path, work)
 
 
 def is_silent(y: Samples) -> bool:
@@ -412,27 +323,28 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
         If the file cannot be read or decoded, is shorter than `MIN_DURATION_S`, ends
         before its header says, or holds samples that are not finite numbers.
     """
-    _check_readable(path)
-    notes = []
-    segments = []
-    with _open(path) as reader:
-        duration_s = reader.duration_s
-        if duration_s < MIN_DURATION_S:
-            raise DamagedError(f"too short: {duration_s:.1f} s of audio, 1 s is needed")
-        many = _may_hold_many(duration_s, has_cuesheet=has_cuesheet)
-        starts = excerpt_starts(duration_s, segment_s, many=many)
-        wanted_s = min(segment_s, duration_s)
-        for start_s in starts:
-            y = _checked(reader.read(start_s, wanted_s))
-            if len(y) < (wanted_s - _SHORTFALL_S) * reader.sr or len(y) == 0:
-                ends_s = start_s + len(y) / reader.sr
-                raise DamagedError(
-                    f"truncated: its header says {duration_s:.0f} s, but the audio ends "
-                    f"before {ends_s + _SHORTFALL_S:.0f} s; get a whole copy"
-                )
-            if not is_silent(y):
-                y = _resampled(y, reader.sr, sr)
-                segments.append(Segment(fit_length(y, round(segment_s * sr)), sr, start_s))
+
+    def work(reader: Reader) -> Excerpts:
+        return _excerpts(reader, sr, segment_s, has_cuesheet=has_cuesheet)
+
+    return by_either(path, work)
+
+
+def _excerpts(reader: Reader, sr: int, segment_s: float, *, has_cuesheet: bool) -> Excerpts:
+    duration_s = reader.duration_s
+    if duration_s < MIN_DURATION_S:
+        raise DamagedError(f"too short: {duration_s:.1f} s of audio, 1 s is needed")
+    many = _may_hold_many(duration_s, has_cuesheet=has_cuesheet)
+    starts = excerpt_starts(duration_s, segment_s, many=many)
+    wanted_s = min(segment_s, duration_s)
+    segments, notes = [], []
+    for start_s in starts:
+        y = _read(reader, start_s, wanted_s)
+        if len(y) < (wanted_s - SHORTFALL_S) * reader.sr or len(y) == 0:
+            raise ends_early(reader, start_s + len(y) / reader.sr)
+        if not is_silent(y):
+            y = _resampled(y, reader.sr, sr)
+            segments.append(Segment(fit_length(y, round(segment_s * sr)), sr, start_s))
     if duration_s < segment_s:
         notes.append(f"short: {duration_s:.1f} s, repeated to {segment_s:.0f} s")
     if many:
