@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from genretagger.cli.options import parser
-from genretagger.containers import BLOCKS, CONTAINERS
+from genretagger.containers import BLOCKS, CONTAINERS, HEARD_ONLY
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -48,6 +48,8 @@ def formats() -> str:
             f"| {c.name} | {suffixes} | {c.decoder} | {c.native} `{block.key}` "
             f"| {several} | `{block.custom}` | {beside} |"
         )
+    others = " ".join(f"`{suffix}`" for suffix in sorted(HEARD_ONLY))
+    lines += ["", f"Heard by `predict` and `show`, by ffmpeg, but not tagged: {others}."]
     return "\n".join(lines)
 
 

@@ -36,7 +36,7 @@ def run_predict(options: argparse.Namespace) -> int:
     def failed_row(path: Path, why: str) -> dict[str, Any]:
         return prediction_row(path, Decision((), f"failed: {why}"), None)
 
-    paths = run.find(options, failed_row)
+    paths = run.find(options, failed_row, heard_only=True)
     bundle = read_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genretagger import places
-from genretagger.containers import container_of
+from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from genretagger.records import State
@@ -58,7 +58,7 @@ def write_file(option: str, path: Path, data: bytes) -> None:
 
 
 def spare_audio(written: Path) -> None:
-    if container_of(written) is not None:
+    if container_of(written) is not None or is_heard_only(written):
         raise FatalError(f"{written} is an audio file, and stays; nothing was done")
 
 
@@ -114,6 +114,7 @@ class Run:
             if written is not None:
                 spare_audio(written)
         self._counts: Counter[State] = Counter()
+        self._passed_over: Counter[str] = Counter()
         self._failures: list[tuple[str, str]] = []
         self._interrupted = False
         self._messages: Console = Console(stderr=True)
@@ -124,9 +125,16 @@ class Run:
         self.page: Page | None = None
 
     def find(
-        self, options: argparse.Namespace, row: Callable[[Path, str], dict[str, Any]]
+        self,
+        options: argparse.Namespace,
+        row: Callable[[Path, str], dict[str, Any]],
+        *,
+        heard_only: bool = False,
     ) -> Iterator[Path]:
         """Find the tracks that the command line names; what cannot be is a failure.
+
+        Kinds of audio that can be heard, but not tagged, are passed over and counted unless
+        `heard_only`.
 
         They are found as they are asked for, so that neither the first track nor the memory
         waits for a large collection, and counted meanwhile where progress is shown.
@@ -140,9 +148,10 @@ class Run:
         for source in options.files_from:
             paths += read_list(Path(source), _read(source), lambda *why: unlisted.append(why))
         self.roots = paths
-        find = partial(find_tracks, paths, ignore=options.ignore)
+        find = partial(find_tracks, paths, ignore=options.ignore, heard_only=True)
         if self._messages.is_terminal:
-            threading.Thread(target=self._count, args=(find,), daemon=True).start()
+            count = partial(find, heard_only=heard_only)
+            threading.Thread(target=self._count, args=(count,), daemon=True).start()
 
         def tell(path: Path, why: str) -> None:
             self._add(State.FAILED, row(path, why))
@@ -150,7 +159,11 @@ class Run:
         def tracks() -> Iterator[Path]:
             for path, why in unlisted:
                 tell(path, why)
-            yield from find(on_error=tell)
+            for path in find(on_error=tell):
+                if heard_only or not is_heard_only(path):
+                    yield path
+                else:
+                    self._passed_over[path.suffix.lower().lstrip(".")] += 1
 
         return tracks()
 
@@ -231,7 +244,12 @@ class Run:
             left = "some" if self.total is None else self.total - self._done
             say(f"interrupted: every file is whole, {left} tracks are left\n")
         none = not total and not self._interrupted
-        say("no audio files found\n" if none else f"{total} tracks: {counts}\n")
+        if self._passed_over:
+            say(self._of_other_kinds())
+        if not none:
+            say(f"{total} tracks: {counts}\n")
+        elif not self._passed_over:
+            say("no audio files found\n")
         if self._failures:
             say("failed:\n")
         for path, reason in self._failures:
@@ -239,6 +257,15 @@ class Run:
         if self._interrupted:
             return INTERRUPTED
         return SOME_FAILED if self._failures else OK
+
+    def _of_other_kinds(self) -> str:
+        n = sum(self._passed_over.values())
+        kinds = ", ".join(
+            f"{kind} {count}" if len(self._passed_over) > 1 and n > len(self._passed_over) else kind
+            for kind, count in sorted(self._passed_over.items())
+        )
+        files = "1 audio file of a kind" if n == 1 else f"{n} audio files of kinds"
+        return f"passed over {files} that can be heard, but not tagged ({kinds})\n"
 
 
 def _plain_report(format_: str, stream: Any) -> Report:
