@@ -258,6 +258,7 @@ class FFmpegReader:
 
     Attributes
     ----------
+    path : pathlib.Path
     sr : int
     duration_s : float
         As ffmpeg says; infinite if it does not know.
@@ -275,7 +276,7 @@ class FFmpegReader:
     def __init__(self, path: Path) -> None:
         if not _has_ffmpeg():
             raise TrackError(_ASK_FFMPEG)
-        self._path = path
+        self.path = path
         self._refuse_text()
         entries = "stream=sample_rate,channels,duration:format=duration,format_name"
         answer = self._run(
@@ -301,14 +302,14 @@ class FFmpegReader:
 
     def _refuse_text(self) -> None:
         """Keep ffmpeg from what it would follow to other files: a playlist under an audio name."""
-        content = content_of(self._path)
+        content = content_of(self.path)
         if content is not None and not content.suffix:
-            raise TrackError(complaint(self._path))
+            raise TrackError(complaint(self.path))
 
     @property
     def _url(self) -> str:
         # "file:" keeps names with a colon or a leading dash from being read as anything else
-        return f"file:{self._path}"
+        return f"file:{self.path}"
 
     def _command(self, *seeking: str) -> list[str]:
         return [
@@ -347,6 +348,16 @@ class FFmpegReader:
 
 
 _LOCAL = ("-protocol_whitelist", "file")
+
+
+@contextlib.contextmanager
+def in_order(reader: Reader) -> Iterator[Reader]:
+    """Give a reader that can be asked for many stretches, one behind the other, at little cost."""
+    if not isinstance(reader, FFmpegReader) or isinstance(reader, SequentialReader):
+        yield reader
+        return
+    with contextlib.closing(SequentialReader(reader.path)) as sequential:
+        yield sequential
 
 
 class SequentialReader(FFmpegReader):
