@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State
+    from genretagger.records import Decision, Prediction, State, TagChange
     from genretagger.report.html import Page as ReportPage
+    from genretagger.rows import plan_row
+    from genretagger.text import reason_text
+    from genretagger.words import PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.journal import Entry, Journal
     from genretagger.writing.journal import history as list_journals
@@ -38,6 +41,8 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
+    "PLANNED",
+    "WRITTEN",
     "Bundle",
     "Decision",
     "DecisionPolicy",
@@ -48,6 +53,7 @@ __all__ = [
     "Prediction",
     "ReportPage",
     "State",
+    "TagChange",
     "TrackError",
     "aggregate_probabilities",
     "canonical",
@@ -56,9 +62,11 @@ __all__ = [
     "list_journals",
     "locate_bundle",
     "only_writer",
+    "plan_row",
     "predict_tracks",
     "read_bundle",
     "read_journal",
+    "reason_text",
     "recover",
     "rewrite",
     "state_folder",
@@ -72,7 +80,10 @@ _MODULES = {
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State"),
+    "records": ("Decision", "Prediction", "State", "TagChange"),
+    "rows": ("plan_row",),
+    "text": ("reason_text",),
+    "words": ("PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Journal"),
     "writing.lock": ("only_writer",),

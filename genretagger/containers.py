@@ -72,10 +72,13 @@ class Container:
     Attributes
     ----------
     name : str
+        Shown to people, and part of what `tags.audio_id` hashes.
     suffixes : tuple of str
         File name endings, lower case, with the dot.
     decoder : {"soundfile", "ffmpeg"}
         What decodes it; ffmpeg must be on the PATH.
+    layout : str
+        How blocks and audio lie in the file: a key of `tags.layouts.LAYOUTS`.
     native : str
         The block to create where the file has none.
     beside : tuple of str
@@ -85,6 +88,7 @@ class Container:
     name: str
     suffixes: tuple[str, ...]
     decoder: Literal["soundfile", "ffmpeg"]
+    layout: str
     native: str
     beside: tuple[str, ...] = ()
 
@@ -92,18 +96,20 @@ class Container:
 _ID3 = ("ID3v2.3", "ID3v2.2")
 
 CONTAINERS: tuple[Container, ...] = (
-    Container("MP3", (".mp3",), "soundfile", "ID3v2.4", (*_ID3, "APEv2", "ID3v1")),
-    Container("FLAC", (".flac",), "soundfile", "Vorbis comment", ("ID3v2.4", *_ID3, "ID3v1")),
-    Container("Ogg Vorbis", (".ogg", ".oga"), "soundfile", "Vorbis comment"),
-    Container("Opus", (".opus",), "soundfile", "Vorbis comment"),
-    Container("WAV", (".wav",), "soundfile", "ID3v2.4", (*_ID3, "RIFF INFO")),
-    Container("AIFF", (".aif", ".aiff", ".aifc"), "soundfile", "ID3v2.4", _ID3),
-    Container("M4A (AAC, ALAC)", (".m4a", ".m4b", ".mp4"), "ffmpeg", "MP4"),
-    Container("WMA", (".wma",), "ffmpeg", "ASF"),
-    Container("Monkey's Audio", (".ape",), "ffmpeg", "APEv2", ("ID3v1",)),
-    Container("Musepack", (".mpc", ".mp+"), "ffmpeg", "APEv2", ("ID3v1",)),
-    Container("WavPack", (".wv",), "ffmpeg", "APEv2", ("ID3v1",)),
-    Container("DSF", (".dsf",), "ffmpeg", "ID3v2.4", _ID3),
+    Container("MP3", (".mp3",), "soundfile", "mp3", "ID3v2.4", (*_ID3, "APEv2", "ID3v1")),
+    Container(
+        "FLAC", (".flac",), "soundfile", "flac", "Vorbis comment", ("ID3v2.4", *_ID3, "ID3v1")
+    ),
+    Container("Ogg Vorbis", (".ogg", ".oga"), "soundfile", "ogg", "Vorbis comment"),
+    Container("Opus", (".opus",), "soundfile", "ogg", "Vorbis comment"),
+    Container("WAV", (".wav",), "soundfile", "iff", "ID3v2.4", (*_ID3, "RIFF INFO")),
+    Container("AIFF", (".aif", ".aiff", ".aifc"), "soundfile", "iff", "ID3v2.4", _ID3),
+    Container("M4A (AAC, ALAC)", (".m4a", ".m4b", ".mp4"), "ffmpeg", "mp4", "MP4"),
+    Container("WMA", (".wma",), "ffmpeg", "asf", "ASF"),
+    Container("Monkey's Audio", (".ape",), "ffmpeg", "ape", "APEv2", ("ID3v1",)),
+    Container("Musepack", (".mpc", ".mp+"), "ffmpeg", "musepack", "APEv2", ("ID3v1",)),
+    Container("WavPack", (".wv",), "ffmpeg", "wavpack", "APEv2", ("ID3v1",)),
+    Container("DSF", (".dsf",), "ffmpeg", "dsf", "ID3v2.4", _ID3),
 )
 """Every container that genretagger reads and writes."""
 

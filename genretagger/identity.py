@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from pathlib import Path
 
@@ -18,10 +20,12 @@ def identify(path: Path) -> Identity:
         If there is no such file.
     """
     try:
-        stat = path.stat()
+        status = path.stat()
     except OSError as error:
         raise TrackError(f"cannot be examined: {error.strerror}") from error
-    return Identity(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return Identity(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
 
 
 def stamp(identity: Identity) -> str:
@@ -30,11 +34,56 @@ def stamp(identity: Identity) -> str:
 
 
 def is_settled(identity: Identity) -> bool:
-    """Tell whether another change would show.
+    """Tell whether another change to the file would show in its identity.
 
-    The clocks of FAT and HFS+ tick in whole seconds, up to two, and two changes within one
-    tick look alike. Elsewhere a tick takes some milliseconds, less than reading takes us; and
-    should it happen all the same, `tags.write` still compares before it writes.
+    On a coarse clock two changes within one tick look alike. Elsewhere a tick takes some
+    milliseconds, less than reading takes us; and should it happen all the same, `tags.write`
+    still compares before it writes.
     """
     changed_ns = max(identity.mtime_ns, identity.ctime_ns)
-    return changed_ns % 10**9 != 0 or time.time_ns() - changed_ns > 2 * 10**9
+    return changed_ns % 10**9 != 0 or has_ticked_since(changed_ns)
+
+
+def has_ticked_since(changed_ns: int) -> bool:
+    """Tell whether the clock of any file system has ticked since then.
+
+    The clocks of FAT and HFS+ tick in whole seconds, up to two.
+
+    Parameters
+    ----------
+    changed_ns : int
+        The time of a change in nanoseconds, as a file system gives it.
+    """
+    return time.time_ns() - changed_ns > 2 * 10**9
+
+
+def check_writable(path: Path) -> None:
+    """Make sure that a file may be changed, by its mode bits as much as by our rights.
+
+    A file or folder without a single write bit is somebody's wish, also for root, whom
+    the system would let pass.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    TrackError
+        If the file is missing, not a regular file, or read-only, or its folder is.
+    """
+    try:
+        real = path.resolve(strict=True)
+        mode, folder_mode = real.stat().st_mode, real.parent.stat().st_mode
+    except OSError as error:
+        raise TrackError(f"{error.strerror or error}; check the file and its folder") from error
+    except (RuntimeError, ValueError) as error:  # links in a circle, before Python 3.13; a NUL
+        raise TrackError(f"cannot be examined ({error}); check the file and its folder") from error
+    if not stat.S_ISREG(mode):
+        raise TrackError("not a regular file; leave it out")
+    if not (mode & 0o222 and os.access(real, os.W_OK)):
+        raise TrackError("the file is read-only; make it writable, or leave it out")
+    # Windows sets the read-only bit of folders for purposes of its own
+    folder_ok = os.name == "nt" or folder_mode & 0o222
+    if not (folder_ok and os.access(real.parent, os.W_OK)):
+        raise TrackError("its folder is read-only; make it writable, or leave the file out")

@@ -57,6 +57,7 @@ DECIDED = '{"decided": '
 
 
 def is_whole(line: str) -> bool:
+    """Tell whether a line is complete, and not what a killed review left of one."""
     try:
         json.loads(line)
     except ValueError:
@@ -97,7 +98,7 @@ class Decisions:
         Raises
         ------
         FatalError
-            If that fails. None of them may then be taken for saved.
+            If that fails. None of them is saved then.
         """
         text = "".join(json.dumps(_verdict_row(*verdict)) + "\n" for verdict in verdicts)
         try:
@@ -128,6 +129,24 @@ def _verdict_row(path: Path, verdict: Verdict) -> Row:
 
 
 def read_verdict(line: str, where: str) -> tuple[Path, Verdict]:
+    """Read a line that begins as `DECIDED`.
+
+    Parameters
+    ----------
+    line : str
+    where : str
+        Of the line, for the message.
+
+    Returns
+    -------
+    tuple of pathlib.Path and Verdict
+        The track, and what was decided on it.
+
+    Raises
+    ------
+    FatalError
+        If the line makes no sense.
+    """
     try:
         row: dict[str, Any] = json.loads(line)
         if row["answer"] not in get_args(Answer):

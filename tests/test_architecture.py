@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = {"records", "errors", "genres", "containers"}  # vocabulary, without behaviour
+SHARED = {
+    "arrays",
+    "records",
+    "errors",
+    "genres",
+    "containers",
+    "text",
+    "words",
+}  # vocabulary, without behaviour
 STEPS = {
     *("scan", "audio", "features", "classifier", "aggregate", "decide", "plan", "tags"),
     *("cache", "explain", "identity", "places", "writing"),
@@ -16,7 +24,7 @@ STEPS = {
 STEP_TO_STEP = {
     *(("classifier", "bundle"), ("classifier", "features"), ("bundle", "features")),
     *(("cache", "identity"), ("tags", "identity")),
-    *(("writing", "identity"), ("writing", "places"), ("writing", "tags")),
+    *(("writing", "identity"), ("writing", "places"), ("writing", "plan"), ("writing", "tags")),
 }
 FRONT = {
     *("cli", "pipeline", "report", "planfile", "review", "__init__", "__main__"),

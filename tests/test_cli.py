@@ -20,6 +20,7 @@ import soundfile
 
 from genretagger import bundle, cli, tags
 from genretagger.genres import GENRES
+from genretagger.hearing import hear
 from genretagger.writing.signals import uninterrupted
 
 CONTAINERS = [
@@ -105,7 +106,7 @@ def test_predict_gives_one_object_a_line_for_each_track(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     code, (row,), _ = run(capsys, "predict", "--format", "json", path)
     assert code == 0
-    assert list(row) == ["path", "genres", "probabilities", "reason"]
+    assert list(row) == ["path", "state", "genres", "probabilities", "reason"]
     assert list(row["probabilities"]) == list(GENRES)
     assert all(0.0 <= p <= 1.0 for p in row["probabilities"].values())
     assert row["path"] == str(path)
@@ -624,10 +625,10 @@ def test_an_unreadable_file_fails_with_its_reason(tmp_path):
         make_audio.make("FLAC", path, seconds=2.0)
     shipped = bundle.read(bundle.DEFAULT)
 
-    def hear():  # in this process: its workers stay root
+    def answers():  # in this process: its workers stay root
         return [hear(p, False, shipped.path, shipped.bundle_id) for p in paths]
 
-    assert all(answer.probabilities for answer in hear())
+    assert all(answer.probabilities for answer in answers())
     paths[0].chmod(0)
     is_root = os.geteuid() == 0
     if is_root:  # root reads everything, so be somebody else for a while
@@ -635,7 +636,7 @@ def test_an_unreadable_file_fails_with_its_reason(tmp_path):
             folder.chmod(0o755)
         os.seteuid(65534)
     try:
-        first, second = hear()
+        first, second = answers()
     finally:
         if is_root:
             os.seteuid(0)

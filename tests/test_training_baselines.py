@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from training import baselines, config, musicnn
 from training.manifest import Clip, reference
 from training.shards import Shards
 
-pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
 
 N_CLIPS, N_FRAMES = 84, 250
 

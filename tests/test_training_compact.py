@@ -1,6 +1,7 @@
 """The smaller MusiCNN."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from training import compact, config, musicnn, transfer
 from training.manifest import Clip
 from training.shards import Shards
 
-pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
 
 RANK = 3
 

@@ -1,6 +1,7 @@
 """MusiCNN as the body of a network, with heads of our own."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from genretagger.genres import GENRES
 from training import config, musicnn, transfer
 from training.manifest import Clip
 
-tf = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
 
 ACCURATE = config.DEFAULT.with_name("accurate.toml")
 

@@ -127,7 +127,8 @@ class GenreCnnPlugin(BeetsPlugin):
             if writes:
                 _recover()
             with report_page(report, command, settings) as report_row:
-                self._run_alone(lib, args, settings, genretagger.Journal(command), report_row)
+                journal = genretagger.Journal(command, program="beets")
+                self._run_alone(lib, args, settings, journal, report_row)
 
     def _run_alone(
         self,
@@ -168,12 +169,12 @@ class GenreCnnPlugin(BeetsPlugin):
             raise ui.UserError("--undo takes back a whole run: name one journal, or none")
         path = Path(args[0]).expanduser() if args else _last_journal()
         head, entries = genretagger.read_journal(path)
-        ui.print_(f"{head['time']}, {len(entries)} files: {head['command']}")
+        ui.print_(f"{head.time}, {len(entries)} files: {head.title}")
         if self.config["pretend"].get(bool):
             for entry in reversed(entries):
                 ui.print_(f"{entry.path}: {shown(entry.new)} -> {shown(entry.old)}")
             return
-        journal = genretagger.Journal(f"{UNDO} {path.name}")
+        journal = genretagger.Journal.reversing(path, head)
         with _only_writer(f"{UNDO} {path}"):
             _recover()
             at = {item.filepath.resolve(): item for item in lib.items()}
@@ -201,7 +202,7 @@ class GenreCnnPlugin(BeetsPlugin):
         # one task is heard while the next is matched; more processes would get in the way
         self._at_import = replace(self._settings(), jobs=1)
         self._tally = Tally()
-        self._journal = genretagger.Journal(IMPORT)
+        self._journal = genretagger.Journal(IMPORT, program="beets")
         self._albums: dict[int, Outcome] = {}
         self._unwritable: list[Outcome] = []  # filled by another thread than the tally
 
@@ -297,8 +298,8 @@ class GenreCnnPlugin(BeetsPlugin):
 def _last_journal() -> Path:
     """Find the last run that is no undo, so that an undo that was broken off goes on."""
     for path in reversed(genretagger.list_journals()):
-        command = genretagger.read_journal(path)[0]["command"]
-        if command.startswith((RUN, IMPORT)) and not command.startswith(UNDO):
+        head, _ = genretagger.read_journal(path)
+        if head.kind == "run" and head.program == "beets":
             return path
     raise ui.UserError("there is no run of beet genrecnn to take back")
 

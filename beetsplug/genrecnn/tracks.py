@@ -80,13 +80,13 @@ def _decide(
         return Outcome(item, FAILED, old, old, str(heard))
     decision = genretagger.decide_genres(heard, settings.policy)
     if not decision.genres:
-        reason = f"{decision.reason} | {has}" if old else decision.reason
+        reason = genretagger.reason_text((*decision.reason, has) if old else decision.reason)
         return Outcome(item, UNDECIDED, old, old, reason, heard)
     new = list(genretagger.in_order(decision.genres))
     if sorted(new) == sorted(old):
-        reason = f"{decision.reason} | kept: already there"
+        reason = genretagger.reason_text((*decision.reason, "kept: already there"))
         return Outcome(item, KEPT, old, old, reason, heard)
-    return Outcome(item, CHANGED, old, new, decision.reason, heard)
+    return Outcome(item, CHANGED, old, new, genretagger.reason_text(decision.reason), heard)
 
 
 def tag_one(
@@ -166,13 +166,13 @@ def take_back(entry: genretagger.Entry, item: Item | None, journal: genretagger.
         )
     (line,) = genretagger.undo([entry], journal)
     if line.state is genretagger.State.FAILED:
-        raise genretagger.TrackError(line.reason)
+        raise genretagger.TrackError(genretagger.reason_text(line.reason))
     forget(item)
     if item.genres == list(entry.new):
         item.genres = list(entry.old)
     item.mtime = item.current_mtime()
     item.store()
-    return f"{shown(entry.new)} -> {shown(item.genres)} | {line.reason}"
+    return " | ".join((f"{shown(entry.new)} -> {shown(item.genres)}", *line.reason))
 
 
 def forget(item: Item) -> None:

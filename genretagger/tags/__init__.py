@@ -2,10 +2,14 @@
 
 Reading lists every metadata block of a file, also those that mutagen's own view of a
 format leaves out: APEv2 and ID3v1 at the end of an MP3, ID3 around a FLAC stream, LIST/INFO
-in a WAV. Writing replaces the genre's own bytes and copies every other one as it stands, so
-frames that no library knows, odd dates and the other tags survive. Only the two formats
-whose offsets run through the whole file, MP4 and ASF, are saved by mutagen, and Ogg pages are
-laid out by it. This is the only module that imports mutagen.
+in a WAV. Writing replaces the genre's own bytes and leaves every other one as it stands, so
+frames that no library knows, odd dates and the other tags survive. Only the headers of MP4 and
+ASF are written by mutagen, and Ogg pages are laid out by it. Whatever is to change is worked
+out and checked in memory first: `rehearse` stops there, `write` goes on. Only this package
+imports mutagen.
+
+`blocks` parses and edits each kind of metadata block, `layouts` finds the blocks in a file, and
+`fields` knows the keys.
 
 References
 ----------
@@ -19,24 +23,31 @@ File Format 1.3" (1989). DSF: Sony, "DSF File Format Specification 1.01" (2005).
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import hashlib
-import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 from genretagger.containers import BLOCKS, Container, container_of
 from genretagger.errors import DamagedError, TrackError
+from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, TrackTags
 from genretagger.tags.base import Block, Edit, family_of, quoted
 from genretagger.tags.cue import cue_beside
-from genretagger.tags.fields import COMMENTS, COMMON, NAMES, VARIOUS, key_of
+from genretagger.tags.fields import (
+    VARIOUS,
+    check_field,
+    is_genre,
+    key_of,
+    value_of,
+    values_of,
+)
 from genretagger.tags.layouts import LAYOUTS
-from genretagger.tags.layouts.base import STRETCH
+from genretagger.tags.layouts.base import STRETCH, Layout
+from genretagger.tags.layouts.splices import Splice, Spliced, apply_splices
 
 
 def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None) -> TrackTags:
@@ -64,37 +75,25 @@ def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None)
         If the file cannot be opened, or is not what its suffix says.
     """
     container = _container(path)
-    with _one_error(path, f"cannot be read as {container.name}"):
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise TrackError("not a regular file; leave it out")
-        if not path.stat().st_size:
-            raise DamagedError("the file is empty")
-        with path.open("rb") as file:
-            layout = LAYOUTS[container.name](file)
-            blocks = layout.blocks()
+    with _opened(path, f"cannot be read as {container.name}") as file:
+        layout = LAYOUTS[container.layout](file)
+        blocks = layout.blocks()
     if cue_sheet is None:
         cue_sheet = cue_beside(path)
     first = family_of(container.native)
     order = list(BLOCKS)
     blocks.sort(key=lambda b: (family_of(b.kind) != first, order.index(b.kind)))
-    common = {
-        name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
-        for name, keys in COMMON.items()
-    }
+    album_artist = value_of(blocks, "album_artist")
     return TrackTags(
-        blocks=tuple(
-            GenreBlock(b.kind, b.items.get(key.upper(), ()))
-            for b in blocks
-            if (key := key_of(b.kind, field))
-        ),
+        blocks=_held(blocks, field),
         native=container.native,
-        album=common["album"],
-        album_artist=common["album_artist"],
-        artist=common["artist"],
-        is_compilation=common["compilation"].strip().lower() in {"1", "true", "yes"}
-        or common["album_artist"].strip().casefold() in VARIOUS,
-        has_cuesheet=layout.has_cuesheet or bool(common["cuesheet"]) or cue_sheet,
-        comments=tuple(v for b in blocks for key in COMMENTS for v in b.items.get(key, ())),
+        album=value_of(blocks, "album"),
+        album_artist=album_artist,
+        artist=value_of(blocks, "artist"),
+        is_compilation=value_of(blocks, "compilation").strip().lower() in {"1", "true", "yes"}
+        or album_artist.strip().casefold() in VARIOUS,
+        has_cuesheet=layout.has_cuesheet or bool(value_of(blocks, "cuesheet")) or cue_sheet,
+        comments=values_of(blocks, "comment"),
     )
 
 
@@ -118,13 +117,10 @@ def names(path: Path) -> dict[str, str]:
         If the file cannot be opened, or is not what its suffix says.
     """
     container = _container(path)
-    with _one_error(path, f"cannot be read as {container.name}"), path.open("rb") as file:
-        blocks = LAYOUTS[container.name](file).blocks()
+    with _opened(path, f"cannot be read as {container.name}") as file:
+        blocks = LAYOUTS[container.layout](file).blocks()
     blocks.sort(key=lambda b: family_of(b.kind) != family_of(container.native))
-    return {
-        name: next((v for b in blocks for k in keys for v in b.items.get(k, ())), "")
-        for name, keys in NAMES.items()
-    }
+    return {name: value_of(blocks, name) for name in ("artist", "title", "album", "isrc")}
 
 
 def audio_id(path: Path) -> str:
@@ -155,54 +151,46 @@ def audio_id(path: Path) -> str:
         If the file cannot be opened, or is not what its suffix says.
     """
     container = _container(path)
-    with _one_error(path, f"cannot be read as {container.name}"):
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise TrackError("not a regular file; leave it out")
-        with path.open("rb") as file:
-            layout = LAYOUTS[container.name](file)
-            sound = layout.sound()
-            digest = hashlib.blake2b(f"{container.name} {sound.size} ".encode(), digest_size=16)
-            digest.update(sound.about)
-            for at in sound.stretches():
-                digest.update(layout.encoded(at, min(STRETCH, sound.start + sound.size - at)))
+    with _opened(path, f"cannot be read as {container.name}") as file:
+        return _fingerprint(LAYOUTS[container.layout](file), container)
+
+
+def _fingerprint(layout: Layout, container: Container) -> str:
+    sound = layout.sound()
+    digest = hashlib.blake2b(f"{container.name} {sound.size} ".encode(), digest_size=16)
+    digest.update(sound.about)
+    for at in sound.stretches():
+        digest.update(layout.encoded(at, min(STRETCH, sound.start + sound.size - at)))
     return digest.hexdigest()
 
 
-def check_writable(path: Path) -> None:
-    """Make sure that a file may be changed, by its mode bits as much as by our rights.
+def rehearse(path: Path, changes: Sequence[BlockChange], *, field: str | None = None) -> None:
+    """Make an edit in memory, to know whether `write` would refuse it; nothing is written.
 
-    A file or folder without a single write bit is somebody's wish, also for root, whom
-    the system would let pass.
+    A few milliseconds, and little memory, however long the file is: what holds the audio is
+    not copied.
 
     Parameters
     ----------
     path : pathlib.Path
+        The file; it need not be writable.
+    changes : sequence of BlockChange
+        As for `write`.
+    field : str, optional
+        As for `write`.
 
     Raises
     ------
     TrackError
-        If the file is missing, not a regular file, or read-only, or its folder is.
+        With the same message as from `write`, if the file, the values or the field are why.
+        Rights, and room on the disk, are not asked for.
     """
-    with _one_error(path, "cannot be examined"):
-        real = path.resolve(strict=True)
-        mode = real.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise TrackError("not a regular file; leave it out")
-        if not (mode & 0o222 and os.access(real, os.W_OK)):
-            raise TrackError("the file is read-only; make it writable, or leave it out")
-        # Windows sets the read-only bit of folders for purposes of its own
-        folder_ok = os.name == "nt" or real.parent.stat().st_mode & 0o222
-        if not (folder_ok and os.access(real.parent, os.W_OK)):
-            raise TrackError("its folder is read-only; make it writable, or leave the file out")
+    container = _container(path)
+    with _opened(path, f"cannot be written as {container.name}") as file:
+        _splices(path, file, changes, field)
 
 
-def write(
-    path: Path,
-    changes: Sequence[BlockChange],
-    *,
-    field: str | None = None,
-    preserve_mtime: bool = False,
-) -> None:
+def write(path: Path, changes: Sequence[BlockChange], *, field: str | None = None) -> None:
     """Do to one file exactly what a plan says, and make sure that it was done.
 
     Parameters
@@ -216,8 +204,6 @@ def write(
         mutagen's, which drops what the other version has no frame for.
     field : str, optional
         Write this custom field instead of the genre, as in `read`.
-    preserve_mtime : bool, optional
-        Put the times of access and modification back afterwards.
 
     Raises
     ------
@@ -227,23 +213,53 @@ def write(
     """
     check_writable(path)
     container = _container(path)
-    before = path.stat()
-    what = f"cannot be written as {container.name}"
-    with _one_error(path, what), path.open("r+b") as file:
-        layout = LAYOUTS[container.name](file)
-        blocks = layout.blocks()
-        edits = [_edit_of(change, blocks, field) for change in changes]
-        layout.store([edit for edit in edits if edit is not None])
-    stored = {family_of(b.kind): b for b in read(path, field=field, cue_sheet=False).blocks}
+    with _opened(path, f"cannot be written as {container.name}", mode="r+b") as file:
+        apply_splices(file, _splices(path, file, changes, field))
+    for change, stored in _differing(changes, read(path, field=field, cue_sheet=False).blocks):
+        raise TrackError(
+            f"written, but {stored.kind} reads back {quoted(stored.values)} instead of "
+            f"{quoted(change.new)}; look at the file with another tag editor"
+        )
+
+
+def _splices(
+    path: Path, file: BinaryIO, changes: Sequence[BlockChange], field: str | None
+) -> list[Splice]:
+    """Work out what changes in a file, and read the outcome in memory as if it was written."""
+    container = _container(path)
+    layout_of = LAYOUTS[container.layout]
+    layout = layout_of(file)
+    with _one_error(path, f"cannot be read as {container.name}"):
+        audio = _fingerprint(layout, container)
+    blocks = layout.blocks()
+    edits = [_edit_of(change, blocks, field) for change in changes]
+    splices = layout.splices([edit for edit in edits if edit is not None])
+    after = layout_of(BufferedReader(Spliced(file, splices)))
+    for change, _ in _differing(changes, _held(after.blocks(), field)):
+        raise TrackError(f"{change.kind} cannot hold {quoted(change.new)}; rename it")
+    if _fingerprint(after, container) != audio:
+        raise TrackError("to write its tags would change its audio; it stays as it was")
+    return splices
+
+
+def _held(blocks: Sequence[Block], field: str | None) -> tuple[GenreBlock, ...]:
+    """Say what blocks hold of the genre or the field; without those that cannot hold it."""
+    return tuple(
+        GenreBlock(block.kind, block.items.get(key.upper(), ()))
+        for block in blocks
+        if (key := key_of(block.kind, field))
+    )
+
+
+def _differing(
+    changes: Sequence[BlockChange], stored: Sequence[GenreBlock]
+) -> Iterator[tuple[BlockChange, GenreBlock]]:
+    """Compare what was to be written with what is there."""
+    by_family = {family_of(block.kind): block for block in stored}
     for change in changes:
-        block = stored.get(family_of(change.kind), GenreBlock(change.kind))
+        block = by_family.get(family_of(change.kind), GenreBlock(change.kind))
         if (block.kind, block.values) != (change.kind, change.new):
-            raise TrackError(
-                f"written, but {block.kind} reads back {quoted(block.values)} instead of "
-                f"{quoted(change.new)}; look at the file with another tag editor"
-            )
-    if preserve_mtime:
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+            yield change, block
 
 
 def _container(path: Path) -> Container:
@@ -256,7 +272,12 @@ def _container(path: Path) -> Container:
 def _edit_of(change: BlockChange, blocks: list[Block], field: str | None) -> Edit | None:
     """Turn a change into an edit, or refuse it while nothing has been touched."""
     key = key_of(change.kind, field)
-    if not key or (field is not None and not re.fullmatch(r"[ -<>-}]{2,255}", field)):
+    if field is not None and not is_genre(field):
+        try:
+            check_field(field)
+        except ValueError as error:
+            raise TrackError(f"{error}; choose another --field") from error
+    if not key:
         raise TrackError(f"{change.kind} cannot hold a field {field!r}; choose another --field")
     if change.kind == "ID3v2.2":
         raise TrackError("ID3v2.2 cannot be written; plan for ID3v2.3")
@@ -273,6 +294,19 @@ def _edit_of(change: BlockChange, blocks: list[Block], field: str | None) -> Edi
     if block is None and not change.new:
         return None
     return Edit(change.kind, key, change.new)
+
+
+@contextmanager
+def _opened(path: Path, what: str, mode: Literal["rb", "r+b"] = "rb") -> Iterator[BinaryIO]:
+    """Open a file whose content is about to be parsed; `what` begins the message on failure."""
+    with _one_error(path, what):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise TrackError("not a regular file; leave it out")
+        if not status.st_size:
+            raise DamagedError("the file is empty")
+        with path.open(mode) as file:
+            yield file
 
 
 @contextmanager

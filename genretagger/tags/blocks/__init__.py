@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 from collections.abc import Callable
 
 from genretagger.tags.base import Block, Edit

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
 
-from genretagger.errors import TrackError
-from genretagger.tags.base import Block, Edit
+from genretagger.tags.base import Block, Edit, gathered, replaced
 
-APE_HAS_HEADER, _APE_IS_HEADER = 1 << 31, 1 << 29
+_HAS_HEADER, _IS_HEADER = 1 << 31, 1 << 29
+
+
+def read_apev2_footer(footer: bytes) -> tuple[int, bool] | None:
+    """Read the last 32 bytes of a tag, if they are that.
+
+    Returns
+    -------
+    tuple of (int, bool), or None
+        The length in bytes of the tag without its header, and whether it says that it has one,
+        which not every such tag has.
+    """
+    if footer[:8] != b"APETAGEX":
+        return None
+    size, flags = struct.unpack("<I4xI", footer[12:24])
+    return size, bool(flags & _HAS_HEADER)
 
 
 def _split_apev2(raw: bytes) -> tuple[list[tuple[str, bool, bytes, bytes]], bytes]:
@@ -30,27 +42,25 @@ def _split_apev2(raw: bytes) -> tuple[list[tuple[str, bool, bytes, bytes]], byte
 
 
 def parse_apev2(raw: bytes) -> Block:
-    items: dict[str, tuple[str, ...]] = {}
-    for key, is_text, value, _ in _split_apev2(raw)[0]:
-        if is_text:
-            texts = value.decode("utf-8", "replace").split("\0")
-            found = tuple(text for text in texts if text)
-            items[key.upper()] = items.get(key.upper(), ()) + found
-    return Block("APEv2", items)
+    """Read the text items of a tag: several values are separated by NUL."""
+    texts = (
+        (key, value.decode("utf-8", "replace").split("\0"))
+        for key, is_text, value, _ in _split_apev2(raw)[0]
+        if is_text
+    )
+    return Block("APEv2", gathered(texts))
 
 
 def edit_apev2(raw: bytes, edit: Edit) -> bytes:
-    if edit.key.upper() in {"ID3", "TAG", "OGGS", "MP+"}:
-        raise TrackError(f"APEv2 forbids a field {edit.key!r}; choose another --field")
+    """Put values into a tag, which is made if it is empty, and empty if nothing is left in it.
+
+    An item keeps its place and its spelling; whether there is a header stays, too.
+    """
     items, rest = _split_apev2(raw) if raw else ([], b"")
-    version, flags = struct.unpack("<I8xI", raw[-24:-8]) if raw else (2000, APE_HAS_HEADER)
-    ours = [key.upper() == edit.key.upper() for key, *_ in items]
-    wholes = [whole for (*_, whole), mine in zip(items, ours, strict=True) if not mine]
-    if edit.values:
-        at = ours.index(True) if any(ours) else len(wholes)
-        key = items[at][0] if any(ours) else edit.key
-        value = "\0".join(edit.values).encode()
-        wholes.insert(at, struct.pack("<II", len(value), 0) + key.encode() + b"\0" + value)
+    version, flags = struct.unpack("<I8xI", raw[-24:-8]) if raw else (2000, _HAS_HEADER)
+    are_ours = [key.upper() == edit.key.upper() for key, *_ in items]
+    key = next((item[0] for item in items if item[0].upper() == edit.key.upper()), edit.key)
+    wholes = replaced([whole for *_, whole in items], are_ours, _item(key, edit.values))
     if not wholes:
         return b""
     body = b"".join(wholes) + rest
@@ -59,4 +69,11 @@ def edit_apev2(raw: bytes, edit: Edit) -> bytes:
         fields = struct.pack("<IIII", version, len(body) + 32, len(wholes), flags | extra)
         return b"APETAGEX" + fields + bytes(8)
 
-    return (end(_APE_IS_HEADER) if flags & APE_HAS_HEADER else b"") + body + end(0)
+    return (end(_IS_HEADER) if flags & _HAS_HEADER else b"") + body + end(0)
+
+
+def _item(key: str, values: tuple[str, ...]) -> list[bytes]:
+    """Make the item that holds the values; none if there are none."""
+    value = "\0".join(values).encode()
+    whole = struct.pack("<II", len(value), 0) + key.encode() + b"\0" + value
+    return [whole] if values else []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import re
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from typing import Any
 
 from mutagen.id3 import ID3, TCON
 
 from genretagger.errors import TrackError
-from genretagger.tags.base import PADDING, Block, Edit, quoted
+from genretagger.tags.base import PADDING, Block, Edit, gathered, quoted, replaced
+from genretagger.tags.fields import KEYS
 
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 
@@ -30,6 +30,7 @@ def _to_synchsafe(number: int) -> bytes:
 
 
 def big_endian(data: bytes) -> int:
+    """Read a number whose first byte counts most."""
     return int.from_bytes(data, "big")
 
 
@@ -54,21 +55,30 @@ def _without_extended(raw: bytes) -> bytes:
     return raw[:5] + bytes((raw[5] & ~0x40,)) + _to_synchsafe(len(body)) + body
 
 
+_READ = {"TCON", "TXXX", *(key for keys in KEYS.values() for key in keys)}
+"""Frames that are read; keys of other kinds of block are no names of frames."""
+
+
 def parse_id3v2(raw: bytes) -> Block:
+    """Read the genre, custom texts and the fields of `KEYS`; a frame under its key of 2.3 and 2.4.
+
+    In version 2.2 the genre alone keeps its own key, as it is not edited there.
+    """
     tag = ID3(BytesIO(_without_extended(raw)), translate=False, load_v1=False)
     version = tag.version[1]
-    items: dict[str, tuple[str, ...]] = {}
-    for frame in tag.values():
-        name = frame.FrameID
-        if name == "TXXX":
-            name = f"TXXX:{frame.desc.upper()}"
-        elif name not in {"TCON", "TALB", "TPE1", "TPE2", "TCMP", "COMM", "TIT2", "TSRC"}:
-            continue
-        # mutagen shows the frames of version 2.2 under their later names
-        name = "TCO" if name == "TCON" and version == 2 else name
-        texts = frame.genres if isinstance(frame, TCON) else frame.text
-        items[name] = items.get(name, ()) + tuple(str(text) for text in texts if str(text))
-    return Block(f"ID3v2.{version}", items)
+    texts = (
+        (_key_of(frame, version), map(str, frame.genres if isinstance(frame, TCON) else frame.text))
+        for frame in tag.values()
+        if frame.FrameID in _READ
+    )
+    return Block(f"ID3v2.{version}", gathered(texts))
+
+
+def _key_of(frame: Any, version: int) -> str:
+    if frame.FrameID == "TXXX":
+        return f"TXXX:{frame.desc}"
+    # mutagen shows the frames of version 2.2 under their later names
+    return "TCO" if frame.FrameID == "TCON" and version == 2 else str(frame.FrameID)
 
 
 def _walk_frames(body: bytes, size_of: Callable[[bytes], int]) -> list[bytes]:
@@ -127,50 +137,67 @@ def _escaped(value: str) -> str:
 
 
 def edit_id3v2(raw: bytes, edit: Edit) -> bytes:
-    version, room = int(edit.kind[-1]), len(raw)
-    if raw and raw[3] != version:
-        raw = _convert_id3v2(raw, version)
-    raw = raw or b"ID3" + bytes((version, 0, 0, 0, 0, 0, 0))
-    flags, frames, size_of = _split_id3v2(raw)
+    """Put values into a tag of the version that the edit names; other frames stay as they are.
+
+    An empty tag is made, one of another version converted; one without a frame left is empty,
+    as a tag holds at least one. A tag that still fits keeps its length, and what is left over
+    is padding; one that does not gets new padding.
+
+    Raises
+    ------
+    TrackError
+        If the tag would exceed 256 MB.
+    ValueError
+        If the frames do not add up to the tag's size.
+    """
+    version = int(edit.kind[-1])
+    tag = raw or b"ID3" + bytes((version, 0, 0, 0, 0, 0, 0))
+    if tag[3] != version:
+        tag = _convert_id3v2(tag, version)
+    flags, frames, size_of = _split_id3v2(tag)
     name, _, description = edit.key.partition(":")
-
-    def is_ours(frame: bytes) -> bool:
-        nonlocal description
-        if frame[:4] != name.encode() or name != "TXXX":
-            return frame[:4] == name.encode()
-        alone = b"ID3" + bytes((version, 0, flags)) + _to_synchsafe(len(frame)) + frame
-        found = ID3(BytesIO(alone), translate=False, load_v1=False).getall("TXXX")
-        if not found or found[0].desc.upper() != description.upper():
-            return False
-        description = found[0].desc
-        return True
-
-    ours = [is_ours(frame) for frame in frames]
-    others = [frame for frame, mine in zip(frames, ours, strict=True) if not mine]
-    if edit.values:
-        texts = [description, *edit.values] if description else map(_escaped, edit.values)
-        text = _id3v2_text(version, list(texts))
-        at = ours.index(True) if any(ours) else len(others)
-        others.insert(at, name.encode() + size_of(len(text)) + b"\0\0" + text)
-    if not others:
-        return b""  # a tag holds at least one frame
-    body = b"".join(others)
-    size = room if 10 + len(body) <= room else 10 + len(body) + PADDING
-    head = b"ID3" + bytes((version, raw[4], flags)) + _to_synchsafe(size - 10)
+    are_ours = [
+        frame[:4] == name.encode()
+        and _description(frame, version, flags).upper() == description.upper()
+        for frame in frames
+    ]
+    if any(are_ours):  # a custom field keeps its spelling
+        description = _description(frames[are_ours.index(True)], version, flags)
+    texts = [description, *edit.values] if description else map(_escaped, edit.values)
+    text = _id3v2_text(version, list(texts))
+    new = [name.encode() + size_of(len(text)) + b"\0\0" + text] if edit.values else []
+    body = b"".join(replaced(frames, are_ours, new))
+    if not body:
+        return b""
+    size = len(raw) if 10 + len(body) <= len(raw) else 10 + len(body) + PADDING
+    head = b"ID3" + bytes((version, tag[4], flags)) + _to_synchsafe(size - 10)
     return (head + body).ljust(size, b"\0")
 
 
-def parse_id3v1(raw: bytes) -> Block:
-    def text(start: int, end: int) -> tuple[str, ...]:
-        value = raw[start:end].split(b"\0")[0].decode("latin-1").strip()
-        return (value,) if value else ()
+def _description(frame: bytes, version: int, flags: int) -> str:
+    """Read what a TXXX frame is called; empty for any other frame, and for one that is damaged."""
+    if frame[:4] != b"TXXX":
+        return ""
+    alone = b"ID3" + bytes((version, 0, flags)) + _to_synchsafe(len(frame)) + frame
+    frames = ID3(BytesIO(alone), translate=False, load_v1=False).getall("TXXX")
+    return str(frames[0].desc) if frames else ""
 
-    genre = tuple(TCON.GENRES[raw[127] : raw[127] + 1])  # 255 and other unknown: none
-    texts = {"ARTIST": text(33, 63), "ALBUM": text(63, 93), "COMMENT": text(97, 125)}
-    return Block("ID3v1", {"BYTE 127": genre} | texts)
+
+_ID3V1 = {"title": (3, 33), "artist": (33, 63), "album": (63, 93), "comment": (97, 125)}
+"""Where a tag of version 1.0 or 1.1 holds a field: first byte, and the byte behind the last."""
+
+
+def parse_id3v1(raw: bytes) -> Block:
+    """Read the number of the genre, spelled out, and the texts."""
+    items = {"BYTE 127": tuple(TCON.GENRES[raw[127] : raw[127] + 1])}  # unknown, as 255: none
+    for name, (start, end) in _ID3V1.items():
+        text = raw[start:end].split(b"\0")[0].decode("latin-1").strip()
+        items[KEYS[name][0]] = (text,) if text else ()
+    return Block("ID3v1", items)
 
 
 def edit_id3v1(raw: bytes, edit: Edit) -> bytes:
+    """Put the number of a genre into a tag, or 255 for none; the rest stays."""
     if not raw:
         raise TrackError("an ID3v1 tag is never made; plan for another block")
     if len(edit.values) > 1 or any(value not in TCON.GENRES for value in edit.values):

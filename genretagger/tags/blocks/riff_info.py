@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
 from collections.abc import Iterator
 
 from genretagger.errors import TrackError
-from genretagger.tags.base import Block, Edit
+from genretagger.tags.base import Block, Edit, replaced
 
 
 def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
@@ -22,12 +20,14 @@ def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def pack_chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
+    """Put name and size before the content of a chunk, and a byte behind an odd one."""
     if len(content) > 0xFFFFFFFF:
         raise TrackError("a chunk would exceed 4 GB; convert the file to FLAC")
     return name + struct.pack(f"{order}I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
 def parse_info(raw: bytes) -> Block:
+    """Read the texts: UTF-8, as most programs of today write, or Latin-1; up to the first NUL."""
     items: dict[str, tuple[str, ...]] = {}
     for name, content in _chunks(raw, 4):
         text = content.split(b"\0")[0]
@@ -41,11 +41,11 @@ def parse_info(raw: bytes) -> Block:
 
 
 def edit_info(raw: bytes, edit: Edit) -> bytes:
+    """Put a value into the list, which is made if it is empty, and empty if nothing is left."""
     if len(edit.values) > 1:
         raise TrackError("RIFF INFO holds one genre only; make a new plan")
     chunks = list(_chunks(raw or b"INFO", 4))
-    ours = [name == edit.key.encode() for name, _ in chunks]
-    at = ours.index(True) if any(ours) else len(chunks)
-    chunks = [chunk for chunk, mine in zip(chunks, ours, strict=True) if not mine]
-    chunks[at:at] = [(edit.key.encode(), value.encode() + b"\0") for value in edit.values]
+    are_ours = [name == edit.key.encode() for name, _ in chunks]
+    new = [(edit.key.encode(), value.encode() + b"\0") for value in edit.values]
+    chunks = replaced(chunks, are_ours, new)
     return b"INFO" + b"".join(pack_chunk(*chunk) for chunk in chunks) if chunks else b""

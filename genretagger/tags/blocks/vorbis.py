@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
 
-from genretagger.tags.base import Block, Edit
+from genretagger.tags.base import Block, Edit, gathered, replaced
 
 
 def split_vorbis(raw: bytes) -> tuple[bytes, list[bytes], bytes]:
@@ -29,22 +27,19 @@ def split_vorbis(raw: bytes) -> tuple[bytes, list[bytes], bytes]:
 
 
 def parse_vorbis(raw: bytes) -> Block:
-    items: dict[str, tuple[str, ...]] = {}
-    for comment in split_vorbis(raw)[1]:
-        key, _, value = comment.decode("utf-8", "replace").partition("=")
-        if value:
-            items[key.upper()] = (*items.get(key.upper(), ()), value)
-    return Block("Vorbis comment", items)
+    """Read the comments; one without ``=`` says nothing."""
+    texts = (c.decode("utf-8", "replace").partition("=") for c in split_vorbis(raw)[1])
+    return Block("Vorbis comment", gathered((key, (value,)) for key, _, value in texts if value))
 
 
 def edit_vorbis(raw: bytes, edit: Edit) -> bytes:
+    """Put values into a comment block, one comment each, under the spelling of the first."""
     vendor, comments, rest = split_vorbis(raw) if raw else (b"", [], b"")
     keys = [comment.partition(b"=")[0] for comment in comments]
-    ours = [key.upper() == edit.key.upper().encode() for key in keys]
-    at = ours.index(True) if any(ours) else len(comments)
-    key = keys[at] if any(ours) else edit.key.encode()
-    comments = [c for c, mine in zip(comments, ours, strict=True) if not mine]
-    comments[at:at] = [key + b"=" + value.encode() for value in edit.values]
+    are_ours = [key.upper() == edit.key.upper().encode() for key in keys]
+    key = keys[are_ours.index(True)] if any(are_ours) else edit.key.encode()
+    new = [key + b"=" + value.encode() for value in edit.values]
+    comments = replaced(comments, are_ours, new)
     counted = [struct.pack("<I", len(text)) + text for text in (vendor, *comments)]
     counted.insert(1, struct.pack("<I", len(comments)))
     return b"".join(counted) + rest

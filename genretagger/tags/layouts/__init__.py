@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
@@ -22,17 +20,15 @@ from genretagger.tags.layouts.ogg import Ogg
 from genretagger.tags.layouts.stream import Stream, musepack
 
 LAYOUTS: dict[str, Callable[[BinaryIO], Layout]] = {
-    "MP3": partial(Stream, info=lambda file: MPEGInfo(file, file.tell())),
-    "FLAC": Flac,
-    "Ogg Vorbis": Ogg,
-    "Opus": Ogg,
-    "WAV": Iff,
-    "AIFF": Iff,
-    "M4A (AAC, ALAC)": Mp4,
-    "WMA": Asf,
-    "Monkey's Audio": partial(Stream, info=MonkeysAudioInfo),
-    "Musepack": partial(Stream, info=musepack),
-    "WavPack": partial(Stream, info=WavPackInfo),
-    "DSF": Dsf,
+    "mp3": partial(Stream, info=lambda file: MPEGInfo(file, file.tell())),
+    "flac": Flac,
+    "ogg": Ogg,
+    "iff": Iff,
+    "mp4": Mp4,
+    "asf": Asf,
+    "ape": partial(Stream, info=MonkeysAudioInfo),
+    "musepack": partial(Stream, info=musepack),
+    "wavpack": partial(Stream, info=WavPackInfo),
+    "dsf": Dsf,
 }
-"""The layout of each container of `containers.CONTAINERS`."""
+"""Layouts by the key under which `containers.CONTAINERS` names them."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
-from collections.abc import Sequence
 
 from mutagen.asf import ASF, BYTEARRAY
 
-from genretagger.tags.base import Block, Edit
+from genretagger.tags.base import Block, Edit, gathered
 from genretagger.tags.layouts.base import ByMutagen, Sound
 
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -29,17 +26,17 @@ class Asf(ByMutagen):
         return Sound(size, self.size - size)
 
     def blocks(self) -> list[Block]:
-        items: dict[str, tuple[str, ...]] = {}
-        for key, value in self.audio.tags:
-            if value.TYPE != BYTEARRAY and str(value):
-                items[key.upper()] = (*items.get(key.upper(), ()), str(value))
-        return [Block("ASF", items)] if self.audio.tags else []
+        """Read the texts and numbers; arrays of bytes are pictures and the like."""
+        texts = ((key, (str(v),)) for key, v in self.audio.tags if v.TYPE != BYTEARRAY)
+        return [Block("ASF", gathered(texts))] if self.audio.tags else []
 
-    def store(self, edits: Sequence[Edit]) -> None:
-        for edit in edits:
-            tags = self.audio.tags
-            key = next((k for k, _ in tags if k.upper() == edit.key.upper()), edit.key)
-            tags[:] = [(k, v) for k, v in tags if k.upper() != edit.key.upper()]
-            tags[key] = list(edit.values)
-            self.file.seek(0)
-            self.audio.save(self.file)
+    def edit(self, edit: Edit) -> None:
+        """Put the values at the end, under the spelling of the first that goes."""
+        tags = self.audio.tags
+        key = next((k for k, _ in tags if k.upper() == edit.key.upper()), edit.key)
+        tags[:] = [(k, v) for k, v in tags if k.upper() != edit.key.upper()]
+        tags[key] = list(edit.values)
+
+    def header(self) -> tuple[int, int]:
+        """Take the header object, which stands first."""
+        return 0, min(self.sound().start, self.size)

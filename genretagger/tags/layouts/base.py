@@ -2,72 +2,61 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
+import io
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, BinaryIO, NamedTuple
 
-from genretagger.errors import TrackError
-from genretagger.tags.base import Block, Edit, family_of, quoted
-from genretagger.tags.blocks import FORMATS
+from mutagen import PaddingInfo
 
-_CHUNK = 1 << 20
-"""Bytes moved at a time where a file has to grow or shrink."""
+from genretagger.tags.base import Block, Edit, family_of
+from genretagger.tags.blocks import FORMATS
+from genretagger.tags.layouts.splices import Splice, Window
 
 STRETCH = 16384
-"""Bytes hashed at a time to know audio again: 0.1 s of a CD, 0.4 s of the largest MP3."""
+"""Length in bytes of each stretch that goes into `tags.audio_id`.
 
-
-class Splice(NamedTuple):
-    """Put `data` where `size` bytes at `offset` stand now."""
-
-    offset: int
-    size: int
-    data: bytes
-
-
-def apply_splices(file: BinaryIO, splices: Sequence[Splice]) -> None:
-    """Carry splices out, the last in the file first, so that offsets stay true."""
-    for offset, size, data in sorted(splices, reverse=True):
-        _move(file, offset + size, offset + len(data))
-        file.seek(offset)
-        file.write(data)
-    file.flush()
-
-
-def _move(file: BinaryIO, old: int, new: int) -> None:
-    """Move everything from byte `old` to the end so that it begins at byte `new`."""
-    if old == new:
-        return
-    end = file.seek(0, os.SEEK_END)
-    starts = range(old, end, _CHUNK)
-    for start in starts if new < old else reversed(starts):
-        file.seek(start)
-        data = file.read(min(_CHUNK, end - start))
-        file.seek(start - old + new)
-        file.write(data)
-    if new < old:
-        file.truncate(end - old + new)
+0.1 s of a CD, 0.4 s of the largest MP3.
+"""
 
 
 class Sound(NamedTuple):
-    """Where the encoded audio lies, and what else decides how it sounds."""
+    """Position of the encoded audio, and header bytes that change how it decodes.
+
+    `start` and `size` count bytes.
+    """
 
     start: int
     size: int
     about: bytes = b""
 
     def stretches(self) -> Sequence[int]:
-        """Choose where to look, in bytes; all of it where it is short."""
+        """Choose where the hashed stretches begin: five, or so many that nothing is left out."""
         if self.size <= 5 * STRETCH:
             return range(self.start, self.start + self.size, STRETCH)
         return [self.start + (self.size - STRETCH) * quarter // 4 for quarter in range(5)]
 
 
 class Layout:
-    """The blocks of one open file; `raw` holds the bytes of each by its family."""
+    """Where one open file keeps its blocks and its audio.
+
+    Whoever inherits finds the blocks when it is made, and raises whatever it likes if the file
+    is not what it seems.
+
+    Parameters
+    ----------
+    file : binary file
+
+    Attributes
+    ----------
+    size : int
+        Of the file in bytes.
+    raw : dict
+        The bytes of each block by its family (`family_of`).
+    has_cuesheet : bool
+        Whether the file holds a cue sheet outside its blocks.
+    """
 
     has_cuesheet = False
 
@@ -80,21 +69,22 @@ class Layout:
         """Parse every block."""
         return [FORMATS[family][0](raw) for family, raw in self.raw.items()]
 
-    def store(self, edits: Sequence[Edit]) -> None:
-        """Write the edits, after making sure in memory that they will read back."""
+    def splices(self, edits: Sequence[Edit]) -> list[Splice]:
+        """Say what the edits change in the file.
+
+        Raises
+        ------
+        TrackError
+            If a block, or the container, cannot hold the values.
+        """
         new = {}
         for edit in edits:
             family = family_of(edit.kind)
-            parse, change = FORMATS[family]
-            new[family] = changed = change(self.raw.get(family, b""), edit)
-            read_back = parse(changed).items.get(edit.key.upper(), ()) if changed else ()
-            if read_back != edit.values:
-                raise TrackError(f"{edit.kind} cannot hold {quoted(edit.values)}; rename it")
-        if new:
-            self.embed(new)
+            new[family] = FORMATS[family][1](self.raw.get(family, b""), edit)
+        return self.embed(new) if new else []
 
-    def embed(self, new: dict[str, bytes]) -> None:
-        """Put new bytes in the place of these blocks; empty bytes remove a block."""
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        """Put new bytes, by family, in the place of blocks; empty bytes remove a block."""
         raise NotImplementedError
 
     def sound(self) -> Sound:
@@ -123,3 +113,28 @@ class ByMutagen(Layout):
         """What mutagen makes of it."""
         self.file.seek(0)
         return type(self).opened(self.file)
+
+    def splices(self, edits: Sequence[Edit]) -> list[Splice]:
+        """Let mutagen write into a copy of the header alone, not of the audio behind it."""
+        if not edits:
+            return []
+        for edit in edits:
+            self.edit(edit)
+        start, end = self.header()
+        window = Window(self.file, start, end)
+        behind = self.size - end
+
+        def padding(info: PaddingInfo) -> int:
+            return int(PaddingInfo(info.padding, info.size + behind).get_default_padding())
+
+        with io.BufferedRandom(window) as copy:
+            self.audio.save(copy, padding=padding)
+        return [window.splice()]
+
+    def edit(self, edit: Edit) -> None:
+        """Change mutagen's view of the tags."""
+        raise NotImplementedError
+
+    def header(self) -> tuple[int, int]:
+        """Find the stretch that mutagen changes: its start and its end."""
+        raise NotImplementedError

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
 from typing import BinaryIO
 
 from genretagger.tags.blocks.id3 import id3v2_size
-from genretagger.tags.layouts.base import Layout, Sound, Splice, apply_splices
+from genretagger.tags.layouts.base import Layout, Sound
+from genretagger.tags.layouts.splices import Splice
 
 
 class Dsf(Layout):
@@ -27,11 +26,13 @@ class Dsf(Layout):
             self.raw["ID3v2"] = self.at(self.pointer, size)
 
     def sound(self) -> Sound:
+        """Take everything between the first chunk, which points to the tag, and the tag."""
         return Sound(28, (self.pointer or self.size) - 28)
 
-    def embed(self, new: dict[str, bytes]) -> None:
-        for data in new.values():
-            old = len(self.raw.get("ID3v2", b""))
-            offset = self.pointer or self.size
-            header = struct.pack("<QQ", self.size + len(data) - old, offset if data else 0)
-            apply_splices(self.file, [Splice(offset, old, data), Splice(12, 16, header)])
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        """Put the tag at its place, and correct the file's size and the pointer."""
+        data = new["ID3v2"]
+        old_size = len(self.raw.get("ID3v2", b""))
+        offset = self.pointer or self.size
+        header = struct.pack("<QQ", self.size + len(data) - old_size, offset if data else 0)
+        return [Splice(offset, old_size, data), Splice(12, 16, header)]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from genretagger.errors import TrackError
 from genretagger.tags.base import PADDING
 from genretagger.tags.blocks.id3 import big_endian
-from genretagger.tags.layouts.base import Sound, Splice
+from genretagger.tags.layouts.base import Sound
+from genretagger.tags.layouts.splices import Splice
 from genretagger.tags.layouts.stream import Stream
 
 
@@ -18,55 +17,94 @@ class Flac(Stream):
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, lambda _: self._walk())
-        place = next((b for b in self.metadata if b[0] == 4), None)
+        place = next((m for m in self.metadata if m.kind == _COMMENT), None)
         if place:
-            self._found("Vorbis comment", *place[1:])
+            self._place("Vorbis comment", place.offset, place.size)
 
     def _walk(self) -> None:
-        """List the metadata blocks: type, offset and size of the content in bytes."""
-        self.metadata: list[tuple[int, int, int]] = []
+        """List the metadata blocks."""
+        self.metadata: list[_Place] = []
         offset, last = self.start + 4, 0
         if self.at(self.start, 4) != b"fLaC":
             raise ValueError("no FLAC stream")
         while not last:
             head = self.at(offset, 4)
             last, kind, size = head[0] & 0x80, head[0] & 0x7F, big_endian(head[1:])
-            self.metadata.append((kind, offset + 4, size))
+            self.metadata.append(_Place(kind, offset + 4, size))
             offset += 4 + size
             if offset > self.size:
                 raise ValueError("the metadata runs past the end of the file")
-        if self.metadata[0][0] != 0:
+        if self.metadata[0].kind != _STREAMINFO:
             raise ValueError("no STREAMINFO block")
-        self.has_cuesheet = any(kind == 5 for kind, *_ in self.metadata)
+        self.has_cuesheet = any(place.kind == _CUESHEET for place in self.metadata)
 
     def sound(self) -> Sound:
-        (_, offset, size), last = self.metadata[0], self.metadata[-1]
-        start = last[1] + last[2]
-        return Sound(start, super().sound().size + self.start - start, self.at(offset, size))
+        """Begin behind the metadata, of which STREAMINFO describes the audio."""
+        info, last = self.metadata[0], self.metadata[-1]
+        start = last.offset + last.size
+        size = super().sound().size + self.start - start
+        return Sound(start, size, self.at(info.offset, info.size))
 
-    def splices(self, new: dict[str, bytes]) -> list[Splice]:
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        """Lay out everything from the first to the last metadata block again."""
         comment = new.get("Vorbis comment")
-        splices = super().splices({f: d for f, d in new.items() if f != "Vorbis comment"})
+        around = super().embed({f: data for f, data in new.items() if f != "Vorbis comment"})
         if comment is None:
-            return splices
-        if len(comment) > 0xFFFFFF:
+            return around
+        if len(comment) > _MOST:
             raise TrackError("the Vorbis comment would exceed 16 MB; remove pictures from it")
-        # everything from the first to the last block is laid out again: the comment in its
-        # place or second, the last padding block taking up the difference
-        blocks = [(kind, self.at(offset, size)) for kind, offset, size in self.metadata]
-        old_size = sum(4 + len(data) for _, data in blocks)
-        at = next((i for i, (kind, _) in enumerate(blocks) if kind == 4), None)
-        blocks[1 if at is None else at : 1 if at is None else at + 1] = [(4, comment)]
-        pads = [i for i, (kind, _) in enumerate(blocks) if kind == 1]
-        at = pads[-1] if pads else len(blocks)
-        del blocks[at : at + 1]
-        room = old_size - sum(4 + len(data) for _, data in blocks)
-        if room:
-            blocks.insert(at, (1, bytes(min(room - 4 if room >= 4 else PADDING, 0xFFFFFF))))
-        data = b"".join(
-            bytes((kind | (0x80 if i == len(blocks) - 1 else 0),))
-            + len(content).to_bytes(3, "big")
-            + content
-            for i, (kind, content) in enumerate(blocks)
-        )
-        return [*splices, Splice(self.start + 4, old_size, data)]
+        blocks = [(place.kind, self.at(place.offset, place.size)) for place in self.metadata]
+        old_size = _size_of(blocks)
+        blocks = _padded(_with_comment(blocks, comment), old_size)
+        return [*around, Splice(self.start + 4, old_size, _packed(blocks))]
+
+
+class _Place(NamedTuple):
+    """Where the content of a metadata block lies, in bytes."""
+
+    kind: int
+    offset: int
+    size: int
+
+
+_Blocks = list[tuple[int, bytes]]
+"""Metadata blocks: the kind and the content of each."""
+
+_STREAMINFO, _PADDING, _COMMENT, _CUESHEET = 0, 1, 4, 5
+_MOST = 0xFFFFFF
+"""Bytes that one block can hold."""
+
+
+def _size_of(blocks: _Blocks) -> int:
+    return sum(4 + len(content) for _, content in blocks)
+
+
+def _with_comment(blocks: _Blocks, comment: bytes) -> _Blocks:
+    """Put a comment in the place of the first one, or behind STREAMINFO."""
+    at = next((i for i, (kind, _) in enumerate(blocks) if kind == _COMMENT), None)
+    if at is None:
+        return [*blocks[:1], (_COMMENT, comment), *blocks[1:]]
+    return [*blocks[:at], (_COMMENT, comment), *blocks[at + 1 :]]
+
+
+def _padded(blocks: _Blocks, size: int) -> _Blocks:
+    """Let the last padding block take up the difference to a size in bytes, if it can.
+
+    A block has a head of 4 bytes: where less is left, all grows by new padding.
+    """
+    at = max((i for i, (kind, _) in enumerate(blocks) if kind == _PADDING), default=len(blocks))
+    blocks = blocks[:at] + blocks[at + 1 :]
+    room = size - _size_of(blocks)
+    if room:
+        padding = bytes(min(room - 4 if room >= 4 else PADDING, _MOST))
+        blocks.insert(at, (_PADDING, padding))
+    return blocks
+
+
+def _packed(blocks: _Blocks) -> bytes:
+    """Put its head before the content of each block, and mark the last."""
+    last = len(blocks) - 1
+    return b"".join(
+        bytes((kind | (0x80 if i == last else 0),)) + len(content).to_bytes(3, "big") + content
+        for i, (kind, content) in enumerate(blocks)
+    )

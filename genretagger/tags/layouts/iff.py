@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from genretagger.errors import TrackError
 from genretagger.tags.blocks.riff_info import pack_chunk
-from genretagger.tags.layouts.base import Layout, Sound, Splice, apply_splices
+from genretagger.tags.layouts.base import Layout, Sound
+from genretagger.tags.layouts.splices import Splice
 
 
 class Iff(Layout):
@@ -17,6 +17,22 @@ class Iff(Layout):
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
+        self._read_head()
+        self.places: dict[str, tuple[int, int, bytes]] = {}
+        self.chunks: dict[bytes, tuple[int, int]] = {}
+        for name, start, size in self._walk():
+            self.chunks.setdefault(name, (start, size))
+            family = self._family(name, start)
+            if family and family not in self.places:
+                end = min(start + size + size % 2, self.end)
+                self.places[family] = start - 8, end - start + 8, name
+                self.raw[family] = self.at(start, size)
+        self.about = b"fmt " if self.is_riff else b"COMM"
+        if self.about not in self.chunks:
+            raise ValueError("no chunk that describes the audio")
+
+    def _read_head(self) -> None:
+        """Read which of the two it is, and where its chunks end, which the file may go beyond."""
         head = self.at(0, 12)
         if head[:4] in {b"RF64", b"BW64"}:
             raise TrackError("a 64-bit WAV, whose tags cannot be written; convert it to FLAC")
@@ -26,34 +42,34 @@ class Iff(Layout):
         self.order = "<" if self.is_riff else ">"
         (size,) = struct.unpack(f"{self.order}I", head[4:8])
         self.end = 8 + size + size % 2
-        if self.end > self.size + 1:
+        if self.end > self.size + 1:  # the padding byte of the last chunk may be missing
             raise ValueError("the file is shorter than its header says")
         self.end = min(self.end, self.size)
-        self.places: dict[str, tuple[int, int, bytes]] = {}
-        self.chunks: dict[bytes, tuple[int, int]] = {}
+
+    def _walk(self) -> Iterator[tuple[bytes, int, int]]:
+        """Yield each chunk: its name, where its content begins, how many bytes it has."""
         offset = 12
         while offset + 8 <= self.end:
             name, size = struct.unpack(f"{self.order}4sI", self.at(offset, 8))
             if offset + 8 + size > self.end:
                 raise ValueError("a chunk runs past the end of the file")
-            self.chunks.setdefault(name, (offset + 8, size))
-            family = "ID3v2" if name.upper() == b"ID3 " else ""
-            if self.is_riff and name == b"LIST" and self.at(offset + 8, 4) == b"INFO":
-                family = "RIFF INFO"
-            if family and family not in self.places:
-                end = min(offset + 8 + size + size % 2, self.end)
-                self.places[family] = offset, end - offset, name
-                self.raw[family] = self.at(offset + 8, size)
+            yield name, offset + 8, size
             offset += 8 + size + size % 2
-        self.about = b"fmt " if self.is_riff else b"COMM"
-        if self.about not in self.chunks:
-            raise ValueError("no chunk that describes the audio")
+
+    def _family(self, name: bytes, start: int) -> str:
+        """Say which kind of block a chunk holds; empty if none."""
+        if name.upper() == b"ID3 ":
+            return "ID3v2"
+        is_info = self.is_riff and name == b"LIST" and self.at(start, 4) == b"INFO"
+        return "RIFF INFO" if is_info else ""
 
     def sound(self) -> Sound:
+        """Take the content of the chunk of samples; another one describes them."""
         start, size = self.chunks.get(b"data" if self.is_riff else b"SSND", (0, 0))
         return Sound(start, size, self.at(*self.chunks[self.about]))
 
-    def embed(self, new: dict[str, bytes]) -> None:
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        """Put each block into its chunk, or a new one at the end, and correct the file's size."""
         names = {"ID3v2": b"id3 " if self.is_riff else b"ID3 ", "RIFF INFO": b"LIST"}
         splices = []
         for family, content in new.items():
@@ -64,4 +80,4 @@ class Iff(Layout):
         size = self.end - 8 + sum(len(data) - size for _, size, data in splices)
         if size > 0xFFFFFFFF:
             raise TrackError("the file would exceed 4 GB; convert it to FLAC")
-        apply_splices(self.file, [*splices, Splice(4, 4, struct.pack(f"{self.order}I", size))])
+        return [*splices, Splice(4, 4, struct.pack(f"{self.order}I", size))]

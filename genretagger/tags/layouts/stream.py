@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-# mypy: allow-untyped-calls
-# (mutagen says that it is typed, and leaves most of its functions without types)
 import os
-import struct
 from collections.abc import Callable
 from typing import BinaryIO
 
 from mutagen.musepack import MusepackInfo
 
-from genretagger.tags.blocks.apev2 import APE_HAS_HEADER
+from genretagger.tags.blocks.apev2 import read_apev2_footer
 from genretagger.tags.blocks.id3 import id3v2_size
-from genretagger.tags.layouts.base import Layout, Sound, Splice, apply_splices
+from genretagger.tags.layouts.base import Layout, Sound
+from genretagger.tags.layouts.splices import Splice
 
 
 class Stream(Layout):
@@ -31,45 +29,55 @@ class Stream(Layout):
         self.start = id3v2_size(self.at(0, min(10, self.size)))
         self.places: dict[str, tuple[int, int]] = {}
         if self.start:
-            self._found("ID3v2", 0, self.start)
+            self._place("ID3v2", 0, self.start)
         file.seek(self.start)
         info(file)
-        end = self.size
-        tail = self.at(max(self.start, end - 131), min(131, end - self.start))
-        # "TAG" 128 bytes from the end may also be the middle of an APEv2 header
-        if tail[-128:-125] == b"TAG" and tail[-131:-123] != b"APETAGEX":
-            end -= 128
-            self._found("ID3v1", end, 128)
-            if end - self.start >= 227 and self.at(end - 227, 4) == b"TAG+":
-                end -= 227  # "enhanced" ID3v1: longer titles, left alone
-            if end - self.start >= 15 and self.at(end - 9, 9) == b"LYRICS200":
-                end -= 15 + int(self.at(end - 15, 6))
-        if end < self.start:
+        self.end = self._before_id3v1()
+        if self.end < self.start:
             raise ValueError("the size of the Lyrics3 tag is wrong")
-        self.end = end
-        if end - self.start >= 32 and self.at(end - 32, 8) == b"APETAGEX":
-            size, flags = struct.unpack("<I4xI", self.at(end - 20, 12))
-            if flags & APE_HAS_HEADER and self.at(end - size - 32, 8) == b"APETAGEX":
-                size += 32
-            if not 32 <= size <= end - self.start:
-                raise ValueError("the size of the APEv2 tag is wrong")
-            self._found("APEv2", end - size, size)
+        self._place_apev2()
 
-    def _found(self, family: str, offset: int, size: int) -> None:
+    def _place(self, family: str, offset: int, size: int) -> None:
+        """Note where a block stands, and read its bytes."""
         self.places[family] = offset, size
         self.raw[family] = self.at(offset, size)
 
+    def _before_id3v1(self) -> int:
+        """Find where ID3v1 begins, or what stands before it and belongs to it."""
+        end = self.size
+        tail = self.at(max(self.start, end - 131), min(131, end - self.start))
+        # "TAG" 128 bytes from the end may also be the middle of an APEv2 header
+        if tail[-128:-125] != b"TAG" or tail[-131:-123] == b"APETAGEX":
+            return end
+        end -= 128
+        self._place("ID3v1", end, 128)
+        if end - self.start >= 227 and self.at(end - 227, 4) == b"TAG+":
+            end -= 227  # "enhanced" ID3v1: longer titles, left alone
+        if end - self.start >= 15 and self.at(end - 9, 9) == b"LYRICS200":
+            end -= 15 + int(self.at(end - 15, 6))
+        return end
+
+    def _place_apev2(self) -> None:
+        room = self.end - self.start
+        footer = read_apev2_footer(self.at(self.end - 32, 32)) if room >= 32 else None
+        if footer is None:
+            return
+        size, has_header = footer
+        if has_header and self.at(self.end - size - 32, 8) == b"APETAGEX":
+            size += 32
+        if not 32 <= size <= room:
+            raise ValueError("the size of the APEv2 tag is wrong")
+        self._place("APEv2", self.end - size, size)
+
     def sound(self) -> Sound:
+        """Take everything between the tags."""
         end, _ = self.places.get("APEv2", (self.end, 0))
         return Sound(self.start, end - self.start)
 
-    def splices(self, new: dict[str, bytes]) -> list[Splice]:
-        """Say where the new blocks go; a new APEv2 tag stands before Lyrics3 and ID3v1."""
+    def embed(self, new: dict[str, bytes]) -> list[Splice]:
+        """Put each block in its place; a new APEv2 tag stands before Lyrics3 and ID3v1."""
         nowhere = {"ID3v2": (0, 0), "APEv2": (self.end, 0)}
         return [Splice(*self.places.get(f, nowhere.get(f, (0, 0))), d) for f, d in new.items()]
-
-    def embed(self, new: dict[str, bytes]) -> None:
-        apply_splices(self.file, self.splices(new))
 
 
 def musepack(file: BinaryIO) -> object:
@@ -82,19 +90,24 @@ def musepack(file: BinaryIO) -> object:
         for _ in range(_MOST_PACKETS):
             if file.read(2) in {b"AP", b"SE", b""}:
                 break
-            size, n, byte = 0, 2, 0x80
-            while byte & 0x80:
-                byte = file.read(1)[0]
-                size, n = size << 7 | byte & 0x7F, n + 1
-                if n > 12:  # 64 bits, seven in a byte
-                    raise ValueError("a packet's size is no number")
-            if size < n:
-                raise ValueError("a packet is smaller than its own header")
-            file.seek(size - n, os.SEEK_CUR)
+            file.seek(_rest_of_packet(file), os.SEEK_CUR)
         else:
             raise ValueError("no audio among its first packets")
     file.seek(start)
     return MusepackInfo(file)
+
+
+def _rest_of_packet(file: BinaryIO) -> int:
+    """Read the size of a packet behind its key; return how many bytes of it are left."""
+    size, n, byte = 0, 2, 0x80
+    while byte & 0x80:
+        byte = file.read(1)[0]
+        size, n = size << 7 | byte & 0x7F, n + 1
+        if n > 12:  # 64 bits, seven in a byte
+            raise ValueError("a packet's size is no number")
+    if size < n:
+        raise ValueError("a packet is smaller than its own header")
+    return size - n
 
 
 _MOST_PACKETS = 100

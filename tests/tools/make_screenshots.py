@@ -1,4 +1,4 @@
-"""Make the pictures of docs/report.md: ``python tests/make_screenshots.py FOLDER``.
+"""Make the pictures of docs/report.md: ``python tests/tools/make_screenshots.py FOLDER``.
 
 FOLDER holds music; it is copied, and heard in a dry run. Needs selenium, Chromium and its
 driver, and Pillow, which makes the files small.
@@ -9,12 +9,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import browser
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import browser
 
 from genretagger import cli
 
-IMAGES = Path(__file__).resolve().parent.parent / "docs/images"
+IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
 MOST_BYTES = 150_000
 
 

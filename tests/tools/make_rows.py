@@ -9,6 +9,7 @@ from typing import Any
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.genres import GENRES
 from genretagger.records import Decision, Prediction
+from genretagger.text import reason_text
 
 THRESHOLDS = tuple(0.35 + 0.02 * (i % 5) for i in range(len(GENRES)))
 
@@ -34,9 +35,13 @@ def rows(n: int, seed: int = 1) -> Iterator[dict[str, Any]]:
         heard = tuple(round(min(0.99, chance.random() ** 4), 4) for _ in GENRES)
         decision = decide(Prediction(heard), policy)
         old = [chance.choice(("rnb", "Reggae", "Hip-Hop/Rap", "Pop; Rock"))] if i % 3 == 1 else []
-        state, new, reason = "change", ["; ".join(sorted(decision.genres))], decision.reason
+        state, new, reason = (
+            "change",
+            ["; ".join(sorted(decision.genres))],
+            reason_text(decision.reason),
+        )
         if i % 9 == 8:
-            decision, heard, state, new = Decision((), ""), None, "failed", old
+            decision, heard, state, new = Decision(()), None, "failed", old
             reason = f"truncated: its header says {i} s, but it ends before 42 s; get a whole copy"
         elif not decision.genres:
             state, new = "undecided", old

@@ -14,6 +14,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
+def reason_text(parts: tuple[str, ...]) -> str:
+    """Join the parts of a reason for one line.
+
+    Examples
+    --------
+    >>> reason_text(("Rock 0.81", 'kept: file has "Blues"'))
+    'Rock 0.81 | kept: file has "Blues"'
+    """
+    return " | ".join(parts)
+
+
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte of a name that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"

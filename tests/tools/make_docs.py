@@ -1,6 +1,6 @@
-"""Write the parts of the documentation that come from the code: ``python tests/make_docs.py``.
+"""Write the parts of the documentation that come from the code.
 
-tests/test_docs.py fails while they are out of date.
+``python tests/tools/make_docs.py``; tests/test_docs.py fails while they are out of date.
 """
 
 import argparse
@@ -9,7 +9,7 @@ from pathlib import Path
 from genretagger.cli.options import parser
 from genretagger.containers import BLOCKS, CONTAINERS, HEARD_ONLY
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def options() -> str:
@@ -59,7 +59,7 @@ PARTS = {"options.md": ("options", options), "formats.md": ("formats", formats)}
 def renewed(name: str) -> str:
     """Return a page with its part made from the code."""
     mark, make = PARTS[name]
-    begin, end = f"<!-- {mark}:begin, made by tests/make_docs.py -->", f"<!-- {mark}:end -->"
+    begin, end = f"<!-- {mark}:begin, made by tests/tools/make_docs.py -->", f"<!-- {mark}:end -->"
     before, _, rest = (DOCS / name).read_text(encoding="utf-8").partition(begin)
     _, _, after = rest.partition(end)
     return f"{before}{begin}\n{make()}\n{end}{after}"

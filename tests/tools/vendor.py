@@ -1,4 +1,4 @@
-"""Renew vendored JavaScript from its packages: ``python tests/vendor.py [PACKAGE=VERSION ...]``.
+"""Renew vendored JavaScript: ``python tests/tools/vendor.py [PACKAGE=VERSION ...]``.
 
 Two tables say what is vendored, from where, and with which hash: one for what the wheel
 carries, one for what only tests need. Without arguments every file is fetched again in the
@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TABLES = (
     ROOT / "genretagger/report/assets/vendored.json",
     ROOT / "tests/vendored/vendored.json",

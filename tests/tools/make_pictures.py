@@ -1,7 +1,7 @@
 """Make the pictures of docs/gallery.md and docs/review.md, to be looked at before a commit.
 
-``python tests/make_pictures.py gallery FOLDER`` draws the tracks of `GALLERY` that lie in FOLDER;
-``python tests/make_pictures.py review FOLDER`` reviews a copy of FOLDER in Chromium.
+``python tests/tools/make_pictures.py gallery FOLDER`` draws the tracks of `GALLERY` that lie in
+FOLDER; ``python tests/tools/make_pictures.py review FOLDER`` reviews a copy of FOLDER in Chromium.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import tempfile
 import time
 from pathlib import Path
 
-import browser
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import browser
 
 from genretagger import bundle
 from genretagger.hearing import hear_closely
 from genretagger.report import show
 
-IMAGES = Path(__file__).resolve().parent.parent / "docs/images"
+IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
 
 GALLERY = {
     "hungarian-dance": ("Hungarian_Dance_number_5*", "Brahms: Hungarian Dance No. 5"),

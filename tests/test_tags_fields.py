@@ -1,0 +1,157 @@
+"""Fields beside the genre: artist, album, compilation, comments, and custom ones."""
+
+from __future__ import annotations
+
+import mutagen
+import pytest
+from make_audio import FORMS
+from mutagen import asf, id3
+from tag_files import AudioFile, blocks_of, everything_else, id3_of, set_genres, texts_for
+
+from genretagger import tags
+from genretagger.containers import BLOCKS
+from genretagger.errors import TrackError
+from genretagger.records import BlockChange
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_album_artist_and_album_artist_are_read(audio_file: AudioFile, form: str) -> None:
+    if form == "MP3 ID3v1 only":
+        track = tags.read(audio_file(form, title="ID3v1 has its own texts"))
+        assert (track.artist, track.album, track.album_artist) == ("Künstler", "Album", "")
+        return
+    track = tags.read(audio_file(form, **texts_for(form)))
+    expected = texts_for(form)
+    assert (track.artist, track.album) == (expected["artist"], expected["album"])
+    if form != "WAV INFO":
+        assert track.album_artist == "Alle"
+    assert not track.is_compilation
+
+
+FLAG_FORMS = ["MP3", "MP3 ID3v2.3", "MP3 APEv2 only", "FLAC", "Opus", "M4A AAC", "WMA", "WavPack"]
+
+
+@pytest.mark.parametrize("form", FLAG_FORMS)
+def test_a_compilation_is_known_by_its_flag(audio_file: AudioFile, form: str) -> None:
+    assert tags.read(audio_file(form, name="a", compilation="1")).is_compilation
+    assert not tags.read(audio_file(form, name="b", compilation="0")).is_compilation
+
+
+@pytest.mark.parametrize("name", ["Various Artists", "VARIOUS", "va"])
+def test_a_compilation_is_known_by_its_album_artist(audio_file: AudioFile, name: str) -> None:
+    assert tags.read(audio_file("FLAC", albumartist=name)).is_compilation
+    assert not tags.read(audio_file("MP3", albumartist=f"The {name} Band")).is_compilation
+
+
+def test_a_flag_of_windows_media_as_a_truth_value_is_understood(audio_file: AudioFile) -> None:
+    path = audio_file("WMA")
+    tag = asf.ASF(path)
+    tag["WM/IsCompilation"] = [asf.ASFBoolAttribute(True)]
+    tag.save()
+    assert tags.read(path).is_compilation
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_custom_field_is_written_and_the_genre_left_alone(
+    audio_file: AudioFile, form: str
+) -> None:
+    path = audio_file(form, genre=("Rock",), title="T")
+    if form == "MP3 ID3v2.2":
+        set_genres(path, ("Rock",))
+    genres, other = blocks_of(path), everything_else(path)
+    free = [b.kind for b in tags.read(path, field="AUTOGENRE").blocks]
+    assert free == [kind for kind in genres if BLOCKS[kind].custom]
+    for new in [("Pop",), ("Jazz", "日本"), ()]:
+        blocks = tags.read(path, field="AUTOGENRE").blocks
+        tags.write(path, [BlockChange(b.kind, b.values, new) for b in blocks], field="AUTOGENRE")
+        assert blocks_of(path, "autogenre") == dict.fromkeys(free, new)
+        assert blocks_of(path) == genres
+    assert everything_else(path) == other
+
+
+@pytest.mark.parametrize(
+    "form", ["MP3", "MP3 ID3v2.3", "FLAC", "M4A AAC", "WMA", "WavPack", "Opus"]
+)
+def test_a_custom_field_keeps_its_own_spelling(audio_file: AudioFile, form: str) -> None:
+    path = audio_file(form, title="T", **{"My Mood": "calm"})
+    (block,) = tags.read(path, field="MY MOOD").blocks
+    assert block.values == ("calm",)
+    before = path.read_bytes()
+    tags.write(path, [BlockChange(block.kind, ("calm",), ("wild",))], field="mY mOOD")
+    spelling = {"FLAC": b"MY MOOD", "Opus": b"MY MOOD", "WavPack": b"My mood"}.get(form, b"My Mood")
+    if form in {"WMA", "MP3 ID3v2.3"}:
+        spelling = "My Mood".encode("utf-16-le")
+    if form == "MP3 ID3v2.3":
+        spelling = b"TXXX\0\0\0\x0d\0\0\0My Mood\0wild"
+    assert spelling in path.read_bytes()
+    if form in {"FLAC", "M4A AAC", "WavPack"}:  # no checksum, no length that differs
+        assert path.read_bytes() == before.replace(b"calm", b"wild")
+
+
+def test_a_field_called_genre_is_the_genre(audio_file: AudioFile) -> None:
+    path = audio_file("MP3", genre=("Rock",))
+    assert blocks_of(path, "Genre") == {"ID3v2.4": ("Rock",)}
+    tags.write(path, [BlockChange("ID3v2.4", ("Rock",), ("Pop",))], field="GENRE")
+    assert id3_of(path)["TCON"].text == ["Pop"]
+    assert not id3_of(path).getall("TXXX")
+
+
+@pytest.mark.parametrize(
+    "field", ["", "X", "A=B", "Straße", "line\nbreak", "a" * 256, "Title", "OggS", "id3"]
+)
+def test_a_field_name_that_not_all_formats_allow_is_refused(
+    audio_file: AudioFile, field: str
+) -> None:
+    path = audio_file("FLAC")
+    with pytest.raises(TrackError, match="choose another --field"):
+        tags.write(path, [BlockChange("Vorbis comment", (), ("Pop",))], field=field)
+
+
+def test_a_block_without_custom_fields_refuses_one(audio_file: AudioFile) -> None:
+    path = audio_file("WAV INFO", genre=("Rock",))
+    with pytest.raises(TrackError, match="RIFF INFO cannot hold a field"):
+        tags.write(path, [BlockChange("RIFF INFO", (), ("Pop",))], field="AUTOGENRE")
+    path = audio_file("WavPack")
+    with pytest.raises(TrackError, match="APEv2 forbids"):
+        tags.write(path, [BlockChange("APEv2", (), ("Pop",))], field="tag")
+
+
+def _id3(path):
+    tag = id3.ID3(path)
+    tag.add(id3.COMM(encoding=3, lang="eng", desc="", text=["hands off"]))
+    tag.save(path)
+
+
+def _wave(path):
+    file = mutagen.File(path)
+    file.tags.add(id3.COMM(encoding=3, lang="eng", desc="x", text=["hands off"]))
+    file.save()
+
+
+def _keyed(key):
+    def write(path):
+        file = mutagen.File(path)
+        file[key] = ["hands off"]
+        file.save()
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("form", "write"),
+    [
+        ("MP3", _id3),
+        ("MP3 ID3v2.3", _id3),
+        ("WAV", _wave),
+        ("AIFF", _wave),
+        ("M4A AAC", _keyed("©cmt")),
+        ("WMA", _keyed("Description")),
+        ("FLAC", _keyed("comment")),
+        ("Opus", _keyed("DESCRIPTION")),
+        ("WavPack", _keyed("Comment")),
+    ],
+)
+def test_a_comment_is_found(audio_file, form, write):
+    path = audio_file(form, title="T", genre=("Rock",))
+    write(path)
+    assert "hands off" in tags.read(path).comments

@@ -1,0 +1,118 @@
+"""WAV and AIFF: chunks, and LIST/INFO."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from make_audio import chunk
+from mutagen import wave
+from tag_files import TEXTS, AudioFile, audio_md5, blocks_of
+
+from genretagger import tags
+from genretagger.errors import TrackError
+from genretagger.records import BlockChange
+
+
+def riff(*chunks: bytes) -> bytes:
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def wav_parts(path: Path) -> tuple[bytes, bytes]:
+    data = path.read_bytes()
+    assert data[12:16] == b"fmt "
+    end = 20 + struct.unpack_from("<I", data, 16)[0]
+    return data[12:end], data[end:]
+
+
+def test_every_other_chunk_and_info_field_stays_byte_for_byte(audio_file: AudioFile) -> None:
+    path = audio_file("WAV")
+    fmt, data = wav_parts(path)
+    data = data[: 8 + struct.unpack_from("<I", data, 4)[0]]
+    before = [
+        chunk(b"bext", b"odd length."),
+        fmt,
+        chunk(b"LIST", b"adtl" + chunk(b"labl", b"\0\0\0\0cue\0")),
+    ]
+    after = [data, chunk(b"cue ", bytes(28)), chunk(b"XYZW", b"\xff\xfe\xfd")]
+
+    def info(*genre: bytes) -> bytes:
+        fields = [
+            (b"INAM", "Süß\0".encode("latin-1")),
+            *((b"IGNR", g) for g in genre),
+            (b"ICMT", b"odd"),
+        ]
+        return chunk(b"LIST", b"INFO" + b"".join(chunk(*field) for field in fields))
+
+    path.write_bytes(riff(*before, info(b"Rock"), *after) + b"behind the end")
+    assert blocks_of(path) == {"RIFF INFO": ("Rock",)}
+    for old, new in [(("Rock",), ("Pop; Folk",)), (("Pop; Folk",), ("Ελλάδα",)), (("Ελλάδα",), ())]:
+        tags.write(path, [BlockChange("RIFF INFO", old, new)])
+        middle = info(*(g.encode() + b"\0" for g in new))
+        assert path.read_bytes() == riff(*before, middle, *after) + b"behind the end"
+
+
+def test_info_text_in_latin_1_is_read(audio_file: AudioFile) -> None:
+    path = audio_file("WAV")
+    fmt, data = wav_parts(path)
+    field = chunk(b"IGNR", "Müsik\0\0".encode("latin-1"))
+    path.write_bytes(riff(fmt, data, chunk(b"LIST", b"INFO" + field)))
+    assert blocks_of(path) == {"RIFF INFO": ("Müsik",)}
+
+
+def test_info_holds_one_genre_only(audio_file: AudioFile) -> None:
+    path = audio_file("WAV INFO", genre=("Rock",))
+    before = path.read_bytes()
+    with pytest.raises(TrackError, match="one genre only"):
+        tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Pop", "Folk"))])
+    assert path.read_bytes() == before
+
+
+def test_a_wav_without_its_last_padding_byte_gets_it_back(audio_file: AudioFile) -> None:
+    path = audio_file("WAV")
+    fmt, data = wav_parts(path)
+    path.write_bytes(riff(fmt, data, b"XYZW\x03\0\0\0abc"))
+    tags.write(path, [BlockChange("ID3v2.4", (), ("Pop",))])
+    assert path.read_bytes()[12:].startswith(fmt + data + b"XYZW\x03\0\0\0abc\0id3 ")
+    assert wave.WAVE(path).tags["TCON"].text == ["Pop"]
+    assert struct.unpack("<I", path.read_bytes()[4:8])[0] == path.stat().st_size - 8
+
+
+def test_both_blocks_of_a_wav_are_changed_at_once(audio_file: AudioFile) -> None:
+    path = audio_file("WAV INFO + ID3", genre=("Rock",), **TEXTS)
+    md5 = audio_md5(path)
+    new = {"ID3v2.4": ("Pop", "x" * 5000), "RIFF INFO": ("Pop; Jazz and more",)}
+    tags.write(path, [BlockChange(k, v, new[k]) for k, v in blocks_of(path).items()])
+    assert blocks_of(path) == new
+    assert struct.unpack("<I", path.read_bytes()[4:8])[0] == path.stat().st_size - 8
+    assert audio_md5(path) == md5
+
+
+@pytest.mark.parametrize("name", [b"RF64", b"BW64"])
+def test_a_64_bit_wav_is_refused(audio_file: AudioFile, name: bytes) -> None:
+    path = audio_file("WAV INFO", genre=("Rock",))
+    path.write_bytes(name + path.read_bytes()[4:])
+    before = path.read_bytes()
+    with pytest.raises(TrackError, match="64-bit WAV"):
+        tags.read(path)
+    with pytest.raises(TrackError, match="64-bit WAV"):
+        tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Pop",))])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 10_000_000])
+@pytest.mark.parametrize("at", [4, 40])
+def test_a_wav_with_a_wrong_size_is_refused(audio_file: AudioFile, size: int, at: int) -> None:
+    path = audio_file("WAV INFO", genre=("Rock",))
+    data = bytearray(path.read_bytes())
+    if size == 0 and at == 40:
+        size = 3  # then what follows is no chunk
+    data[at : at + 4] = struct.pack("<I", size)
+    path.write_bytes(data)
+    with pytest.raises(TrackError, match="cannot be read as WAV"):
+        tags.read(path)
+    with pytest.raises(TrackError, match="cannot be written as WAV"):
+        tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Pop",))])
+    assert path.read_bytes() == data

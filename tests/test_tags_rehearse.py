@@ -1,0 +1,158 @@
+"""What the writer refuses, the plan refuses: rehearse and write agree, on every form of file.
+
+The files are good, damaged and odd; the options are all that reach the writer, with values
+that users and mapping files come up with.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from make_audio import FORMS, chunk, id3v1_tag, id3v2_tag
+
+from genretagger import tags
+from genretagger.errors import TrackError
+from genretagger.plan import TagPolicy, plan
+from genretagger.records import Decision, State, TagChange
+
+AudioFile = Callable[..., Path]
+
+FIELDS = [
+    *(None, "GENRE", "AUTOGENRE", "My Mood", "X", "", "A=B", "Straße", "line\nbreak", "a" * 300),
+    *("OggS", "TAG", "id3", "MP+", "a:b", "~tilde", " ", "NAME", "Title"),
+]
+NAMES = [
+    *("17", "(17)", "CR", "RX", "Rock/Pop", "日本 🎵", "Chanson française", " padded ", "a\nb"),
+    *("a\0b", "\udcff", "\ufeffRock", "", "x" * 70_000),
+]
+STYLES = ["combined", "multi"]
+ID3 = ["keep", "2.3", "2.4"]
+EXISTING = ["replace", "append", "prepend"]
+
+
+def verdict(act: Callable[..., None], path: Path, line: TagChange, field: str | None) -> str:
+    """Say why something cannot be done to a file; empty if it can."""
+    try:
+        act(path, line.blocks, field=field)
+    except TrackError as error:
+        return str(error)
+    return ""
+
+
+def policies() -> Iterator[tuple[TagPolicy, str | None]]:
+    """Yield every option that reaches the writer, each beside the usual others."""
+    for field in FIELDS:
+        yield TagPolicy("replace"), field
+    for style, id3, existing in itertools.product(STYLES, ID3, EXISTING):
+        yield TagPolicy(existing, style=style, id3=id3), None
+    for name in NAMES:
+        for style in STYLES:
+            yield TagPolicy("append", style=style, names={"Jazz": name}), None
+        yield TagPolicy("replace", names={"Jazz": name}, id3="2.3"), "AUTOGENRE"
+    for separator in [", ", " // ", "ü", "\\"]:
+        yield TagPolicy("replace", separator=separator), None
+
+
+def assert_agreement(path: Path, policy: TagPolicy, field: str | None) -> str:
+    """Rehearse and write one change; return what both say, and leave the file as it was."""
+    before = path.read_bytes()
+    os.utime(path, ns=(10**18, 10**18))
+    try:
+        line = plan(path, tags.read(path, field=field), policy, Decision(("Jazz", "Pop"), "."))
+    except TrackError as error:
+        return str(error)
+    if line.state is not State.CHANGE:
+        return ""
+    rehearsed = verdict(tags.rehearse, path, line, field)
+    assert path.read_bytes() == before
+    assert path.stat().st_mtime_ns == 10**18
+    assert verdict(tags.write, path, line, field) == rehearsed, (policy, field)
+    assert (path.read_bytes() == before) == bool(rehearsed)
+    path.write_bytes(before)
+    return rehearsed
+
+
+@pytest.mark.parametrize("had", [(), ("Blues", "Rock")], ids=["none", "two"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_option_is_refused_by_the_rehearsal_or_by_nobody(
+    audio_file: AudioFile, form: str, had: tuple[str, ...]
+) -> None:
+    path = audio_file(form, genre=had, title="Title", seconds=0.3)
+    verdicts = [assert_agreement(path, *options) for options in policies()]
+    assert "" in verdicts
+    assert any(verdicts) or form in {"MP3 ID3v1 only"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_damaged_file_is_refused_by_the_rehearsal_or_by_nobody(
+    audio_file: AudioFile, form: str
+) -> None:
+    path = audio_file(form, genre=("Rock",), title="Title", seconds=0.3)
+    data = path.read_bytes()
+    rng = random.Random(form)
+    for i in range(60):
+        changed = bytearray(data[: rng.randrange(1, len(data))] if i % 4 == 0 else data)
+        for _ in range(rng.choice([1, 2, 5, 50])):
+            edge = rng.randrange(min(1500, len(changed)))
+            at = rng.choice([edge, len(changed) - 1 - edge, rng.randrange(len(changed))])
+            changed[at] = rng.choice([0, 255, rng.randrange(256)])
+        path.write_bytes(changed)
+        policy = TagPolicy("replace", names={"Jazz": "x" * rng.choice([3, 5000, 100_000])})
+        assert_agreement(path, policy, rng.choice([None, "AUTOGENRE"]))
+
+
+# ---- Odd files -------------------------------------------------------------------------------
+
+
+def _fragmented(path: Path) -> None:
+    source = path.with_name(f"whole{path.suffix}")
+    path.rename(source)
+    options = ["-c", "copy", "-frag_duration", "100000", "-movflags", "empty_moov"]
+    command = ["ffmpeg", "-v", "error", "-i", source, *options, path]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def _changed(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        path.write_bytes(change(path.read_bytes()))
+
+    return make
+
+
+def _frame(name: bytes, content: bytes) -> bytes:
+    return name + len(content).to_bytes(4, "big") + bytes(2) + content
+
+
+STRAY = id3v2_tag(3, _frame(b"TCON", b"\0Rock") + b"??garbage, not padding")
+SHORT_SIZE = id3v2_tag(3, _frame(b"TCON", b"\0Rock") + b"TIT2\0\0\x7f\xff\0\0\0T", padding=0)
+APE = b"APETAGEX" + bytes.fromhex("d0070000 28000000 02000000 00000000") + bytes(8)
+ODD = {
+    "a fragmented M4A": ("M4A AAC", _fragmented, "fragmented MP4"),
+    "stray bytes in an ID3v2 tag": ("MP3", _changed(lambda b: STRAY + b), "do not add up"),
+    "a frame past the end of its tag": ("MP3", _changed(lambda b: SHORT_SIZE + b), "do not add"),
+    "an Ogg cut off in a page": ("Ogg Vorbis", _changed(lambda b: b[:-100]), "Ogg Vorbis"),
+    "rubbish behind an Opus stream": ("Opus", _changed(lambda b: b + b"xyz" * 50), "Opus"),
+    "an ID3v1 tag alone": ("MP3", _changed(lambda b: b + id3v1_tag(17)), ""),
+    "a chunk behind the end of a WAV": ("WAV", _changed(lambda b: b + chunk(b"XYZW", b"1")), ""),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_file_is_refused_by_the_rehearsal_with_the_same_words(
+    audio_file: AudioFile, odd: str
+) -> None:
+    form, change, words = ODD[odd]
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed (Debian package ffmpeg)")
+    path = audio_file(form, genre=(), title="T", seconds=3.0)
+    change(path)
+    long = TagPolicy("replace", names={"Jazz": "x" * 100_000})
+    verdicts = {assert_agreement(path, long, None), assert_agreement(path, TagPolicy(), None)}
+    assert any(words in verdict and verdict for verdict in verdicts) == bool(words), verdicts
