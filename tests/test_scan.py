@@ -9,6 +9,8 @@ import pytest
 from genretagger.errors import FatalError
 from genretagger.scan import find_tracks, read_list
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def music(tmp_path):
