@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from genretagger.containers import container_of
+from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
 from genretagger.text import printable
 
@@ -34,7 +34,7 @@ def spare_audio(path: Path | None) -> None:
     FatalError
         If the path is named as audio is.
     """
-    if path is not None and container_of(path) is not None:
+    if path is not None and (container_of(path) is not None or is_heard_only(path)):
         raise FatalError(f"{path} is an audio file, and stays; nothing was done")
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
 from genretagger.cli.output import report_stream, spare_audio
+from genretagger.containers import is_heard_only
 from genretagger.errors import FatalError
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
@@ -59,6 +60,7 @@ class Run:
         self._words = words
         self._row = row
         self._counts: Counter[State] = Counter()
+        self._passed_over: Counter[str] = Counter()
         self._failures: list[TagChange] = []
         self._is_reporting = False
         self._is_interrupted = False
@@ -93,16 +95,24 @@ class Run:
         else:
             self._early.append(line)
 
-    def tracks(self, roots: Sequence[Path], ignore: Sequence[str]) -> Iterator[Path]:
+    def tracks(
+        self, roots: Sequence[Path], ignore: Sequence[str], *, heard_only: bool = False
+    ) -> Iterator[Path]:
         """Find the tracks below some files and folders; what cannot be read is a failure.
 
-        They are found as they are asked for, so that neither the first track nor the memory
+        Audio that can be heard, but not tagged, is passed over and counted unless `heard_only`.
+        Tracks are found as they are asked for, so that neither the first track nor the memory
         waits for a large collection, and counted meanwhile where progress is shown.
         """
         find = partial(find_tracks, roots, ignore=ignore)
         if self._messages.is_terminal:
-            threading.Thread(target=self._count, args=(find,), daemon=True).start()
-        return find(on_error=self._fail)
+            count = partial(find, heard_only=heard_only)
+            threading.Thread(target=self._count, args=(count,), daemon=True).start()
+        for path in find(heard_only=True, on_error=self._fail):
+            if heard_only or not is_heard_only(path):
+                yield path
+            else:
+                self._passed_over[path.suffix.lower().lstrip(".")] += 1
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
@@ -174,8 +184,12 @@ class Run:
         if self._is_interrupted:
             left = "some" if self.total is None else self.total - self._n_done
             say(f"interrupted: every file is whole, {left} tracks are left\n")
-        is_empty = not total and not self._is_interrupted
-        say("no audio files found\n" if is_empty else f"{total} tracks: {counts}\n")
+        if self._passed_over:
+            say(_passed_over(self._passed_over))
+        if total or self._is_interrupted:
+            say(f"{total} tracks: {counts}\n")
+        elif not self._passed_over:
+            say("no audio files found\n")
         if self._failures:
             say("failed:\n")
         for line in self._failures:
@@ -183,6 +197,13 @@ class Run:
         if self._is_interrupted:
             return INTERRUPTED
         return SOME_FAILED if self._failures else OK
+
+
+def _passed_over(kinds: Counter[str]) -> str:
+    n = sum(kinds.values())
+    shown = [kind if n == len(kinds) else f"{kind} {kinds[kind]}" for kind in sorted(kinds)]
+    files = "1 audio file of a kind" if n == 1 else f"{n} audio files of kinds"
+    return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})\n"
 
 
 def _content(source: str) -> bytes:

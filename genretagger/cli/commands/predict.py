@@ -19,7 +19,7 @@ from genretagger.words import PREDICTED
 def run(options: argparse.Namespace) -> int:
     """Say what is heard in each track; never write."""
     run = Run(options, PREDICTED, row=prediction_row)
-    paths = run.tracks(run.named_paths(options), options.ignore)
+    paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:
