@@ -44,20 +44,29 @@ class Block:
         How it holds several values; empty if it holds one string only.
     custom : str
         Where ``--field NAME`` goes; empty if the block has no free fields.
+    also : tuple of str
+        Other keys under which programs write and show a genre. Where one is there, it counts,
+        and is changed with the first.
     """
 
     key: str
     several: str
     custom: str
+    also: tuple[str, ...] = ()
 
 
 BLOCKS: dict[str, Block] = {
     "Vorbis comment": Block("GENRE", "repeated GENRE", "NAME"),
-    "ID3v2.4": Block("TCON", "one TCON, NUL-separated", "TXXX:NAME"),
-    "ID3v2.3": Block("TCON", "", "TXXX:NAME"),
-    "ID3v2.2": Block("TCO", "", ""),
-    "MP4": Block("©gen", "several ©gen values", "----:com.apple.iTunes:NAME"),
-    "ASF": Block("WM/Genre", "several WM/Genre", "NAME"),
+    "ID3v2.4": Block("TCON", "one TCON, NUL-separated", "TXXX:NAME", ("TXXX:GENRE",)),
+    "ID3v2.3": Block("TCON", "", "TXXX:NAME", ("TXXX:GENRE",)),
+    "ID3v2.2": Block("TCO", "", "", ("TXXX:GENRE",)),
+    "MP4": Block(
+        "©gen",
+        "several ©gen values",
+        "----:com.apple.iTunes:NAME",
+        ("----:com.apple.iTunes:GENRE",),
+    ),
+    "ASF": Block("WM/Genre", "several WM/Genre", "NAME", ("Genre",)),
     "APEv2": Block("Genre", "NUL inside one item", "NAME"),
     "RIFF INFO": Block("IGNR", "", ""),
     "ID3v1": Block("byte 127", "", ""),

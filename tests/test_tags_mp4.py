@@ -15,6 +15,7 @@ from tag_files import (
     audio_md5,
     blocks_of,
     everything_else,
+    genre_seen_by_ffprobe,
     seen_by_mutagen,
     set_genres,
 )
@@ -165,12 +166,6 @@ def without_udta(path: Path, source: Path, *, fast: bool) -> None:
     path.write_bytes(data[:at] + b"free" + bytes(size - 8) + data[at + size - 4 :])
 
 
-def seen_by_ffprobe(path: Path) -> str:
-    command = ["ffprobe", "-v", "error", "-show_entries", "format_tags=genre:stream_tags=genre"]
-    done = subprocess.run([*command, "-of", "csv=p=0", path], check=True, capture_output=True)
-    return done.stdout.decode().strip()
-
-
 @pytest.mark.parametrize("fast", [True, False], ids=["moov first", "moov last"])
 @pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
 @pytest.mark.parametrize("version", [True, False], ids=["ISO", "QuickTime"])
@@ -205,7 +200,7 @@ def test_every_form_of_meta_is_changed_or_refused_and_the_audio_stays(
     assert path.read_bytes().count(b"\xa9gen") == 1
     assert path.read_bytes().count(b"ilst") == 1 + (handler == b"mdta")
     if place != "trak/udta":  # which ffprobe does not look into
-        assert "Pop" in seen_by_ffprobe(path) or place == "trak"
+        assert "Pop" in genre_seen_by_ffprobe(path) or place == "trak"
 
 
 def test_a_write_that_loses_the_offsets_is_seen(audio_file: AudioFile) -> None:

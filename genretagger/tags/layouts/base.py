@@ -73,10 +73,11 @@ class Layout:
         TrackError
             If a block, or the container, cannot hold the values.
         """
-        new = {}
+        new: dict[str, bytes] = {}
         for edit in edits:
             family = family_of(edit.kind)
-            new[family] = FORMATS[family][1](self.raw.get(family, b""), edit)
+            raw = new.get(family, self.raw.get(family, b""))
+            new[family] = FORMATS[family][1](raw, edit)
         return self.embed(new) if new else []
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
