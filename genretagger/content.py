@@ -15,8 +15,8 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from genretagger.containers import container_of
 
-_HEAD = 1 << 16
-"""Bytes that are looked at: what stands before the first frame of an MP3 is rarely longer."""
+_HEAD, _LONG_HEAD = 1 << 13, 1 << 16
+"""Bytes that are looked at: three frames of an MP3 fit, and what may stand before the first."""
 
 
 class Content(NamedTuple):
@@ -41,6 +41,7 @@ _OGG = {
     b"Speex   ": Content("an Ogg Speex file", ".spx"),
 }
 
+_ZEROS = Content("nothing but zeros", "")
 _MP3 = Content("an MP3 file", ".mp3")
 _MP2 = Content("an MP2 file", ".mp2")
 _ADTS = Content("a raw AAC file", ".aac")
@@ -111,7 +112,15 @@ def content_of(path: Path) -> Content | None:
 
 
 def _content(file: BinaryIO) -> Content | None:
-    head = _head(file)
+    file.seek(0)
+    content = _recognised(_head(file, _HEAD))
+    if content is None or content is _ZEROS:
+        file.seek(0)
+        content = _recognised(_head(file, _LONG_HEAD))
+    return content
+
+
+def _recognised(head: bytes) -> Content | None:
     if head.startswith(b"OggS"):
         codecs = (content for magic, content in _OGG.items() if magic in head[:4096])
         return next(codecs, Content("an Ogg file", ".ogg"))
@@ -120,19 +129,21 @@ def _content(file: BinaryIO) -> Content | None:
         if pattern.match(head.removeprefix(mark)):
             return content
     if head and not any(head):
-        return Content("nothing but zeros", "")
+        return _ZEROS
     first = _first_frame(head)
     if first is not None:
         return _MP3 if first.layer == 3 else _MP2
     return _ADTS if _is_adts(head) else None
 
 
-def complaint(path: Path) -> str:
+def complaint(path: Path, file: BinaryIO | None = None) -> str:
     """Say that a file is no audio, or another kind of audio than its name says.
 
     Parameters
     ----------
     path : pathlib.Path
+    file : binary file, optional
+        The same file, if it is open already.
 
     Returns
     -------
@@ -144,7 +155,7 @@ def complaint(path: Path) -> str:
     OSError
         If the file cannot be read.
     """
-    content = content_of(path)
+    content = content_of(path) if file is None else _content(file)
     if content is None:
         return ""
     if not content.suffix:
@@ -152,25 +163,28 @@ def complaint(path: Path) -> str:
     container = container_of(path)
     if container is None or content.suffix in container.suffixes:
         return ""
-    if content.suffix in _OGG_SUFFIXES and _OGG_SUFFIXES.intersection(container.suffixes):
+    if content is _MP2 and ".mp3" in container.suffixes:  # many call it so, and it is tagged alike
+        return ""
+    if any(content.suffix in family and family & {*container.suffixes} for family in _FAMILIES):
         return ""
     return f"this is {content.name}; rename it to end in {content.suffix}"
 
 
-_OGG_SUFFIXES = {".ogg", *(content.suffix for content in _OGG.values())}
+_FAMILIES = ({".ogg", *(content.suffix for content in _OGG.values())}, {".wav", ".aiff"})
+"""What is read alike, whichever of these endings it has."""
 
 
-def _head(file: BinaryIO) -> bytes:
+def _head(file: BinaryIO, size: int) -> bytes:
     """Read what stands behind ID3v2 tags."""
     while True:
         start = file.tell()
-        head = file.read(_HEAD)
+        head = file.read(size)
         if not head.startswith(b"ID3") or len(head) < 10:
             return head
-        size = 0
+        length = 0
         for byte in head[6:10]:
-            size = size << 7 | byte & 0x7F
-        file.seek(start + 10 + size + (10 if head[5] & 0x10 else 0))
+            length = length << 7 | byte & 0x7F
+        file.seek(start + 10 + length + (10 if head[5] & 0x10 else 0))
 
 
 # ---- How long it says it is ------------------------------------------------------------------
@@ -194,7 +208,7 @@ def flac_length_s(path: Path) -> float | None:
         If it cannot be read.
     """
     with path.open("rb") as file:
-        head = _head(file)[:4096]
+        head = _head(file, _HEAD)[:4096]
     at = head.find(b"fLaC")
     if at < 0 or not head.startswith((b"fLaC", b"OggS")) or len(head) < at + 26:
         return None
@@ -221,7 +235,7 @@ def is_chained(path: Path) -> bool:
     """
     with path.open("rb") as file:
         first = file.read(18)
-        file.seek(max(0, os.fstat(file.fileno()).st_size - _HEAD))
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _LONG_HEAD))  # a page is not longer
         tail = file.read()
     at = tail.rfind(b"OggS", 0, -18)
     return at >= 0 and tail[at + 14 : at + 18] != first[14:18]
@@ -329,7 +343,7 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
         If it cannot be read.
     """
     with path.open("rb") as file:
-        head = _head(file)
+        head = _head(file, _LONG_HEAD)
         found = _find_frame(head)
         if found is None:
             return "estimated"

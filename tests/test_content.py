@@ -58,13 +58,17 @@ def test_an_mp3_under_a_wrong_ending_is_called_an_mp3(audio_file, form, suffix):
     assert complaint(wrong) == "this is an MP3 file; rename it to end in .mp3"
 
 
-@pytest.mark.parametrize(("sort", "suffix"), [("adts", ".aac"), ("mp2", ".mp2"), ("tta", ".tta")])
+@pytest.mark.parametrize(("sort", "suffix"), [("adts", ".aac"), ("ac3", ".ac3"), ("tta", ".tta")])
 def test_kinds_that_cannot_be_tagged_are_recognised_under_the_name_of_others(
     tmp_path, sort, suffix
 ):
     path = ffmpeg(tmp_path / "a.mp3", "-f", sort)
     assert complaint(path).endswith(f"rename it to end in {suffix}")
     assert complaint(path.rename(tmp_path / f"a{suffix}")) == ""
+
+
+def test_layer_two_may_be_called_mp3(tmp_path):
+    assert complaint(ffmpeg(tmp_path / "a.mp3", "-f", "mp2")) == ""
 
 
 @pytest.mark.parametrize("suffix", [".ogg", ".oga", ".opus"])
