@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from genretagger.places import state_folder
     from genretagger.records import Decision, Prediction, State, TagChange
     from genretagger.report.html import Page as ReportPage
-    from genretagger.report.text import reason_text
-    from genretagger.report.words import PLANNED, WRITTEN
     from genretagger.rows import plan_row
+    from genretagger.text import reason_text
+    from genretagger.words import PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.journal import Entry, Journal
     from genretagger.writing.journal import history as list_journals
@@ -81,9 +81,9 @@ _MODULES = {
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange"),
-    "report.text": ("reason_text",),
-    "report.words": ("PLANNED", "WRITTEN"),
     "rows": ("plan_row",),
+    "text": ("reason_text",),
+    "words": ("PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Journal"),
     "writing.lock": ("only_writer",),

@@ -128,7 +128,7 @@ class Decision:
     genres : tuple of str
         Best first; empty means undecided.
     reason : tuple of str
-        In words; its parts are joined where it is shown, by `report.text.reason_text`.
+        In words; its parts are joined where it is shown, by `text.reason_text`.
     """
 
     genres: tuple[str, ...]

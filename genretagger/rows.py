@@ -17,8 +17,8 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from genretagger.plan import shown
 from genretagger.records import BlockChange, Identity, State, TagChange
-from genretagger.report.text import reason_text
-from genretagger.report.words import PREDICTED
+from genretagger.text import reason_text
+from genretagger.words import PREDICTED
 
 Row = dict[str, Any]
 """One line of output, with the keys of the JSON format, in order."""
@@ -59,7 +59,7 @@ def plan_row(change: TagChange) -> Row:
 def prediction_row(line: TagChange) -> Row:
     """Return a line as it is shown where tracks are heard and no tags are looked at.
 
-    Its state is a word of `report.words.PREDICTED`.
+    Its state is a word of `words.PREDICTED`.
     """
     reason = reason_text(line.reason)
     return {

@@ -22,7 +22,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, An
     capsys.readouterr()
     words = [str(a) for a in arguments]
     if words[0] in ("tag", "predict"):
-        words += ["--jobs", "1", "--format", "json"]
+        words += ["--format", "json"] if "--jobs" in words else ["--jobs", "1", "--format", "json"]
     code = cli.main(words)
     out, err = capsys.readouterr()
     rows = [json.loads(line) for line in out.splitlines()] if "json" in words else out

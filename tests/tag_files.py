@@ -51,8 +51,8 @@ def changes_to(
     path: Path, genres: Sequence[str], *, style: str = "multi", field: str | None = None
 ) -> list[BlockChange]:
     """Plan these genres for every block that a file has, or for its native one."""
-    found = tags.read(path, field=field)
-    blocks = found.blocks or (GenreBlock(found.native),)
+    track = tags.read(path, field=field)
+    blocks = track.blocks or (GenreBlock(track.native),)
     return [
         BlockChange(kind, b.values, stored_values(kind, tuple(genres), style=style))
         for b in blocks
@@ -113,12 +113,12 @@ def info_of(path: Path) -> dict[bytes, bytes]:
 def seen_by_mutagen(path: Path, kind: str) -> tuple[str, ...]:
     """Read a block's genre with mutagen, or by hand where it knows none."""
     if kind.startswith("ID3v2"):
-        found = id3_of(path)
-        assert found.version[1] == int(kind[-1])
-        return tuple(found["TCON"].text) if "TCON" in found else ()
+        tag = id3_of(path)
+        assert tag.version[1] == int(kind[-1])
+        return tuple(tag["TCON"].text) if "TCON" in tag else ()
     if kind == "APEv2":
-        found = apev2.APEv2(path)
-        return tuple(found["Genre"]) if "Genre" in found else ()
+        tag = apev2.APEv2(path)
+        return tuple(tag["Genre"]) if "Genre" in tag else ()
     if kind == "ID3v1":
         return tuple(id3.TCON.GENRES[n : n + 1]) if (n := path.read_bytes()[-1]) < 192 else ()
     if kind == "RIFF INFO":
@@ -132,8 +132,8 @@ def everything_else(path: Path) -> dict[str, object]:
     rest: dict[str, object] = {}
     for kind in blocks_of(path):
         if kind.startswith("ID3v2"):
-            found = id3_of(path)
-            rest["ID3v2"] = {k: repr(v) for k, v in found.items() if k != "TCON"}
+            tag = id3_of(path)
+            rest["ID3v2"] = {k: repr(v) for k, v in tag.items() if k != "TCON"}
         elif kind == "APEv2":
             items = apev2.APEv2(path).items()
             rest[kind] = {
@@ -146,12 +146,12 @@ def everything_else(path: Path) -> dict[str, object]:
         elif kind == "RIFF INFO":
             rest[kind] = [(k, v) for k, v in info_of(path).items() if k != b"IGNR"]
         else:
-            found = opened_by_mutagen(path)
-            pairs = found.tags if isinstance(found.tags, list) else found.tags.items()
+            tag = opened_by_mutagen(path)
+            pairs = tag.tags if isinstance(tag.tags, list) else tag.tags.items()
             skipped = {"genre", "©gen", "WM/Genre"}
             rest[kind] = sorted(repr(p) for p in pairs if p[0] not in skipped and p[0] != "GENRE")
-            if isinstance(found, flac.FLAC):
-                others = [b for b in found.metadata_blocks if b.code not in {1, 4}]
+            if isinstance(tag, flac.FLAC):
+                others = [b for b in tag.metadata_blocks if b.code not in {1, 4}]
                 rest["blocks"] = [(b.code, b.write()) for b in others]
     return rest
 

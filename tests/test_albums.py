@@ -1,9 +1,12 @@
 """Which tracks get one decision together, and what it rests on."""
 
+import json
 from pathlib import Path
 
+import make_audio
 import numpy as np
 import pytest
+from runs import run
 
 from genretagger.aggregate import aggregate
 from genretagger.albums import combine, group_by_album
@@ -79,3 +82,32 @@ def test_tracks_of_an_album_are_aggregated_and_the_reason_says_how_many():
 )
 def test_a_track_that_alone_was_heard_speaks_for_itself(predictions):
     assert combine(predictions) is None
+
+
+def test_an_album_gets_one_decision_and_a_compilation_one_for_each_track(tmp_path, capsys):
+    for folder, album_artist in (("Album", "A"), ("Sampler", "Various Artists")):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            make_audio.make(
+                "FLAC",
+                tmp_path / folder / f"{number}.flac",
+                seconds=2.0 + number,
+                album=folder,
+                albumartist=album_artist,
+                artist=f"Artist {number}",
+            )
+    arguments = ("tag", "--by", "album", "-n", "--always", tmp_path)
+    code, rows, _ = run(capsys, *arguments)
+    assert code == 0
+    album, sampler = rows[:3], rows[3:]
+    assert len({json.dumps(row["probabilities"]) for row in album}) == 1
+    assert all("album: 3 tracks heard together" in row["reason"] for row in album)
+    assert not any("heard together" in row["reason"] for row in sampler)
+
+
+def test_a_folder_of_many_artists_without_an_album_is_no_album(tmp_path, capsys):
+    for number in range(3):
+        path = tmp_path / f"{number}.flac"
+        make_audio.make("FLAC", path, seconds=2.0, artist=f"Artist {number}")
+    _, rows, _ = run(capsys, "tag", "--by", "album", "-n", tmp_path)
+    assert not any("heard together" in row["reason"] for row in rows)

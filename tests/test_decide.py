@@ -6,6 +6,8 @@ from genretagger.decide import DecisionPolicy, decide
 from genretagger.genres import GENRES
 from genretagger.records import Prediction
 
+pytestmark = pytest.mark.quick
+
 HALF = (0.5,) * len(GENRES)
 
 

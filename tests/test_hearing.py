@@ -12,7 +12,7 @@ from genretagger.classifier import Classifier
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
 from genretagger.genres import GENRES
-from genretagger.hearing import hear, load_classifier, predict_segments
+from genretagger.hearing import hear, hear_closely, load_classifier, predict_segments
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,25 @@ def test_segments_that_were_decoded_elsewhere_are_predicted_the_same(encoded, cl
 def test_a_bundle_that_was_replaced_during_the_run_stops_it():
     with pytest.raises(FatalError, match="it was replaced during the run; start again"):
         load_classifier(Path(bundle.DEFAULT), "another id")
+
+
+def test_a_close_look_says_the_same_of_the_track_as_every_other_command(encoded):
+    path, model = encoded("FLAC", seconds=25.0), bundle.read(bundle.DEFAULT)
+    hearing = hear_closely(path, model)
+    ((_, prediction),) = pipeline.predict([path], model)
+    # in a worker sums run in one thread, and so in another order
+    assert hearing.prediction.probabilities == pytest.approx(prediction.probabilities, abs=1e-5)
+    assert hearing.prediction.notes == prediction.notes
+    assert hearing.genre == GENRES[int(np.argmax(prediction.probabilities))]
+    assert hearing.timeline.shape == (len(hearing.starts_s), len(GENRES))
+    assert len(hearing.closeups) == 3
+    first = hearing.closeups[0]  # 0 to 10 s, as the first window
+    assert first.log_mel.shape == (model.features.n_mels, model.features.n_frames)
+
+
+def test_silence_has_no_leading_genre(tmp_path):
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros(16000 * 12), 16000)
+    hearing = hear_closely(path, bundle.read(bundle.DEFAULT))
+    assert hearing.genre is None
+    assert np.isnan(hearing.timeline).all()

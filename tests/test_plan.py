@@ -7,6 +7,8 @@ from genretagger.containers import CONTAINERS
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import BlockChange, Decision, GenreBlock, State, TrackTags
 
+pytestmark = pytest.mark.quick
+
 PATH = Path("a.mp3")
 POP_ROCK = Decision(("Rock", "Pop"), ("Rock 0.81, Pop 0.60",))
 UNDECIDED = Decision((), ("undecided: best Pop 0.31 < 0.42",))

@@ -172,9 +172,9 @@ def test_the_native_block_comes_first_and_all_are_listed(audio_file: AudioFile) 
 @pytest.mark.parametrize("container", CONTAINERS, ids=lambda c: c.name)
 def test_a_file_without_tags_says_which_block_to_make(audio_file: AudioFile, container) -> None:
     form = next(name for name, f in FORMS.items() if f.suffix in container.suffixes)
-    found = tags.read(audio_file(form))
-    assert found.native == container.native
-    assert all(b.values == () for b in found.blocks)
+    track = tags.read(audio_file(form))
+    assert track.native == container.native
+    assert all(b.values == () for b in track.blocks)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -17,15 +17,15 @@ from genretagger.records import BlockChange
 @pytest.mark.parametrize("form", FORMS)
 def test_album_artist_and_album_artist_are_read(audio_file: AudioFile, form: str) -> None:
     if form == "MP3 ID3v1 only":
-        found = tags.read(audio_file(form, title="ID3v1 has its own texts"))
-        assert (found.artist, found.album, found.album_artist) == ("Künstler", "Album", "")
+        track = tags.read(audio_file(form, title="ID3v1 has its own texts"))
+        assert (track.artist, track.album, track.album_artist) == ("Künstler", "Album", "")
         return
-    found = tags.read(audio_file(form, **texts_for(form)))
+    track = tags.read(audio_file(form, **texts_for(form)))
     expected = texts_for(form)
-    assert (found.artist, found.album) == (expected["artist"], expected["album"])
+    assert (track.artist, track.album) == (expected["artist"], expected["album"])
     if form != "WAV INFO":
-        assert found.album_artist == "Alle"
-    assert not found.is_compilation
+        assert track.album_artist == "Alle"
+    assert not track.is_compilation
 
 
 FLAG_FORMS = ["MP3", "MP3 ID3v2.3", "MP3 APEv2 only", "FLAC", "Opus", "M4A AAC", "WMA", "WavPack"]

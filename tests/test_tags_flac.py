@@ -108,15 +108,15 @@ def test_the_last_flac_padding_takes_up_any_difference(
         size = path.stat().st_size
         tags.write(path, [BlockChange("Vorbis comment", old, new)])
         old = new
-        found, rest = flac_blocks(path.read_bytes())
+        now, rest = flac_blocks(path.read_bytes())
         assert rest == audio
-        assert [b for b in found if b[0] not in {1, 4}] == blocks[:1]
+        assert [b for b in now if b[0] not in {1, 4}] == blocks[:1]
         assert flac.FLAC(path)["genre"] == list(new)
-        assert sum(kind == 1 for kind, _ in found) <= 1
-        room = size - len(flac_file([b for b in found if b[0] != 1], audio))
+        assert sum(kind == 1 for kind, _ in now) <= 1
+        room = size - len(flac_file([b for b in now if b[0] != 1], audio))
         if room == 0 or room >= 4:  # 4: the smallest padding block
             assert path.stat().st_size == size
-    (left,) = [len(content) for kind, content in found if kind == 1]
+    (left,) = [len(content) for kind, content in now if kind == 1]
     tags.write(path, [BlockChange("Vorbis comment", old, ("x" * (1 + left + 4),))])
     assert [kind for kind, _ in flac_blocks(path.read_bytes())[0]] == [0, 4]
     assert path.stat().st_size == size

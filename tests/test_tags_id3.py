@@ -93,9 +93,9 @@ def test_an_unsynchronised_tag_with_an_extended_header_is_read_and_changed(
     path.write_bytes(id3v2_tag(3, extended + unsynchronised, flags=0xC0) + audio)
     assert blocks_of(path) == {"ID3v2.3": ("Rock",)}
     set_genres(path, ("Pop",))
-    found = id3_of(path)
-    assert not found.f_extended
-    assert found.getall("PRIV")[0].data == b"\xff\xe0\xff\x00\xff\xff\x01"
+    tag = id3_of(path)
+    assert not tag.f_extended
+    assert tag.getall("PRIV")[0].data == b"\xff\xe0\xff\x00\xff\xff\x01"
     assert private in path.read_bytes()
     assert path.read_bytes()[5] == 0
     assert path.read_bytes().endswith(audio)
@@ -121,8 +121,8 @@ def test_the_extended_header_and_the_footer_of_version_2_4_are_no_obstacle(
     tag = id3v2_tag(4, b"\0\0\0\x06\x01\0" + frames, flags=0x50, padding=0)
     path.write_bytes(tag + b"3DI" + tag[3:10] + audio)
     set_genres(path, ("Experimental",))
-    found = id3_of(path)
-    assert (found["TCON"].text, found["TIT2"].text) == (["Experimental"], ["T"])
+    now = id3_of(path)
+    assert (now["TCON"].text, now["TIT2"].text) == (["Experimental"], ["T"])
     assert path.read_bytes().endswith(audio)
     assert b"3DI" not in path.read_bytes()[:2000]
 
@@ -161,10 +161,8 @@ def test_the_version_of_a_tag_changes_only_when_asked(audio_file: AudioFile, for
         set_genres(path, ("Rock",))
     tags.write(path, [BlockChange(other, ("Rock",), ("Jazz",))])
     assert blocks_of(path) == {other: ("Jazz",)}
-    found = id3_of(path)
-    assert [found[k].text for k in ("TIT2", "TPE1", "TALB", "TPE2")] == [
-        [v] for v in LATIN.values()
-    ]
+    tag = id3_of(path)
+    assert [tag[k].text for k in ("TIT2", "TPE1", "TALB", "TPE2")] == [[v] for v in LATIN.values()]
 
 
 def test_converting_a_tag_converts_its_date_and_keeps_several_artists(
@@ -177,9 +175,9 @@ def test_converting_a_tag_converts_its_date_and_keeps_several_artists(
     tag.save(path, v1=1)
     last = path.read_bytes()[-128:]
     tags.write(path, [BlockChange("ID3v2.3", ("Rock",), ("Pop",))])
-    found = id3_of(path)
-    assert (found["TYER"].text, found["TDAT"].text) == (["1999"], ["3112"])
-    assert found["TPE1"].text == ["Erste", "Zweite"]
+    now = id3_of(path)
+    assert (now["TYER"].text, now["TDAT"].text) == (["1999"], ["3112"])
+    assert now["TPE1"].text == ["Erste", "Zweite"]
     assert path.read_bytes()[-128:] == last
     tags.write(path, [BlockChange("ID3v2.4", ("Pop",), ("Pop",))])
     assert [str(t) for t in id3_of(path)["TDRC"].text] == ["1999-12-31"]

@@ -10,8 +10,9 @@ import itertools
 import os
 import random
 import shutil
+import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from make_audio import FORMS, chunk, id3v1_tag, id3v2_tag
 from genretagger import tags
 from genretagger.errors import TrackError
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import Decision, State, TagChange
+from genretagger.records import BlockChange, Decision, State
+from genretagger.writing.change import apply
+from genretagger.writing.journal import Journal
 
 AudioFile = Callable[..., Path]
 
@@ -37,10 +40,12 @@ ID3 = ["keep", "2.3", "2.4"]
 EXISTING = ["replace", "append", "prepend"]
 
 
-def verdict(act: Callable[..., None], path: Path, line: TagChange, field: str | None) -> str:
+def verdict(
+    act: Callable[..., None], path: Path, blocks: Sequence[BlockChange], field: str | None
+) -> str:
     """Say why something cannot be done to a file; empty if it can."""
     try:
-        act(path, line.blocks, field=field)
+        act(path, blocks, field=field)
     except TrackError as error:
         return str(error)
     return ""
@@ -70,10 +75,10 @@ def assert_agreement(path: Path, policy: TagPolicy, field: str | None) -> str:
         return str(error)
     if line.state is not State.CHANGE:
         return ""
-    rehearsed = verdict(tags.rehearse, path, line, field)
+    rehearsed = verdict(tags.rehearse, path, line.blocks, field)
     assert path.read_bytes() == before
     assert path.stat().st_mtime_ns == 10**18
-    assert verdict(tags.write, path, line, field) == rehearsed, (policy, field)
+    assert verdict(tags.write, path, line.blocks, field) == rehearsed, (policy, field)
     assert (path.read_bytes() == before) == bool(rehearsed)
     path.write_bytes(before)
     return rehearsed
@@ -132,7 +137,6 @@ def _frame(name: bytes, content: bytes) -> bytes:
 
 STRAY = id3v2_tag(3, _frame(b"TCON", b"\0Rock") + b"??garbage, not padding")
 SHORT_SIZE = id3v2_tag(3, _frame(b"TCON", b"\0Rock") + b"TIT2\0\0\x7f\xff\0\0\0T", padding=0)
-APE = b"APETAGEX" + bytes.fromhex("d0070000 28000000 02000000 00000000") + bytes(8)
 ODD = {
     "a fragmented M4A": ("M4A AAC", _fragmented, "fragmented MP4"),
     "stray bytes in an ID3v2 tag": ("MP3", _changed(lambda b: STRAY + b), "do not add up"),
@@ -156,3 +160,68 @@ def test_an_odd_file_is_refused_by_the_rehearsal_with_the_same_words(
     long = TagPolicy("replace", names={"Jazz": "x" * 100_000})
     verdicts = {assert_agreement(path, long, None), assert_agreement(path, TagPolicy(), None)}
     assert any(words in verdict and verdict for verdict in verdicts) == bool(words), verdicts
+    line = plan(path, tags.read(path), long, Decision(("Jazz",), "."))
+    is_refused = bool(verdict(tags.rehearse, path, line.blocks, None))
+    assert (apply(line, Journal("test")).state is State.FAILED) == is_refused
+
+
+UNPLANNED = {
+    "the file has changed": (
+        "FLAC",
+        [("Vorbis comment", ("Blues",), ("Rock",))],
+        "make a new plan",
+    ),
+    "no number": ("MP3 ID3v1 only", [("ID3v1", ("Rock",), ("Our own",))], "has no number for"),
+    "two in ID3v1": ("MP3 ID3v1 only", [("ID3v1", ("Rock",), ("Pop", "Folk"))], "has no number"),
+    "a new ID3v1 tag": ("MP3", [("ID3v1", (), ("Rock",))], "is never made"),
+    "two in INFO": ("WAV INFO", [("RIFF INFO", ("Rock",), ("Pop", "Jazz"))], "one genre only"),
+    "version 2.2": ("MP3 ID3v2.2", [("ID3v2.2", ("Rock",), ("Pop",))], "plan for ID3v2.3"),
+    "an empty genre": ("Opus", [("Vorbis comment", ("Rock",), ("",))], "is empty or contains"),
+    "17 MB": ("FLAC", [("Vorbis comment", ("Rock",), ("x" * 17_000_000,))], "exceed 16 MB"),
+    "one of two": (
+        "MP3 ID3v2.3 + APEv2",
+        [("ID3v2.3", ("Rock",), ("Pop",)), ("APEv2", ("X",), ("Pop",))],
+        "APEv2 holds",
+    ),
+}
+
+
+@pytest.mark.parametrize("unplanned", UNPLANNED)
+def test_a_change_that_cannot_be_is_refused_by_both_with_the_same_words(
+    audio_file: AudioFile, unplanned: str
+) -> None:
+    form, changes, words = UNPLANNED[unplanned]
+    path = audio_file(form, genre=("Rock",))
+    before = path.read_bytes()
+    blocks = [BlockChange(*change) for change in changes]
+    rehearsed = verdict(tags.rehearse, path, blocks, None)
+    assert words in rehearsed
+    assert verdict(tags.write, path, blocks, None) == rehearsed
+    assert path.read_bytes() == before
+
+
+def test_a_wav_that_would_exceed_4_gb_is_refused_by_both_with_the_same_words(
+    audio_file: AudioFile,
+) -> None:
+    path = audio_file("WAV")
+    data, size = bytearray(path.read_bytes()), 0xFFFFFFF0
+    struct.pack_into("<I", data, 4, size - 8)
+    struct.pack_into("<I", data, 40, size - 44)
+    path.write_bytes(data)
+    os.truncate(path, size)  # the rest takes no room on the disk
+    blocks = [BlockChange("ID3v2.4", (), ("Pop",))]
+    rehearsed = verdict(tags.rehearse, path, blocks, None)
+    assert "would exceed 4 GB" in rehearsed
+    assert verdict(tags.write, path, blocks, None) == rehearsed
+    assert path.stat().st_size == size
+
+
+def test_a_rehearsal_needs_no_right_to_write(audio_file: AudioFile, tmp_path: Path) -> None:
+    path = audio_file("M4A AAC", genre=("Rock",))
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        tags.rehearse(path, [BlockChange("MP4", ("Rock",), ("Pop",))])
+        assert list(tmp_path.iterdir()) == [path]
+    finally:
+        tmp_path.chmod(0o755)

@@ -14,7 +14,7 @@ from importlib import import_module
 from genretagger.cli.codes import FATAL, INTERRUPTED, SOME_FAILED
 from genretagger.cli.options import parser
 from genretagger.errors import GenreTaggerError
-from genretagger.report.text import printable
+from genretagger.text import printable
 from genretagger.writing.signals import once_interrupted
 
 

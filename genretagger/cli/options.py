@@ -146,7 +146,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="read more paths from an M3U playlist, or NUL-separated; - is standard input",
+        help="read more files from a playlist (M3U, PLS, XSPF) or list; - is standard input",
     )
     parser.add_argument(
         "--ignore",

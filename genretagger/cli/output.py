@@ -10,7 +10,7 @@ from typing import TextIO
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
-from genretagger.report.text import printable
+from genretagger.text import printable
 
 _ERRORS = "surrogateescape"  # file names need not be UTF-8
 

@@ -20,10 +20,10 @@ from genretagger.cli.output import report_stream, spare_audio
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
 from genretagger.report.tables import FORMATS, Report, TerminalTable
-from genretagger.report.text import printable, reason_text
-from genretagger.report.words import Words
 from genretagger.rows import Row, plan_row
 from genretagger.scan import find_tracks
+from genretagger.text import printable, reason_text
+from genretagger.words import Words
 
 
 class Run:
@@ -60,13 +60,23 @@ class Run:
         self._row = row
         self._counts: Counter[State] = Counter()
         self._failures: list[TagChange] = []
+        self._is_reporting = False
         self._is_interrupted = False
         self._messages = Console(stderr=True)
         self._n_done = 0
         self._reports: list[Report] = []
+        self._early: list[TagChange] = []
         self._page: Page | None = None
         self.total: int | None = None
         """How many tracks there are, once it is known."""
+
+    def fail(self, path: Path, why: str) -> None:
+        """Take a file or folder that cannot be used, also before anything is reported."""
+        line = TagChange(path, State.FAILED, reason=(why,))
+        if self._is_reporting:
+            self._take(line)
+        else:
+            self._early.append(line)
 
     def tracks(self, roots: Sequence[Path], ignore: Sequence[str]) -> Iterator[Path]:
         """Find the tracks below some files and folders; what cannot be read is a failure.
@@ -77,11 +87,7 @@ class Run:
         find = partial(find_tracks, roots, ignore=ignore)
         if self._messages.is_terminal:
             threading.Thread(target=self._count, args=(find,), daemon=True).start()
-
-        def fail(path: Path, why: str) -> None:
-            self._take(TagChange(path, State.FAILED, reason=(why,)))
-
-        return find(on_error=fail)
+        return find(on_error=self.fail)
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
@@ -101,6 +107,10 @@ class Run:
             if self._page is not None and self._page_path is not None:
                 stack.enter_context(self._page.written_to(self._page_path))
                 self._reports.append(self._page)
+
+            self._is_reporting = True
+            for line in self._early:
+                self._take(line)
 
             def add(line: TagChange) -> None:
                 self._take(line)

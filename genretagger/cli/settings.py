@@ -16,11 +16,17 @@ from genretagger.decide import DecisionPolicy
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from genretagger.plan import TagPolicy
-from genretagger.scan import read_list
+from genretagger.scan import OnError, read_list
 
 
-def named_paths(options: argparse.Namespace) -> list[Path]:
+def named_paths(options: argparse.Namespace, on_error: OnError) -> list[Path]:
     """List the files and folders that the command line names; exit if it names none.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    on_error : callable
+        Told what a list names that cannot be used, and why.
 
     Raises
     ------
@@ -31,7 +37,7 @@ def named_paths(options: argparse.Namespace) -> list[Path]:
         options.error("name at least one file or folder, or give --files-from")
     paths = list(options.paths)
     for source in options.files_from:
-        paths += read_list(Path(source), _content(source))
+        paths += read_list(Path(source), _content(source), on_error)
     return paths
 
 

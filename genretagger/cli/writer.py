@@ -7,7 +7,7 @@ import functools
 import sys
 from collections.abc import Callable
 
-from genretagger.report.text import printable
+from genretagger.text import printable
 from genretagger.writing.recovery import writing_run
 
 Command = Callable[[argparse.Namespace], int]

@@ -12,7 +12,7 @@ import numpy as np
 from genretagger.errors import FatalError
 from genretagger.explain import turns
 from genretagger.genres import GENRES
-from genretagger.report.text import printable
+from genretagger.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 from genretagger.errors import FatalError
 from genretagger.genres import FUSIONS, GENRES, SEPARATORS, canonical, split_values
 from genretagger.records import State, TagChange
-from genretagger.report.text import printable
-from genretagger.report.words import PLANNED, Words
 from genretagger.rows import Row
+from genretagger.text import printable
+from genretagger.words import PLANNED, Words
 
 TEXTS = {"reason": "Reason"}
 """Keys of rows whose text is shown as it is, and the titles of their columns: in the list, in

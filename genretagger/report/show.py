@@ -11,7 +11,7 @@ import numpy as np
 
 from genretagger.genres import GENRES
 from genretagger.report import figure
-from genretagger.report.text import printable, reason_text
+from genretagger.text import printable, reason_text
 
 if TYPE_CHECKING:
     from genretagger.bundle import Bundle

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from genretagger.genres import GENRES
 from genretagger.records import State
-from genretagger.report.text import printable
 from genretagger.rows import Row
+from genretagger.text import printable
 
 _STYLES = {
     State.CHANGE: "green",

@@ -26,8 +26,8 @@ from genretagger.plan import plan_by_hand
 from genretagger.recall import remember
 from genretagger.records import Hearing, State, TagChange
 from genretagger.report.html import patch
-from genretagger.report.text import printable, reason_text
 from genretagger.rows import Row
+from genretagger.text import printable, reason_text
 from genretagger.verdicts import Answer, Decisions, Verdict, is_waiting
 from genretagger.writing import journal, lock
 from genretagger.writing.change import apply, undo

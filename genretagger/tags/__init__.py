@@ -2,10 +2,14 @@
 
 Reading lists every metadata block of a file, also those that mutagen's own view of a
 format leaves out: APEv2 and ID3v1 at the end of an MP3, ID3 around a FLAC stream, LIST/INFO
-in a WAV. Writing replaces the genre's own bytes and copies every other one as it stands, so
-frames that no library knows, odd dates and the other tags survive. Only the two formats
-whose offsets run through the whole file, MP4 and ASF, are saved by mutagen, and Ogg pages are
-laid out by it. This is the only module that imports mutagen.
+in a WAV. Writing replaces the genre's own bytes and leaves every other one as it stands, so
+frames that no library knows, odd dates and the other tags survive. Only the headers of MP4 and
+ASF are written by mutagen, and Ogg pages are laid out by it. Whatever is to change is worked
+out and checked in memory first: `rehearse` stops there, `write` goes on. Only this package
+imports mutagen.
+
+`blocks` parses and edits each kind of metadata block, `layouts` finds the blocks in a file, and
+`fields` knows the keys.
 
 References
 ----------

@@ -49,7 +49,7 @@ def replaced(items: Sequence[T], are_ours: Sequence[bool], new: Sequence[T]) -> 
 
 
 def family_of(kind: str) -> str:
-    """Say which place in a file a kind of block takes: the ID3v2 versions share one."""
+    """Take the version off a kind: a file has one place for ID3v2 tags of whatever version."""
     return "ID3v2" if kind.startswith("ID3v2") else kind
 
 

@@ -25,7 +25,7 @@ from genretagger.errors import FatalError, TrackError
 from genretagger.genres import GENRES, read_mapping
 from genretagger.identity import identify
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import Decision, Identity, Prediction, Seen, State
+from genretagger.records import Decision, Identity, Prediction, Seen, State, TagChange
 from genretagger.writing import journal
 from genretagger.writing.change import apply, undo
 from genretagger.writing.journal import Entry, Journal
@@ -127,6 +127,14 @@ def _check_message(error: Exception) -> None:
         raise AssertionError(f"{type(error).__name__} with {len(str(error))} characters")
 
 
+def _is_refused(path: Path, line: TagChange, field: str | None) -> bool:
+    try:
+        tags.rehearse(path, line.blocks, field=field)
+    except TrackError:
+        return True
+    return False
+
+
 def writing_tags(folder: Path) -> Target:
     """Tag a damaged file and take it back: it is refused untouched, or done as planned."""
     mutant = _mutants(folder, 0.3)
@@ -146,8 +154,11 @@ def writing_tags(folder: Path) -> Target:
             return "kept"
         # ffmpeg takes what follows the frames of a damaged APE file for audio, tags and all
         heard = _decoded(path) if chance.random() < 0.02 and path.suffix != ".ape" else None
+        is_refused = _is_refused(path, line, field)
         written = MemoryJournal()
         done = apply(line, written, field=field)
+        if (done.state is State.FAILED) != is_refused:
+            raise AssertionError(f"the rehearsal and the writer disagree: {done.reason}")
         if done.state is State.FAILED:
             if path.read_bytes() != before or list(path.parent.glob(".genretagger-*")):
                 raise AssertionError(f"failed, and is not as it was: {done.reason}")

@@ -20,7 +20,7 @@ from genretagger.errors import TrackError
 from genretagger.genres import GENRES
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import BlockChange, GenreBlock, Prediction, State, TrackTags
-from genretagger.report.text import printable
+from genretagger.text import printable
 
 if sys.platform == "win32":
     pytest.skip("the workers are forked, which Windows cannot", allow_module_level=True)

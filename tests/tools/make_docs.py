@@ -4,7 +4,12 @@
 """
 
 import argparse
+import ast
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from test_architecture import GROUND, ROOMS, USED_BY_TRAINING, folder
 
 from genretagger.cli.options import parser
 from genretagger.containers import BLOCKS, CONTAINERS
@@ -51,7 +56,32 @@ def formats() -> str:
     return "\n".join(lines)
 
 
-PARTS = {"options.md": ("options", options), "formats.md": ("formats", formats)}
+def rooms() -> str:
+    """List the rooms of each package: what each is for, and which others it imports."""
+    lines = []
+    for package, arrows in ROOMS.items():
+        lines += ["", f"### {package}", "", "| room | what for | imports |", "|---|---|---|"]
+        lines += [_room(package, name, imports) for name, imports in arrows.items()]
+        lines += [_room(package, name, "(ground)") for name in GROUND[package].split()]
+    return "\n".join(lines)
+
+
+def _room(package: str, name: str, imports: str) -> str:
+    """Describe a room by the first paragraph of its docstring."""
+    place = folder(package) / name
+    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    purpose = text.partition("\n\n")[0].replace("\n", " ").replace("``", "`").removesuffix(".")
+    if package == "training" and name in USED_BY_TRAINING:
+        imports = f"{imports}; of the product: {USED_BY_TRAINING[name]}".removeprefix("; ")
+    return f"| `{name}` | {purpose} | {imports} |"
+
+
+PARTS = {
+    "options.md": ("options", options),
+    "formats.md": ("formats", formats),
+    "development.md": ("rooms", rooms),
+}
 
 
 def renewed(name: str) -> str:

@@ -11,7 +11,7 @@ from genretagger.cli.settings import opened_cache
 from genretagger.cli.writer import only_writer
 from genretagger.recall import remember
 from genretagger.records import State
-from genretagger.report.words import APPLIED
+from genretagger.words import APPLIED
 from genretagger.writing import change
 from genretagger.writing.journal import Journal
 from genretagger.writing.signals import uninterrupted

@@ -11,7 +11,7 @@ from genretagger.cli.codes import OK
 from genretagger.cli.output import warn
 from genretagger.cli.settings import chosen_bundle
 from genretagger.identity import identify
-from genretagger.report.text import printable
+from genretagger.text import printable
 
 
 def run(options: argparse.Namespace) -> int:

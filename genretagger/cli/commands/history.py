@@ -7,7 +7,7 @@ import argparse
 from genretagger.cli.codes import OK
 from genretagger.cli.output import warn
 from genretagger.errors import FatalError
-from genretagger.report.text import printable
+from genretagger.text import printable
 from genretagger.writing import journal
 
 

@@ -9,7 +9,7 @@ from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
 from genretagger.cli.settings import chosen_bundle
 from genretagger.genres import GENRES
-from genretagger.report.text import printable
+from genretagger.text import printable
 
 
 def run(options: argparse.Namespace) -> int:

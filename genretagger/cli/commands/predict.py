@@ -11,14 +11,14 @@ from genretagger.cli.settings import chosen_bundle, decision_policy, named_paths
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.records import Prediction, State, TagChange
-from genretagger.report.words import PREDICTED
 from genretagger.rows import prediction_row
+from genretagger.words import PREDICTED
 
 
 def run(options: argparse.Namespace) -> int:
     """Say what is heard in each track; never write."""
     run = Run(options, PREDICTED, row=prediction_row)
-    paths = run.tracks(named_paths(options), options.ignore)
+    paths = run.tracks(named_paths(options, run.fail), options.ignore)
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:

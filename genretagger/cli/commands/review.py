@@ -18,8 +18,8 @@ from genretagger.containers import container_of
 from genretagger.errors import FatalError
 from genretagger.pipeline import make_plan
 from genretagger.places import plans_folder
-from genretagger.report.text import printable
-from genretagger.report.words import PLANNED
+from genretagger.text import printable
+from genretagger.words import PLANNED
 
 try:
     from genretagger.review import server, session
@@ -74,7 +74,7 @@ def _new_plan() -> Path:
 
 def _make_plan(options: argparse.Namespace) -> int:
     run = Run(options, PLANNED)
-    roots = named_paths(options)
+    roots = named_paths(options, run.fail)
     planning = plan_options(options, analyse_all=True)
     with (
         opened_cache(options) as cache,

@@ -13,7 +13,7 @@ from genretagger.cli.writer import only_writer
 from genretagger.pipeline import make_plan
 from genretagger.recall import remember
 from genretagger.records import State
-from genretagger.report.words import PLANNED, WRITTEN
+from genretagger.words import PLANNED, WRITTEN
 from genretagger.writing.change import apply
 from genretagger.writing.journal import Journal
 from genretagger.writing.signals import uninterrupted
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plan_file and not options.dry_run:
         options.error("--plan goes with --dry-run; without it, the plan is carried out")
     run = Run(options, PLANNED if options.dry_run else WRITTEN)
-    roots = named_paths(options)
+    roots = named_paths(options, run.fail)
     planning = plan_options(options, analyse_all=options.dry_run)
     run.make_page(
         title="What would be written" if options.dry_run else "What was written",

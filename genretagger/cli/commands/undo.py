@@ -12,7 +12,7 @@ from genretagger.cli.writer import only_writer
 from genretagger.errors import FatalError
 from genretagger.recall import remember
 from genretagger.records import State
-from genretagger.report.words import REDONE, UNDONE
+from genretagger.words import REDONE, UNDONE
 from genretagger.writing import change, journal
 
 
