@@ -105,6 +105,7 @@ def main() -> None:
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
         assert tops == {"genretagger", "beetsplug"}, tops
         for needed in (
+            "genretagger/py.typed",
             "genretagger/bundles/default/model.tflite",
             "genretagger/report/assets/tabulator.min.js",
             "beetsplug/genrecnn.py",

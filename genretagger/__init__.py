@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
+    from genretagger.hearing import hearing_id
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State
+    from genretagger.records import Decision, Prediction, State, TagChange
     from genretagger.report.html import Page as ReportPage
+    from genretagger.rows import plan_row
+    from genretagger.text import reason_text
+    from genretagger.words import PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.journal import Entry, Journal
     from genretagger.writing.journal import history as list_journals
@@ -38,6 +42,8 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
+    "PLANNED",
+    "WRITTEN",
     "Bundle",
     "Decision",
     "DecisionPolicy",
@@ -48,17 +54,21 @@ __all__ = [
     "Prediction",
     "ReportPage",
     "State",
+    "TagChange",
     "TrackError",
     "aggregate_probabilities",
     "canonical",
     "decide_genres",
+    "hearing_id",
     "in_order",
     "list_journals",
     "locate_bundle",
     "only_writer",
+    "plan_row",
     "predict_tracks",
     "read_bundle",
     "read_journal",
+    "reason_text",
     "recover",
     "rewrite",
     "state_folder",
@@ -71,8 +81,12 @@ _MODULES = {
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
+    "hearing": ("hearing_id",),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State"),
+    "records": ("Decision", "Prediction", "State", "TagChange"),
+    "rows": ("plan_row",),
+    "text": ("reason_text",),
+    "words": ("PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Journal"),
     "writing.lock": ("only_writer",),

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+    from genretagger.arrays import Floats
 
 _EPSILON = 1e-6  # keeps a saturated sigmoid's logit finite: +-13.8
 

@@ -28,7 +28,7 @@ from genretagger.genres import GENRES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float32]
+    from genretagger.arrays import Floats
 
 FORMAT = 1
 """Version of the bundle's layout; a reader of another version refuses it."""

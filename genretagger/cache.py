@@ -1,8 +1,9 @@
-"""What was read and heard before, so that a second run opens no file.
+"""Tags and predictions of earlier runs, so that a second run opens no file.
 
-One SQLite file for each user. Tags and the identity of the audio are kept by path and hold as
-long as the file's inode, size, mtime and ctime stay; what was heard is kept by the identity of
-the audio, so that it survives renames, moves and edits of the tags, and by the bundle.
+One SQLite file for each user. Tags, the identity of the audio and whether a change can be written
+are kept by path and hold as long as the file's inode, size, mtime and ctime stay; predictions are
+kept by the identity of the audio, so that they survive renames, moves and edits of the tags, and
+by the bundle and the version of hearing.
 
 Only the main process writes, and whatever is lost here costs time, never a file: a cache that is
 damaged is set aside, one that cannot be used is done without.
@@ -23,16 +24,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
 from genretagger.identity import is_settled, stamp
-from genretagger.records import GenreBlock, Identity, Prediction, TrackTags
+from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
 
 SCHEMA = 1
-"""Version of the tables and of what is in them. Raise it also when a change to the code, rather
-than the bundle, changes what is heard or what `TrackTags` or `Prediction` hold."""
+"""Version of the tables and of what is in them. Raise it also when a change to the code changes
+what `TrackTags` or `Prediction` hold. (`audio.HEARING_VERSION` is for what is heard.)"""
 
 _TABLES = {
     "tags": "path BLOB, field TEXT, identity TEXT, cue_beside INTEGER, tags TEXT, "
@@ -40,7 +41,18 @@ _TABLES = {
     "audio": "path BLOB PRIMARY KEY, identity TEXT, audio_id TEXT",
     "predictions": "heard_id TEXT, bundle_id TEXT, has_cuesheet INTEGER, probabilities BLOB, "
     "notes TEXT, failure TEXT, PRIMARY KEY (heard_id, bundle_id, has_cuesheet)",
+    "rehearsals": "path BLOB, field TEXT, identity TEXT, writer INTEGER, blocks TEXT, "
+    "refusal TEXT, PRIMARY KEY (path, field)",
 }
+
+_BY_PATH = ("tags", "audio", "rehearsals")
+"""Tables of what holds for one state of one file."""
+
+_ADDED = "rehearsals"
+"""Caches of before lack this table; it is added to them."""
+
+_WRITER = 1
+"""Version of what `tags.write` refuses. Raise it when it refuses more or less."""
 
 _PROBABILITIES = struct.Struct(f"<{len(GENRES)}d")
 
@@ -60,38 +72,19 @@ Warn = Callable[[str], None]
 """Called with one line for the user."""
 
 
-class Seen(NamedTuple):
-    """A file as it stands now.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-    identity : Identity
-    cue_beside : bool
-        A cue sheet lies beside it, which the file's identity does not show.
-    has_cuesheet : bool
-        As in `HeardKey`; not looked at where tags are recalled.
-    """
-
-    path: Path
-    identity: Identity
-    cue_beside: bool = False
-    has_cuesheet: bool = False
-
-
 @dataclass(frozen=True)
-class HeardKey:
-    """By what is remembered how a track sounds.
+class PredictionKey:
+    """Key under which a track's prediction is cached.
 
     Attributes
     ----------
     audio_id : str
         As `tags.audio_id` gives it.
     identity : Identity
-        A failure is believed of the very file only that has failed, as it stood.
+        A cached failure counts only for the exact file state that failed.
     bundle_id : str
     has_cuesheet : bool
-        It makes the decoder listen at more points.
+        As in `Seen`.
     """
 
     audio_id: str
@@ -102,7 +95,7 @@ class HeardKey:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a cache holds.
+    """Figures of a cache.
 
     Attributes
     ----------
@@ -110,21 +103,21 @@ class Contents:
     size : int
         In bytes, on the disk.
     n_tracks : int
-        Files that are known.
-    n_heard : dict of str to int
+        Files of which something is cached.
+    n_predictions : dict of str to int
         Predictions for each bundle's id.
     """
 
     path: Path
     size: int
     n_tracks: int
-    n_heard: dict[str, int]
+    n_predictions: dict[str, int]
 
 
 class Cache:
-    """What was read and heard before.
+    """Tags, predictions and rehearsals of earlier runs.
 
-    Every question may be answered by None, which means: find it out, and tell.
+    Every lookup may return None: compute the value and pass it to the matching `keep_` method.
 
     Parameters
     ----------
@@ -141,7 +134,7 @@ class Cache:
         self._inode = 0
         self._pending: list[tuple[str, Row]] = []
         self._pending_since_s = 0.0
-        with self._guarded():
+        with self._or_without_cache():
             self._open()
 
     def close(self) -> None:
@@ -151,77 +144,73 @@ class Cache:
             self._db.close()
         self._db = None
 
-    # ---- Questions and answers ----------------------------------------------------------------
+    # ---- Lookups ------------------------------------------------------------------------------
 
-    def tags(self, of: Sequence[Seen], field: str | None) -> list[TrackTags | None]:
-        """Recall the tags of files.
+    def tags(self, files: Sequence[Seen], field: str | None) -> list[TrackTags | None]:
+        """Look up the tags of files.
 
         Parameters
         ----------
-        of : sequence of Seen
+        files : sequence of Seen
         field : str or None
             As in `tags.read`.
         """
         question = "SELECT path, identity, cue_beside, tags FROM tags WHERE field = ?"
 
-        def unpack(seen: Seen, rows: list[Row]) -> TrackTags | None:
-            now = (stamp(seen.identity), seen.cue_beside)
+        def unpack(file: Seen, rows: list[Row]) -> TrackTags | None:
+            now = (stamp(file.identity), file.cue_beside)
             return next((_unpack_tags(row[3]) for row in rows if row[1:3] == now), None)
 
-        return self._ask_many(question, (field or "",), of, unpack)
+        return self._ask_many(question, (field or "",), files, unpack)
 
-    def keep_tags(
-        self,
-        path: Path,
-        field: str | None,
-        identity: Identity,
-        tags: TrackTags,
-        *,
-        cue_beside: bool,
-    ) -> None:
-        """Remember tags, for as long as the file stays as it was when it was asked about."""
-        if is_settled(identity):
-            row = (_key(path), field or "", stamp(identity), cue_beside, _pack_tags(tags))
-            self._keep("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)", row)
+    def keep_tags(self, file: Seen, field: str | None, tags: TrackTags) -> None:
+        """Cache tags, for as long as the file stays as it was when it was looked at."""
+        if is_settled(file.identity):
+            where = (_key(file.path), field or "", stamp(file.identity), file.cue_beside)
+            statement = "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)"
+            self._keep(statement, (*where, _pack_tags(tags)))
 
-    def audio_id(self, path: Path, identity: Identity) -> str | None:
-        """Recall the identity of a file's audio."""
+    def audio_id(self, file: Seen) -> str | None:
+        """Look up the identity of a file's audio."""
         question = "SELECT audio_id FROM audio WHERE (path, identity) = (?, ?)"
-        return self._ask(question, (_key(path), stamp(identity)), lambda row: str(row[0]))
+        key = (_key(file.path), stamp(file.identity))
+        return self._ask(question, key, lambda row: str(row[0]))
 
-    def keep_audio_id(self, path: Path, identity: Identity, audio_id: str) -> None:
-        """Remember the identity of a file's audio, for as long as the file stays as it is."""
-        if is_settled(identity):
-            row = (_key(path), stamp(identity), audio_id)
+    def keep_audio_id(self, file: Seen, audio_id: str) -> None:
+        """Cache the identity of a file's audio, for as long as the file stays as it is."""
+        if is_settled(file.identity):
+            row = (_key(file.path), stamp(file.identity), audio_id)
             self._keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
 
-    def heard_in(self, of: Sequence[Seen], bundle_id: str) -> list[Prediction | TrackError | None]:
-        """Recall what was heard in files whose audio is known: both answers in one."""
+    def predictions(
+        self, files: Sequence[Seen], bundle_id: str
+    ) -> list[Prediction | TrackError | None]:
+        """Look up the predictions for files whose audio is known: both lookups in one."""
         question = (
             "SELECT path, identity, has_cuesheet, probabilities, notes, failure "
             f"FROM audio JOIN predictions ON heard_id IN (audio_id, '{_FAILED}' || identity) "
             "WHERE bundle_id = ?"
         )
 
-        def unpack(seen: Seen, rows: list[Row]) -> Prediction | TrackError | None:
-            now = (stamp(seen.identity), seen.has_cuesheet)
-            return next((_unpack_heard(*row[3:]) for row in rows if row[1:3] == now), None)
+        def unpack(file: Seen, rows: list[Row]) -> Prediction | TrackError | None:
+            now = (stamp(file.identity), file.has_cuesheet)
+            return next((_unpack_prediction(*row[3:]) for row in rows if row[1:3] == now), None)
 
-        return self._ask_many(question, (bundle_id,), of, unpack)
+        return self._ask_many(question, (bundle_id,), files, unpack)
 
-    def heard(self, key: HeardKey) -> Prediction | TrackError | None:
-        """Recall what was heard, or why nothing could be."""
+    def prediction(self, key: PredictionKey) -> Prediction | TrackError | None:
+        """Look up a prediction, or why there can be none."""
         question = (
             "SELECT probabilities, notes, failure FROM predictions "
             "WHERE heard_id IN (?, ?) AND (bundle_id, has_cuesheet) = (?, ?)"
         )
         ids = (_failure_id(key.identity), key.audio_id)
         return self._ask(
-            question, (*ids, key.bundle_id, key.has_cuesheet), lambda row: _unpack_heard(*row)
+            question, (*ids, key.bundle_id, key.has_cuesheet), lambda row: _unpack_prediction(*row)
         )
 
-    def keep_heard(self, key: HeardKey, answer: Prediction | TrackError) -> None:
-        """Remember what was heard; of failures only those that the file's bytes explain."""
+    def keep_prediction(self, key: PredictionKey, answer: Prediction | TrackError) -> None:
+        """Cache a prediction; of failures only those that the file's bytes explain."""
         common = (key.bundle_id, key.has_cuesheet)
         row: Row
         if isinstance(answer, Prediction):
@@ -234,6 +223,30 @@ class Cache:
             return
         self._keep("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)", row)
 
+    def rehearsal(self, file: Seen, field: str | None, blocks: Sequence[BlockChange]) -> str | None:
+        """Look up why a change cannot be written; empty if it can be.
+
+        Parameters
+        ----------
+        file : Seen
+        field : str or None
+            As in `tags.write`.
+        blocks : sequence of BlockChange
+        """
+        question = (
+            "SELECT refusal FROM rehearsals WHERE (path, field, identity, writer, blocks) "
+            "= (?, ?, ?, ?, ?)"
+        )
+        return self._ask(question, _rehearsal_key(file, field, blocks), lambda row: str(row[0]))
+
+    def keep_rehearsal(
+        self, file: Seen, field: str | None, blocks: Sequence[BlockChange], refusal: str
+    ) -> None:
+        """Cache whether a change can be written, for as long as the file stays as it is."""
+        if is_settled(file.identity):
+            row = (*_rehearsal_key(file, field, blocks), refusal)
+            self._keep("INSERT OR REPLACE INTO rehearsals VALUES (?, ?, ?, ?, ?, ?)", row)
+
     # ---- Upkeep -------------------------------------------------------------------------------
 
     def contents(self) -> Contents:
@@ -244,7 +257,7 @@ class Cache:
         FatalError
             If the cache cannot be used.
         """
-        with self._insisting() as db:
+        with self._or_fatal() as db:
             (n_tracks,) = db.execute(
                 "SELECT count(*) FROM (SELECT path FROM tags UNION SELECT path FROM audio)"
             ).fetchone()
@@ -255,12 +268,12 @@ class Cache:
         return Contents(self.path, sum(sizes), n_tracks, dict(counted))
 
     def prune(self, bundle_id: str, identify: Callable[[Path], Identity]) -> None:
-        """Forget files that are gone or were changed, and what no file or bundle needs.
+        """Forget files that are gone or were changed, and predictions that none needs.
 
         Parameters
         ----------
         bundle_id : str
-            What was heard by any other goes.
+            Predictions by any other bundle go.
         identify : callable
             Gives a file's identity, or raises `TrackError` if there is none.
 
@@ -269,14 +282,17 @@ class Cache:
         FatalError
             If the cache cannot be used, or another run is writing to it.
         """
-        with self._insisting() as db:
-            known = db.execute(
-                "SELECT path, identity FROM tags UNION SELECT path, identity FROM audio"
+        with self._or_fatal() as db:
+            cached = db.execute(
+                " UNION ".join(f"SELECT path, identity FROM {table}" for table in _BY_PATH)
             ).fetchall()
-        gone = [row for row in known if not _is_still(row[0], row[1], identify)]
+        gone = [row for row in cached if not _is_still(row[0], row[1], identify)]
         self._change(
-            *(("DELETE FROM tags WHERE (path, identity) = (?, ?)", row) for row in gone),
-            *(("DELETE FROM audio WHERE (path, identity) = (?, ?)", row) for row in gone),
+            *(
+                (f"DELETE FROM {table} WHERE (path, identity) = (?, ?)", row)
+                for table in _BY_PATH
+                for row in gone
+            ),
             ("DELETE FROM predictions WHERE bundle_id != ?", (bundle_id,)),
             (
                 "DELETE FROM predictions WHERE heard_id NOT IN (SELECT audio_id FROM audio "
@@ -296,14 +312,14 @@ class Cache:
         self._change(*((f"DELETE FROM {table}", ()) for table in _TABLES))
 
     def _change(self, *statements: tuple[str, Row]) -> None:
-        with self._insisting() as db:
+        with self._or_fatal() as db:
             _write(db, statements)
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextlib.contextmanager
-    def _insisting(self) -> Iterator[sqlite3.Connection]:
-        """Stop where the cache fails: here it is what the user asked for."""
+    def _or_fatal(self) -> Iterator[sqlite3.Connection]:
+        """Turn a failure of the cache into a `FatalError`: here it is what the user asked for."""
         self._flush()
         if self._db is None:
             raise FatalError(f"the cache {self.path} cannot be used")
@@ -325,26 +341,20 @@ class Cache:
         db.execute("PRAGMA synchronous = NORMAL")  # a power failure costs the last rows only
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            _write(
-                db,
-                [
-                    *(
-                        (f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID", ())
-                        for name, columns in _TABLES.items()
-                    ),
-                    (f"PRAGMA user_version = {SCHEMA}", ()),
-                ],
-            )
+            _write(db, [*map(_create, _TABLES), (f"PRAGMA user_version = {SCHEMA}", ())])
         elif version != SCHEMA:
-            raise _NonsenseError("was made by another version of genretagger")
-        found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
-        if any(columns not in found.get(name, "") for name, columns in _TABLES.items()):
-            raise _NonsenseError("is damaged: its tables are not ours")
+            raise _ContentError("was made by another version of genretagger")
+        made = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        if version == SCHEMA and _ADDED not in made:  # what was heard before is still believed
+            _write(db, [_create(_ADDED)])
+            made[_ADDED] = _TABLES[_ADDED]
+        if any(columns not in made.get(name, "") for name, columns in _TABLES.items()):
+            raise _ContentError("is damaged: its tables are not ours")
 
     def _ask(self, question: str, key: Row, unpack: Callable[[Row], Answer]) -> Answer | None:
         if self._db is None:
             return None
-        with self._guarded(), _understanding():
+        with self._or_without_cache(), _reading_rows():
             row = self._db.execute(question, key).fetchone()
             return None if row is None else unpack(row)
         return None
@@ -353,18 +363,18 @@ class Cache:
         self,
         question: str,
         key: Row,
-        of: Sequence[Seen],
+        files: Sequence[Seen],
         unpack: Callable[[Seen, list[Row]], Any],
     ) -> list[Any]:
         """Ask the same of many files, in as few questions as SQLite has room for."""
         answers: list[Any] = []
-        for start in range(0, len(of), _ASKED):
-            asked = of[start : start + _ASKED]
-            paths = [_key(seen.path) for seen in asked]
+        for start in range(0, len(files), _ASKED):
+            asked = files[start : start + _ASKED]
+            paths = [_key(file.path) for file in asked]
             marks = ", ".join("?" * len(paths))
             rows: dict[bytes, list[Row]] = {}
-            found: list[Any] = [None] * len(asked)
-            with self._guarded(), _understanding():
+            unpacked: list[Any] = [None] * len(asked)
+            with self._or_without_cache(), _reading_rows():
                 if self._db is not None:
                     for row in self._db.execute(
                         f"{question} AND path IN ({marks})", (*key, *paths)
@@ -372,8 +382,8 @@ class Cache:
                         rows.setdefault(row[0], []).append(row)
                     for n, path in enumerate(paths):
                         if path in rows:
-                            found[n] = unpack(asked[n], rows[path])
-            answers += found
+                            unpacked[n] = unpack(asked[n], rows[path])
+            answers += unpacked
         return answers
 
     def _keep(self, statement: str, row: Row) -> None:
@@ -385,7 +395,7 @@ class Cache:
             self._flush()
 
     def _flush(self) -> None:
-        with self._guarded():
+        with self._or_without_cache():
             if self._db is None:
                 self._pending = []
             elif self._pending and not self._db.in_transaction:
@@ -393,13 +403,14 @@ class Cache:
                 self._pending = []
 
     @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _or_without_cache(self) -> Iterator[None]:
+        """Turn a failure of the cache into a warning, and go on with a new one or without."""
         try:
             yield
-        except (sqlite3.Error, OSError, _NonsenseError) as error:
+        except (sqlite3.Error, OSError, _ContentError) as error:
             self._recover(error)
-        except UnicodeDecodeError:  # sqlite3 fails so over what it would have said of damage
-            self._recover(_NonsenseError("is damaged: its tables are not ours"))
+        except UnicodeDecodeError:  # sqlite3 cannot decode its own message about a corrupt file
+            self._recover(_ContentError("is damaged: its tables are not ours"))
 
     def _recover(self, error: Exception) -> None:
         """Do without the cache where it fails, and begin a new one where it is damaged."""
@@ -407,10 +418,10 @@ class Cache:
         if isinstance(error, (sqlite3.OperationalError, OSError)):  # locked, full, read-only ...
             self._warn(f"the cache {self.path} cannot be used ({error}); going on without it")
             return
-        said = str(error) if isinstance(error, _NonsenseError) else f"is damaged: {error}"
-        with self._guarded():
+        problem = str(error) if isinstance(error, _ContentError) else f"is damaged: {error}"
+        with self._or_without_cache():
             aside = self._set_aside()
-            self._warn(f"the cache {said}; it is now {aside}, and a new one is begun")
+            self._warn(f"the cache {problem}; it is now {aside}, and a new one is begun")
             self._open()
 
     def _abandon(self) -> None:
@@ -429,18 +440,19 @@ class Cache:
         return aside
 
 
-class _NonsenseError(Exception):
-    """The database is sound, what it holds is not; the message goes on after "the cache"."""
+class _ContentError(Exception):
+    """The database is sound, but not its contents; the message goes on after "the cache"."""
 
 
 @contextlib.contextmanager
-def _understanding() -> Iterator[None]:
+def _reading_rows() -> Iterator[None]:
+    """Turn whatever a row of nonsense raises into a `_ContentError`."""
     try:
         yield
     except UnicodeDecodeError:
         raise
     except (ValueError, TypeError, LookupError, struct.error) as error:
-        raise _NonsenseError(f"is damaged: {error}") from error
+        raise _ContentError(f"is damaged: {error}") from error
 
 
 def _use_log(db: sqlite3.Connection) -> None:
@@ -455,6 +467,10 @@ def _use_log(db: sqlite3.Connection) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+def _create(table: str) -> tuple[str, Row]:
+    return f"CREATE TABLE IF NOT EXISTS {table} ({_TABLES[table]}) WITHOUT ROWID", ()
 
 
 def _write(db: sqlite3.Connection, statements: Iterable[tuple[str, Row]]) -> None:
@@ -476,6 +492,11 @@ def _key(path: Path) -> bytes:
     return os.fsencode(path.absolute())
 
 
+def _rehearsal_key(file: Seen, field: str | None, blocks: Sequence[BlockChange]) -> Row:
+    packed = json.dumps([(block.kind, block.old, block.new) for block in blocks])
+    return (_key(file.path), field or "", stamp(file.identity), _WRITER, packed)
+
+
 _FAILED = "failed:"
 
 
@@ -483,9 +504,9 @@ def _failure_id(identity: Identity) -> str:
     return _FAILED + stamp(identity)
 
 
-def _is_still(key: bytes, known: str, identify: Callable[[Path], Identity]) -> bool:
+def _is_still(key: bytes, stamped: str, identify: Callable[[Path], Identity]) -> bool:
     try:
-        return stamp(identify(Path(os.fsdecode(key)))) == known
+        return stamp(identify(Path(os.fsdecode(key)))) == stamped
     except TrackError:
         return False
 
@@ -508,10 +529,10 @@ def _unpack_tags(text: str) -> TrackTags:
     return TrackTags(tuple([GenreBlock(kind, tuple(values)) for kind, values in blocks]), *rest)
 
 
-def _unpack_heard(
+def _unpack_prediction(
     probabilities: bytes | None, notes: str, failure: str | None
 ) -> Prediction | TrackError:
     if failure is not None:
         return DamagedError(failure)
-    heard = None if probabilities is None else _PROBABILITIES.unpack(probabilities)
-    return Prediction(heard, () if notes == "[]" else tuple(json.loads(notes)))
+    values = None if probabilities is None else _PROBABILITIES.unpack(probabilities)
+    return Prediction(values, () if notes == "[]" else tuple(json.loads(notes)))

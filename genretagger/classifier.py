@@ -15,9 +15,7 @@ from genretagger.features import log_mel
 from genretagger.genres import GENRES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+    from genretagger.arrays import Floats
 
 GOLDEN_TOLERANCE = 1e-3
 """How far a probability may be from the golden one: kernels differ between processors."""

@@ -122,6 +122,15 @@ CONTAINERS: tuple[Container, ...] = (
 )
 """Every container that genretagger reads and writes."""
 
+HEARD_ONLY: frozenset[str] = frozenset(
+    {
+        *(".aac", ".ac3", ".amr", ".au", ".caf", ".dff", ".dts", ".eac3", ".mka"),
+        *(".mp1", ".mp2", ".oma", ".ra", ".rm", ".shn", ".snd", ".spx", ".tak", ".tta", ".voc"),
+        *(".w64", ".weba", ".webm"),
+    }
+)
+"""Endings of audio that ffmpeg decodes and genretagger does not tag."""
+
 _BY_SUFFIX = {suffix: c for c in CONTAINERS for suffix in c.suffixes}
 
 
@@ -176,3 +185,14 @@ def stored_values(
     if style == "multi" and BLOCKS[kind].several:
         return genres
     return (separator.join(genres),) if genres else ()
+
+
+def is_heard_only(path: Path) -> bool:
+    """Tell by a file's name whether it can be heard, but not tagged.
+
+    Examples
+    --------
+    >>> is_heard_only(Path("a.AAC")), is_heard_only(Path("a.m4a")), is_heard_only(Path("a.txt"))
+    (True, False, False)
+    """
+    return path.suffix.lower() in HEARD_ONLY

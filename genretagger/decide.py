@@ -63,7 +63,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         was heard.
     """
     if prediction.probabilities is None:
-        return Decision((), _with_notes("undecided: nothing to hear", prediction.notes))
+        return Decision((), ("undecided: nothing to hear", *prediction.notes))
     probability = dict(zip(GENRES, prediction.probabilities, strict=True))
     threshold = dict(zip(GENRES, policy.thresholds, strict=True))
     ranked = sorted(policy.allowed, key=lambda genre: (-probability[genre], genre))
@@ -73,8 +73,8 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     if not passing:
         below = f"{best} {probability[best]:.2f} < {threshold[best]:.2f}"
         if policy.always:
-            return Decision((best,), _with_notes(f"{below}, taken as the best", prediction.notes))
-        return Decision((), _with_notes(f"undecided: best {below}", prediction.notes))
+            return Decision((best,), (f"{below}, taken as the best", *prediction.notes))
+        return Decision((), (f"undecided: best {below}", *prediction.notes))
 
     def go_together(a: str, b: str) -> bool:
         return is_fusion(a, b) or (
@@ -92,10 +92,6 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
             taken.append(genre)
         else:
             refused.append(f"{genre} {probability[genre]:.2f} left out: no fusion with {clash}")
-    reason = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in taken)
-    reason = " | ".join((reason, *refused[:2]))  # the two strongest tell enough
-    return Decision(tuple(taken), _with_notes(reason, prediction.notes))
-
-
-def _with_notes(reason: str, notes: tuple[str, ...]) -> str:
-    return " | ".join((reason, *notes))
+    passed = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in taken)
+    # of those left out, the two strongest tell enough
+    return Decision(tuple(taken), (passed, *refused[:2], *prediction.notes))

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+    from genretagger.arrays import Floats
 
 N_BANDS = 8
 """Rows of patches: 12 of 96 mel bands each, about half an octave in the middle of the range."""

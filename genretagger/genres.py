@@ -100,6 +100,22 @@ def canonical(name: str) -> str | None:
     return _CANONICAL.get(_key(name))
 
 
+SEPARATORS = ";/,|\\"
+"""Where players split a value into genres."""
+
+
+def split_values(text: str) -> tuple[str, ...]:
+    """Split text into genres wherever a player would.
+
+    Examples
+    --------
+    >>> split_values("Hip Hop/Rap; Pop")
+    ('Hip Hop', 'Rap', 'Pop')
+    """
+    parts = (part.strip() for part in re.split(f"[{re.escape(SEPARATORS)}]", text))
+    return tuple(part for part in parts if part)
+
+
 def read_mapping(text: str) -> dict[str, str]:
     """Read a mapping file: which of our genres are written under another name.
 
@@ -135,7 +151,7 @@ def read_mapping(text: str) -> dict[str, str]:
             raise ValueError(f"line {number}: write it as 'Hip Hop = Rap'")
         if genre is None or genre in names:
             raise ValueError(f"line {number}: {left!r} is no genre of ours, or stands twice")
-        if set(name) & set(";/,|\\"):
+        if set(name) & set(SEPARATORS):
             raise ValueError(f"line {number}: players split genres at the likes of ; / , |")
         names[genre] = name
     return names

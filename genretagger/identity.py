@@ -34,14 +34,27 @@ def stamp(identity: Identity) -> str:
 
 
 def is_settled(identity: Identity) -> bool:
-    """Tell whether another change would show.
+    """Tell whether another change to the file would show in its identity.
 
-    The clocks of FAT and HFS+ tick in whole seconds, up to two, and two changes within one
-    tick look alike. Elsewhere a tick takes some milliseconds, less than reading takes us; and
-    should it happen all the same, `tags.write` still compares before it writes.
+    On a coarse clock two changes within one tick look alike. Elsewhere a tick takes some
+    milliseconds, less than reading takes us; and should it happen all the same, `tags.write`
+    still compares before it writes.
     """
     changed_ns = max(identity.mtime_ns, identity.ctime_ns)
-    return changed_ns % 10**9 != 0 or time.time_ns() - changed_ns > 2 * 10**9
+    return changed_ns % 10**9 != 0 or has_ticked_since(changed_ns)
+
+
+def has_ticked_since(changed_ns: int) -> bool:
+    """Tell whether the clock of any file system has ticked since then.
+
+    The clocks of FAT and HFS+ tick in whole seconds, up to two.
+
+    Parameters
+    ----------
+    changed_ns : int
+        The time of a change in nanoseconds, as a file system gives it.
+    """
+    return time.time_ns() - changed_ns > 2 * 10**9
 
 
 def check_writable(path: Path) -> None:

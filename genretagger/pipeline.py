@@ -1,32 +1,29 @@
-"""The line: files -> tags and audio -> probabilities -> decision -> plan -> changed files.
+"""The line: files -> tags and audio -> probabilities -> decision -> plan.
 
-Only this module knows the order of the steps.
+Only this module knows the order of the steps. What changes files takes a line of the plan, and
+is in `writing`.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeGuard, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
-from genretagger.albums import combine, group_by_album, tags_of
+from genretagger.albums import combine, group_by_album
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
+from genretagger.hearing import hearing_id
 from genretagger.identity import check_writable
-from genretagger.plan import TagPolicy, existing_genres, plan, why_kept
-from genretagger.recall import listen, read_tags
-from genretagger.records import (
-    Decision,
-    Prediction,
-    State,
-    TagChange,
-    Track,
-)
-from genretagger.writing.change import failed
+from genretagger.plan import TagPolicy, failed, plan, plan_unheard, why_kept
+from genretagger.recall import look_at, read_tags, recall_or_hear, rehearse
+from genretagger.records import Prediction, Seen, State, TagChange, Track
+from genretagger.workers import hear_tracks
 
 _T = TypeVar("_T")
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
@@ -34,7 +31,7 @@ _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for
 
 @dataclass(frozen=True)
 class Options:
-    """All that a run may be told.
+    """Settings of a run.
 
     Attributes
     ----------
@@ -46,12 +43,12 @@ class Options:
     by : {"track", "album"}
         One decision for each track, or for each album.
     jobs : int
-        Worker processes that decode and predict.
+        Worker processes that hear tracks; 0 is one for each core.
     analyse_all : bool
         Hear also the tracks whose genre stays whatever is heard, so that a dry run can
-        show what was heard beside what is kept.
+        show their predictions beside what is kept.
     cache : Cache or None
-        Where what was read and heard before is looked up, and remembered.
+        Where tags and predictions of before are looked up, and new ones are kept.
     """
 
     bundle: Bundle
@@ -62,6 +59,23 @@ class Options:
     jobs: int = 1
     analyse_all: bool = True
     cache: Cache | None = None
+
+
+class _Entry(NamedTuple):
+    """A track on its way into the plan, or its line, if that is made already.
+
+    Attributes
+    ----------
+    track : Track or TagChange
+    stays : str
+        Why the track's genre stays, whatever is heard; empty if it need not.
+    to_hear : Seen or None
+        None if hearing the track would make no difference.
+    """
+
+    track: Track | TagChange
+    stays: str = ""
+    to_hear: Seen | None = None
 
 
 def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
@@ -77,43 +91,58 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
     TagChange
         One line for each path, in their order; with ``by="album"`` in the order in which
         the albums begin.
+
+    Raises
+    ------
+    FatalError
+        If the model cannot be used.
     """
-    for batch in _batches(paths, None if options.by == "album" else _BATCH):
-        tracks = list(_tracks(batch, options))
-        groups = group_by_album(tracks) if options.by == "album" else [[track] for track in tracks]
-        to_hear = [track for group in groups for track in group if _must_hear(track, options)]
-        heard = listen(to_hear, options.bundle, options.jobs, options.cache)
-        wanted = set(map(id, to_hear))
-        for group in groups:
-            yield from _plan_group(group, wanted, heard, options)
+    by_album = options.by == "album"
+    for batch in _batches(paths, None if by_album else _BATCH):
+        tracks = _read(batch, options)
+        groups = group_by_album(tracks) if by_album else [[track] for track in tracks]
+        entries = [[_entry(track, options) for track in group] for group in groups]
+        to_hear = [entry.to_hear for group in entries for entry in group]
+        hear = partial(hear_tracks, with_bundle=options.bundle, jobs=options.jobs)
+        answers = recall_or_hear(to_hear, hear, hearing_id(options.bundle), options.cache)
+        for group in entries:
+            yield from _plan_group([(entry, next(answers)) for entry in group], options)
 
 
 def predict(
     paths: Iterable[Path], with_bundle: Bundle, jobs: int = 1, *, cache: Cache | None = None
 ) -> Iterator[tuple[Path, Prediction | TrackError]]:
-    """Hear files. None is opened for writing.
+    """Predict tracks. No file is opened for writing.
 
     Parameters
     ----------
     paths : iterable of pathlib.Path
     with_bundle : Bundle
     jobs : int
-        Worker processes that decode and predict.
+        Worker processes that hear tracks; 0 is one for each core.
     cache : Cache, optional
-        Where what was heard before is looked up, and remembered.
+        Where predictions of before are looked up, and new ones are kept.
 
     Yields
     ------
     tuple of pathlib.Path and Prediction or TrackError
         One for each path, in their order.
+
+    Raises
+    ------
+    FatalError
+        If the model cannot be used.
     """
     for batch in _batches(paths, _BATCH):
-        tracks = [
+        files = [look_at(path) for path in batch]
+        to_hear = [
             # the audio may be sound though the tags are not
-            Track(path) if isinstance(track, TrackError) else track
-            for path, track in zip(batch, read_tags(batch, None, cache), strict=True)
+            track.file if isinstance(track, Track) else file
+            for file, track in zip(files, read_tags(files, None, cache), strict=True)
         ]
-        yield from zip(batch, listen(tracks, with_bundle, jobs, cache), strict=True)
+        hear = partial(hear_tracks, with_bundle=with_bundle, jobs=jobs)
+        answers = recall_or_hear(to_hear, hear, hearing_id(with_bundle), cache)
+        yield from zip(batch, answers, strict=True)
 
 
 def _batches(items: Iterable[_T], size: int | None) -> Iterator[list[_T]]:
@@ -122,62 +151,56 @@ def _batches(items: Iterable[_T], size: int | None) -> Iterator[list[_T]]:
         yield batch
 
 
-def _tracks(paths: Sequence[Path], options: Options) -> Iterator[Track | TagChange]:
-    found = read_tags(paths, options.field, options.cache)
-    for path, track in zip(paths, found, strict=True):
-        yield _failure(path, track) if isinstance(track, TrackError) else track
+def _read(paths: Sequence[Path], options: Options) -> list[Track | TagChange]:
+    files = [look_at(path) for path in paths]
+    return [
+        failed(TagChange(path, State.FAILED), track) if isinstance(track, TrackError) else track
+        for path, track in zip(paths, read_tags(files, options.field, options.cache), strict=True)
+    ]
 
 
-def _must_hear(track: Track | TagChange, options: Options) -> TypeGuard[Track]:
+def _entry(track: Track | TagChange, options: Options) -> _Entry:
     if isinstance(track, TagChange):
-        return False
-    stays = why_kept(tags_of(track), options.tags)
-    return options.analyse_all or options.by == "album" or not stays
+        return _Entry(track)
+    stays = why_kept(track.tags, options.tags)
+    must_hear = options.analyse_all or options.by == "album" or not stays
+    return _Entry(track, stays, track.file if must_hear else None)
 
 
 def _plan_group(
-    group: list[Track | TagChange],
-    wanted: set[int],
-    heard: Iterator[Prediction | TrackError],
-    options: Options,
+    group: Sequence[tuple[_Entry, Prediction | TrackError | None]], options: Options
 ) -> Iterator[TagChange]:
-    answers = [(track, next(heard) if id(track) in wanted else None) for track in group]
-    together = combine([answer for _, answer in answers if isinstance(answer, Prediction)])
-    for track, answer in answers:
+    """Make the lines of tracks that get one decision together; None stands for not heard."""
+    together = combine([answer for _, answer in group if isinstance(answer, Prediction)])
+    for (track, stays, _), answer in group:
         if isinstance(track, TagChange):
             yield track
-        elif isinstance(answer, TrackError):
-            yield _unheard(track, answer, options.tags)
-        elif answer is None:
-            yield plan(track.path, tags_of(track), options.tags, None, identity=track.identity)
-        else:
-            prediction = together or answer
-            decision = decide(prediction, options.decision)
-            change = plan(
-                track.path,
-                tags_of(track),
-                options.tags,
-                decision,
-                prediction,
-                identity=track.identity,
-            )
-            try:
-                if change.state is State.CHANGE:
-                    check_writable(track.path)
-            except TrackError as error:
-                change = failed(change, error)
-            yield change
+            continue
+        file, tags = track.file, track.tags
+        if isinstance(answer, TrackError):
+            yield plan_unheard(file.path, tags, answer, identity=file.identity, stays=stays)
+            continue
+        prediction = together or answer
+        decision = decide(prediction, options.decision) if prediction else None
+        line = plan(
+            file.path,
+            tags,
+            options.tags,
+            decision,
+            prediction,
+            identity=file.identity,
+            stays=stays,
+        )
+        yield _rehearsed(line, file, options)
 
 
-def _unheard(track: Track, error: TrackError, policy: TagPolicy) -> TagChange:
-    # a genre that stays whatever is heard also stays if nothing can be: a run that need not
-    # hear the track says the same
-    if why_kept(tags_of(track), policy):
-        unheard = Decision((), f"not heard: {error}")
-        return plan(track.path, tags_of(track), policy, unheard, identity=track.identity)
-    old = existing_genres(tags_of(track))
-    return replace(_failure(track.path, error), old=old, new=old, identity=track.identity)
-
-
-def _failure(path: Path, error: TrackError) -> TagChange:
-    return TagChange(path, State.FAILED, reason=str(error))
+def _rehearsed(line: TagChange, file: Seen, options: Options) -> TagChange:
+    """Let a change fail that the run would refuse to write."""
+    if line.state is not State.CHANGE:
+        return line
+    try:
+        check_writable(line.path)
+        rehearse(file, line.blocks, options.field, options.cache)
+    except TrackError as error:
+        return failed(line, error)
+    return line

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from genretagger.containers import stored_values
-from genretagger.genres import canonical, in_order
+from genretagger.errors import TrackError
+from genretagger.genres import SEPARATORS, canonical, in_order, split_values
 from genretagger.records import (
     BlockChange,
     Decision,
@@ -64,7 +65,7 @@ def why_kept(tags: TrackTags, policy: TagPolicy) -> str:
     old = existing_genres(tags)
     protected = {_known(name) for name in policy.protect}
     for value in old if protected else ():
-        parts = (value, *_tokens((value,), policy.separator), *_SPLIT.split(value))
+        parts = (value, *_tokens((value,), policy.separator), *split_values(value))
         if protected & set(map(_known, parts)):
             return f"kept: {_quoted((value,))} is protected"
     for what, pattern in policy.protect_if:
@@ -86,6 +87,7 @@ def plan(
     prediction: Prediction | None = None,
     *,
     identity: Identity | None = None,
+    stays: str | None = None,
 ) -> TagChange:
     """Say what becomes of one track's genre, and why.
 
@@ -101,6 +103,8 @@ def plan(
         What the decision rests on, to be shown.
     identity : Identity, optional
         Of the file, to be compared before it is written.
+    stays : str, optional
+        What `why_kept` says, where it was asked already.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def plan(
     """
     old = existing_genres(tags)
     genres = decision.genres if decision else ()
-    because = decision.reason if decision else ""
+    because = decision.reason if decision else ()
 
     def line(state: State, why: str) -> TagChange:
         return TagChange(
@@ -120,17 +124,53 @@ def plan(
             new=old,
             genres=genres,
             probabilities=prediction.probabilities if prediction else None,
-            reason=" | ".join(filter(None, (because, why))),
+            reason=(*because, why) if why else because,
             identity=identity,
         )
 
-    if stays := why_kept(tags, policy):
+    stays = why_kept(tags, policy) if stays is None else stays
+    if stays:
         return line(State.KEEP, stays)
     if not genres:
         return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
     wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
     return _written(line(State.UNDECIDED, ""), tags, wanted, policy)
+
+
+def plan_unheard(
+    path: Path, tags: TrackTags, error: TrackError, *, stays: str, identity: Identity | None = None
+) -> TagChange:
+    """Say what becomes of a track that cannot be heard.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    tags : TrackTags
+        What the file holds now.
+    error : TrackError
+    stays : str
+        As `why_kept` says.
+    identity : Identity, optional
+        Of the file.
+
+    Returns
+    -------
+    TagChange
+        With state KEEP where the genre stays anyway, so that a dry run, which hears such a
+        track, and a real run, which does not, give the same state; else FAILED.
+    """
+    old = existing_genres(tags)
+    line = TagChange(path, State.KEEP, old=old, new=old, identity=identity)
+    if stays:
+        return replace(line, reason=(f"not heard: {error}", stays))
+    return failed(line, error)
+
+
+def failed(change: TagChange, error: TrackError) -> TagChange:
+    """Turn a line of the plan into one that failed, and says why."""
+    reason = (str(error),)
+    return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=reason)
 
 
 def plan_by_hand(
@@ -162,13 +202,13 @@ def plan_by_hand(
         raise ValueError("name at least one genre, in printable letters")
     if len(values) > _MOST_BY_HAND or max(map(len, values)) > _LONGEST_BY_HAND:
         raise ValueError(f"at most {_MOST_BY_HAND} genres of {_LONGEST_BY_HAND} letters")
-    if any(set(value) & set(";/,|\\") for value in values):
+    if any(set(value) & set(SEPARATORS) for value in values):
         raise ValueError("players split genres at the likes of ; / , |")
     meant = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
     ours = tuple(genre for genre in meant if canonical(genre) == genre)
     ordered = in_order(ours) if len(ours) == len(meant) else meant
     old = existing_genres(tags)
-    line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours, reason="by hand")
+    line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours)
     named = tuple(policy.names.get(genre, genre) for genre in ordered)
     return _written(line, tags, named, replace(policy, existing="replace"))
 
@@ -191,7 +231,7 @@ def _written(
 
 
 def _because(line: TagChange, state: State, why: str) -> TagChange:
-    return replace(line, state=state, reason=" | ".join(filter(None, (line.reason, why))))
+    return replace(line, state=state, reason=(*line.reason, why) if why else line.reason)
 
 
 def _spelled_out(tags: TrackTags) -> tuple[str, ...]:
@@ -217,38 +257,35 @@ def _block_change(
             kind = "ID3v2.3"
     new = stored_values(kind, wanted, style=policy.style, separator=policy.separator)
     if kind == "ID3v1" and block.values:
-        # it holds one genre: the file's own comes first, or is one of ours already, whose
-        # other one would take its place in this run, and lose it in the next
+        # ID3v1 has room for one genre. `append` keeps the file's. `prepend` keeps it, too, if it
+        # is one of those decided on; otherwise two runs would swap the two for ever
         is_ours = canonical(block.values[0]) in genres
         if policy.existing == "append" or (policy.existing == "prepend" and is_ours):
             new = block.values
     return BlockChange(kind, block.values, new)
 
 
-def _merge(had: tuple[str, ...], genres: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
-    """Put our genres in place of those in the file, behind or before them; each once."""
+def _merge(old: tuple[str, ...], genres: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
+    """Merge the decided genres into the file's by `policy.existing`, without duplicates."""
 
-    def named(of: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(policy.names.get(genre, genre) for genre in of)
+    def renamed(ours: Iterable[str]) -> tuple[str, ...]:
+        return tuple(policy.names.get(genre, genre) for genre in ours)
 
     if policy.existing == "replace":
-        return named(genres)
-    ours = {name.casefold(): genre for genre, name in policy.names.items()}
+        return renamed(genres)
+    by_name = {name.casefold(): genre for genre, name in policy.names.items()}
 
-    def meant(value: str) -> str | None:
-        return ours.get(value.casefold()) or canonical(value)
+    def genre_of(value: str) -> str | None:
+        return by_name.get(value.casefold()) or canonical(value)
 
     # "Hip Hop/Rap" and "Rock, Pop" count as having these genres
-    have = {meant(part) for value in had for part in (value, *_SPLIT.split(value))}
-    new = named(tuple(genre for genre in genres if genre not in have))
-    merged = new + had if policy.existing == "prepend" else had + new
-    known = {value: meant(value) for value in merged}
-    if all(genre and policy.names.get(genre, genre) == value for value, genre in known.items()):
-        return named(in_order(tuple(genre for genre in known.values() if genre)))
+    present = {genre_of(part) for value in old for part in (value, *split_values(value))}
+    new = renamed(genre for genre in genres if genre not in present)
+    merged = new + old if policy.existing == "prepend" else old + new
+    ours = [genre for value in merged if (genre := genre_of(value))]
+    if renamed(ours) == merged:  # nobody else's genre is among them, so the fixed order rules
+        return renamed(in_order(tuple(dict.fromkeys(ours))))
     return merged
-
-
-_SPLIT = re.compile(r"\s*[/,|]\s*")
 
 
 def _tokens(values: tuple[str, ...], separator: str) -> tuple[str, ...]:

@@ -1,126 +1,203 @@
-"""Ask the cache first: what it knows is not read or heard again."""
+"""Ask the cache first: what it knows is not read, heard or rehearsed again.
+
+How new tracks are heard is handed in, so that what is written can be remembered without a decoder.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from genretagger import tags
-from genretagger.bundle import Bundle
-from genretagger.cache import Cache, HeardKey, Seen
+from genretagger.cache import Cache, PredictionKey
 from genretagger.errors import TrackError
 from genretagger.identity import identify
-from genretagger.records import (
-    Prediction,
-    Track,
-)
+from genretagger.records import BlockChange, Prediction, Seen, Track
 from genretagger.tags.cue import cue_beside
-from genretagger.workers import has_cuesheet, hear_tracks
+
+_Other = TypeVar("_Other", TrackError, None)
 
 
-def remember(path: Path, field: str | None, cache: Cache | None) -> None:
-    """Read what was just written, so that the next run need not."""
-    if cache is not None:
-        with contextlib.suppress(TrackError):  # it is written; let the next run find out
-            for track in read_tags([path], field, cache):
-                if isinstance(track, Track):
-                    _audio_id(track, cache)
-
-
-def read_tags(
-    paths: Sequence[Path], field: str | None, cache: Cache | None
-) -> Iterator[Track | TrackError]:
-    """Read files' tags, or recall those of files that are still what they were."""
-    states = [_seen(path) for path in paths]
-    seen = [state for state in states if isinstance(state, Seen)]
-    known = iter(cache.tags(seen, field) if cache else [None] * len(seen))
-    for state in states:
-        if isinstance(state, TrackError):
-            yield state
-            continue
-        path, identity, cue_beside, _ = state
-        found = next(known)
-        if found is None:
-            try:
-                found = tags.read(path, field=field, cue_sheet=cue_beside)
-            except TrackError as error:
-                yield error
-                continue
-            if cache is not None:
-                cache.keep_tags(path, field, identity, found, cue_beside=cue_beside)
-        yield Track(path, found, identity)
-
-
-def _seen(path: Path) -> Seen | TrackError:
+def look_at(path: Path) -> Seen | TrackError:
+    """Look at a file without opening it."""
     try:
-        return Seen(path, identify(path), cue_beside(path))
+        return Seen(path, identify(path), cue_beside=cue_beside(path))
     except TrackError as error:
         return error
 
 
-def listen(
-    tracks: Sequence[Track], with_bundle: Bundle, jobs: int, cache: Cache | None
+def read_tags(
+    files: Sequence[Seen | TrackError], field: str | None, cache: Cache | None
+) -> Iterator[Track | TrackError]:
+    """Recall the tags of files that are as they were, and read those of the others.
+
+    Parameters
+    ----------
+    files : sequence of Seen or TrackError
+        As `look_at` gives them.
+    field : str or None
+        As in `tags.read`.
+    cache : Cache or None
+
+    Yields
+    ------
+    Track or TrackError
+        One for each file, in their order; an error as it came in, or one that says why the
+        tags cannot be read.
+    """
+    seen = [file for file in files if isinstance(file, Seen)]
+    recalled = iter(cache.tags(seen, field) if cache else [None] * len(seen))
+    for file in files:
+        if isinstance(file, TrackError):
+            yield file
+            continue
+        held = next(recalled)
+        if held is None:
+            try:
+                held = tags.read(file.path, field=field, cue_sheet=file.cue_beside)
+            except TrackError as error:
+                yield error
+                continue
+            if cache is not None:
+                cache.keep_tags(file, field, held)
+        yield Track(file._replace(has_cuesheet=held.has_cuesheet), held)
+
+
+def recall_or_hear(
+    files: Sequence[Seen | _Other],
+    hear: Callable[[Sequence[Seen]], Iterator[Prediction | TrackError]],
+    bundle_id: str,
+    cache: Cache | None,
+) -> Iterator[Prediction | TrackError | _Other]:
+    """Recall the predictions of tracks that were heard before, and hear the others.
+
+    Parameters
+    ----------
+    files : sequence of Seen, and either TrackError or None
+        What is no `Seen` is not heard, and comes back as it is.
+    hear : callable
+        Gives one answer for each file, in their order.
+    bundle_id : str
+        Of the model by which `hear` predicts, and its version, as `hearing.hearing_id` gives it.
+    cache : Cache or None
+
+    Yields
+    ------
+    Prediction or TrackError or None
+        One for each of `files`, in their order.
+    """
+    seen = [file for file in files if isinstance(file, Seen)]
+    answers = hear(seen) if cache is None else _with_cache(seen, hear, bundle_id, cache)
+    for file in files:
+        yield next(answers) if isinstance(file, Seen) else file
+
+
+def _with_cache(
+    files: Sequence[Seen],
+    hear: Callable[[Sequence[Seen]], Iterator[Prediction | TrackError]],
+    bundle_id: str,
+    cache: Cache,
 ) -> Iterator[Prediction | TrackError]:
-    """Recall what was heard before, and hear the rest."""
-    if cache is None:
-        yield from hear_tracks(tracks, with_bundle, jobs)
-        return
-    bundle_id = with_bundle.bundle_id
-    known = _recall(tracks, bundle_id, cache)
-    new = [track for track, (_, answer) in zip(tracks, known, strict=True) if answer is None]
-    heard = hear_tracks(new, with_bundle, jobs)
-    for track, (key, answer) in zip(tracks, known, strict=True):
+    recalled = _recall(files, bundle_id, cache)
+    fresh = hear([file for file, (_, answer) in zip(files, recalled, strict=True) if not answer])
+    for file, (key, answer) in zip(files, recalled, strict=True):
         if answer is not None:
             yield answer
             continue
-        fresh = next(heard)
+        predicted = next(fresh)
         # what has replaced the file while it waited to be heard has another identity
-        if key is not None and _is_still(track):
-            cache.keep_heard(key, fresh)
-        yield fresh
+        if key is not None and _is_still(file):
+            cache.keep_prediction(key, predicted)
+        yield predicted
 
 
 def _recall(
-    tracks: Sequence[Track], bundle_id: str, cache: Cache
-) -> list[tuple[HeardKey | None, Prediction | TrackError | None]]:
-    """Recall how tracks sound, and by what to remember it; None if it cannot be."""
-    seen = [
-        Seen(track.path, track.identity, has_cuesheet=has_cuesheet(track))
-        for track in tracks
-        if track.identity is not None
-    ]
-    known = iter(cache.heard_in(seen, bundle_id))
-    answers: list[tuple[HeardKey | None, Prediction | TrackError | None]] = []
-    for track in tracks:
-        answer = None if track.identity is None else next(known)
-        key = None if answer else _heard_key(track, bundle_id, cache)
-        answers.append((key, cache.heard(key) if key else answer))
+    files: Sequence[Seen], bundle_id: str, cache: Cache
+) -> list[tuple[PredictionKey | None, Prediction | TrackError | None]]:
+    """Recall predictions; where there is none, give the key to keep it under, if there is one."""
+    answers: list[tuple[PredictionKey | None, Prediction | TrackError | None]] = []
+    for file, answer in zip(files, cache.predictions(files, bundle_id), strict=True):
+        key = None if answer else _prediction_key(file, bundle_id, cache)
+        answers.append((key, cache.prediction(key) if key else answer))
     return answers
 
 
-def _heard_key(track: Track, bundle_id: str, cache: Cache) -> HeardKey | None:
+def _prediction_key(file: Seen, bundle_id: str, cache: Cache) -> PredictionKey | None:
     try:
-        audio_id = _audio_id(track, cache)
+        audio_id = _audio_id(file, cache)
     except TrackError:
         return None  # the decoder may make something of it
-    if track.identity is None or audio_id is None:
-        return None
-    return HeardKey(audio_id, track.identity, bundle_id, has_cuesheet(track))
+    return PredictionKey(audio_id, file.identity, bundle_id, file.has_cuesheet)
 
 
-def _audio_id(track: Track, cache: Cache) -> str | None:
-    if track.identity is None:
-        return None
-    found = cache.audio_id(track.path, track.identity)
-    if found is None:
-        found = tags.audio_id(track.path)
-        cache.keep_audio_id(track.path, track.identity, found)
-    return found
+def _audio_id(file: Seen, cache: Cache) -> str:
+    audio_id = cache.audio_id(file)
+    if audio_id is None:
+        audio_id = tags.audio_id(file.path)
+        cache.keep_audio_id(file, audio_id)
+    return audio_id
 
 
-def _is_still(track: Track) -> bool:
+def _is_still(file: Seen) -> bool:
     try:
-        return identify(track.path) == track.identity
+        return identify(file.path) == file.identity
     except TrackError:
         return False
+
+
+def rehearse(
+    file: Seen, blocks: Sequence[BlockChange], field: str | None, cache: Cache | None
+) -> None:
+    """Make sure that a change can be written, or recall whether it could be.
+
+    Parameters
+    ----------
+    file : Seen
+    blocks : sequence of BlockChange
+        What is to be written.
+    field : str or None
+        As in `tags.write`.
+    cache : Cache or None
+
+    Raises
+    ------
+    TrackError
+        If `tags.write` would refuse it: with its very words.
+    """
+    if cache is None:
+        tags.rehearse(file.path, blocks, field=field)
+        return
+    refusal = cache.rehearsal(file, field, blocks)
+    if refusal is None:
+        refusal = ""
+        try:
+            tags.rehearse(file.path, blocks, field=field)
+        except TrackError as error:
+            if isinstance(error.__cause__, OSError):  # the system's reason, not the file's
+                raise
+            refusal = str(error)
+        cache.keep_rehearsal(file, field, blocks, refusal)
+    if refusal:
+        raise TrackError(refusal)
+
+
+def remember(path: Path, field: str | None, cache: Cache | None) -> None:
+    """Read what was just written, so that the next run need not.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    field : str or None
+        As in `tags.read`.
+    cache : Cache or None
+        Without one, there is nothing to do.
+    """
+    if cache is None:
+        return
+    for track in read_tags([look_at(path)], field, cache):
+        # it is written, whatever is wrong now: let the next run find out
+        if isinstance(track, Track):
+            with contextlib.suppress(TrackError):
+                _audio_id(track.file, cache)

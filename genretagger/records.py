@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Samples = NDArray[np.float32]
+    from genretagger.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Segment:
         Where in the track the excerpt begins, in seconds.
     """
 
-    y: Samples
+    y: Floats
     sr: int
     start_s: float
 
@@ -87,10 +84,10 @@ class Closeup:
     """
 
     start_s: float
-    log_mel: NDArray[np.float32]
-    patches: NDArray[np.float32]
-    bands: NDArray[np.float32]
-    spans: NDArray[np.float32]
+    log_mel: Floats
+    patches: Floats
+    bands: Floats
+    spans: Floats
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ class Hearing:
     duration_s: float
     window_s: float
     starts_s: tuple[float, ...]
-    timeline: NDArray[np.float32]
+    timeline: Floats
 
 
 @dataclass(frozen=True)
@@ -130,12 +127,12 @@ class Decision:
     ----------
     genres : tuple of str
         Best first; empty means undecided.
-    reason : str
-        In words, one line.
+    reason : tuple of str
+        In words; its parts are joined where it is shown, by `text.reason_text`.
     """
 
     genres: tuple[str, ...]
-    reason: str
+    reason: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -242,8 +239,8 @@ class TagChange:
         The decision behind it, best first.
     probabilities : tuple of float, length n_genres, or None
         None where the track was not analysed.
-    reason : str
-        In words, one line.
+    reason : tuple of str
+        As in `Decision`.
     identity : Identity or None
         Of the file that the line was made for.
     """
@@ -255,23 +252,39 @@ class TagChange:
     blocks: tuple[BlockChange, ...] = ()
     genres: tuple[str, ...] = ()
     probabilities: tuple[float, ...] | None = None
-    reason: str = ""
+    reason: tuple[str, ...] = ()
     identity: Identity | None = None
 
 
-@dataclass(frozen=True)
-class Track:
-    """One audio file of the collection.
+class Seen(NamedTuple):
+    """A file as it stood when it was looked at, and what hearing it takes.
 
     Attributes
     ----------
     path : pathlib.Path
-    tags : TrackTags or None
-        None if they were not read.
-    identity : Identity or None
-        Of the file, just before they were read.
+    identity : Identity
+    cue_beside : bool
+        A cue sheet lies beside it, which the file's identity does not show.
+    has_cuesheet : bool
+        As in `TrackTags`; False until they are read. It makes the decoder take more excerpts.
     """
 
     path: Path
-    tags: TrackTags | None = None
-    identity: Identity | None = None
+    identity: Identity
+    cue_beside: bool = False
+    has_cuesheet: bool = False
+
+
+@dataclass(frozen=True)
+class Track:
+    """One audio file of the collection, and its tags.
+
+    Attributes
+    ----------
+    file : Seen
+        As it stood just before its tags were read.
+    tags : TrackTags
+    """
+
+    file: Seen
+    tags: TrackTags

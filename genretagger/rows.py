@@ -1,10 +1,14 @@
-"""Lines of a plan and predictions as rows with the keys of the JSON format."""
+"""Lines of a plan as rows: the keys of JSON, CSV, the page and the plan file.
+
+Every key is written here, and read back from plan files here, whoever has edited them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +16,31 @@ from genretagger.containers import BLOCKS
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from genretagger.plan import shown
-from genretagger.records import BlockChange, Decision, Identity, Prediction, State, TagChange
+from genretagger.records import BlockChange, Identity, State, TagChange
+from genretagger.text import reason_text
+from genretagger.words import PREDICTED
 
 Row = dict[str, Any]
 """One line of output, with the keys of the JSON format, in order."""
 
+_DIGITS = 4  # of a probability that is shown; the network's is not good for more
+
+_MAX_PATH = 1 << 15
+"""Bytes: no system takes longer ones (Windows 32,767; Linux 4,096), and each part of a path
+costs a look at the disk."""
+
+_MAX_LINE = 1 << 20  # characters; a line of ours has some thousand
+
 
 def plan_row(change: TagChange) -> Row:
-    """Spell out a line of the plan."""
+    """Return a line of the plan as it is shown.
+
+    Examples
+    --------
+    >>> row = plan_row(TagChange(Path("a.mp3"), State.KEEP, old=("Blues",), reason=("kept",)))
+    >>> row["state"], row["old"], row["reason"]
+    ('keep', ['Blues'], 'kept')
+    """
     return {
         "path": str(change.path),
         "state": change.state.value,
@@ -30,35 +51,100 @@ def plan_row(change: TagChange) -> Row:
             for block in change.blocks
         ],
         "genres": list(change.genres),
-        "probabilities": by_genre(change.probabilities),
-        "reason": change.reason,
+        "probabilities": by_genre(change.probabilities, _DIGITS),
+        "reason": reason_text(change.reason),
     }
 
 
-def prediction_row(path: Path, decision: Decision, prediction: Prediction | None) -> Row:
-    """Spell out what was heard in one file."""
+def prediction_row(line: TagChange) -> Row:
+    """Return a line as it is shown by `predict`, which looks at no tags.
+
+    Its state is a word of `words.PREDICTED`.
+    """
+    reason = reason_text(line.reason)
     return {
-        "path": str(path),
-        "genres": list(decision.genres),
-        "probabilities": by_genre(prediction.probabilities if prediction else None),
-        "reason": decision.reason,
+        "path": str(line.path),
+        "state": PREDICTED[line.state],
+        "genres": list(line.genres),
+        "probabilities": by_genre(line.probabilities, _DIGITS),
+        # as rows were before they had a state
+        "reason": f"failed: {reason}" if line.state is State.FAILED else reason,
     }
 
 
-def by_genre(probabilities: tuple[float, ...] | None) -> dict[str, float] | None:
-    if probabilities is None:
-        return None
-    return {genre: round(p, 4) for genre, p in zip(GENRES, probabilities, strict=True)}
+def saved_row(change: TagChange) -> Row:
+    """Return a line of the plan as it is saved; `read_change` reads it back."""
+    row = plan_row(change)
+    del row["new"]  # the blocks say it, and nobody shall edit the wrong one
+    if change.blocks:
+        del row["old"]
+    row["path"] = str(change.path.parent.resolve() / change.path.name)
+    row["identity"] = asdict(change.identity) if change.identity else None
+    return row
 
 
-_MAX_PATH = 1 << 15
-"""Bytes: no system takes longer ones (Windows 32,767; Linux 4,096), and each part of a path
-costs a look at the disk."""
+def read_change(line: str, where: str) -> TagChange:
+    """Read a line of a saved plan, which anybody may have edited.
 
-_MAX_LINE = 1 << 20  # characters; a line of ours has some thousand
+    Parameters
+    ----------
+    line : str
+        As `saved_row` made it.
+    where : str
+        Of the line, for the message.
+
+    Returns
+    -------
+    TagChange
+        Its path is absolute, and where it changes something, it has an identity and blocks.
+
+    Raises
+    ------
+    FatalError
+        If the line makes no sense.
+    """
+    try:
+        if len(line) > _MAX_LINE:
+            raise ValueError("too long")
+        row: Row = json.loads(line)
+        blocks = read_blocks(row["blocks"])
+        identity = None if row["identity"] is None else Identity(**row["identity"])
+        state = State(row["state"])
+        if state is State.CHANGE and (identity is None or not blocks):
+            raise ValueError("a change needs an identity and blocks")
+        old = tuple(dict.fromkeys(value for block in blocks for value in block.old))
+        old = old if blocks else _texts(row.get("old", []))
+        return TagChange(
+            path=_path(row["path"]),
+            state=state,
+            old=old,
+            new=shown(blocks) if blocks else old,
+            blocks=blocks,
+            genres=_texts(row["genres"]),
+            probabilities=read_probabilities(row["probabilities"]),
+            reason=(str(row["reason"]),) if row["reason"] else (),
+            identity=identity,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FatalError(f"{where}: {str(error)[:200]}; correct or delete the line") from error
+
+
+def _path(text: str) -> Path:
+    if "\0" in text or not os.path.isabs(text):  # noqa: PTH117 - still untrusted
+        raise ValueError("a path must be absolute")
+    if len(os.fsencode(text)) > _MAX_PATH:
+        raise ValueError("a path is too long")
+    return Path(text)
 
 
 def read_blocks(rows: Any) -> tuple[BlockChange, ...]:
+    """Read the ``blocks`` of a saved line.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If they make no sense.
+    """
     blocks = tuple(
         BlockChange(block["kind"], _texts(block["old"]), _texts(block["new"])) for block in rows
     )
@@ -67,42 +153,31 @@ def read_blocks(rows: Any) -> tuple[BlockChange, ...]:
     return blocks
 
 
-def read_change(line: str, where: str) -> TagChange:
-    try:
-        if len(line) > _MAX_LINE:
-            raise ValueError("too long")
-        row: dict[str, Any] = json.loads(line)
-        blocks = read_blocks(row["blocks"])
-        identity = None if row["identity"] is None else Identity(**row["identity"])
-        state = State(row["state"])
-        if state is State.CHANGE and (identity is None or not blocks):
-            raise ValueError("a change needs an identity and blocks")
-        if "\0" in row["path"] or not os.path.isabs(row["path"]):  # noqa: PTH117 - still untrusted
-            raise ValueError("a path must be absolute")
-        if len(os.fsencode(row["path"])) > _MAX_PATH:
-            raise ValueError("a path is too long")
-        old = tuple(dict.fromkeys(value for block in blocks for value in block.old))
-        old = old if blocks else _texts(row.get("old", []))
-        return TagChange(
-            path=Path(row["path"]),
-            state=state,
-            old=old,
-            new=shown(blocks) if blocks else old,
-            blocks=blocks,
-            genres=_texts(row["genres"]),
-            probabilities=read_probabilities(row["probabilities"]),
-            reason=str(row["reason"]),
-            identity=identity,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FatalError(f"{where}: {str(error)[:200]}; correct or delete the line") from error
+def by_genre(
+    values: tuple[float, ...] | None, digits: int | None = None
+) -> dict[str, float] | None:
+    """Name the genre of each probability or threshold.
 
-
-def exact_by_genre(values: tuple[float, ...] | None) -> dict[str, float] | None:
-    return None if values is None else dict(zip(GENRES, values, strict=True))
+    Parameters
+    ----------
+    values : tuple of float, length n_genres, or None
+    digits : int, optional
+        Round to so many decimals.
+    """
+    if values is None:
+        return None
+    rounded = values if digits is None else [round(value, digits) for value in values]
+    return dict(zip(GENRES, rounded, strict=True))
 
 
 def read_probabilities(by_genre: Any) -> tuple[float, ...] | None:
+    """Read probabilities or thresholds by genre, in the order of `genres.GENRES`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they make no sense.
+    """
     if by_genre is None:
         return None
     if not isinstance(by_genre, Mapping) or set(by_genre) != set(GENRES):

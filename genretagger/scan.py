@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import codecs
 import os
-import urllib.parse
-import urllib.request
+import re
+import socket
+import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes, urljoin
+from xml.etree import ElementTree
 
-from genretagger.containers import container_of
+from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
 
 OnError = Callable[[Path, str], None]
 """Called with a path that cannot be walked and the reason, in words."""
 
+_MARKS = (  # the longer ones first: UTF-32's little-endian mark begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+)
+
+_UTF16 = re.compile(rb"(?:[^\0]\0){3}|(?:\0[^\0]){3}")
+"""Every second byte is NUL. Lists that NULs separate are not like this: audio files' names are
+longer than a letter."""
+
+_PLS = re.compile(r"\s*\[playlist\][ \t]*(?:[\r\n]|$)", re.IGNORECASE)
+_PLS_ENTRY = re.compile(r"\s*File\d+\s*=(.+)", re.IGNORECASE)
+_MARKUP = re.compile(r"\s*<(?:\?|!|playlist\b|html\b|smil\b|asx\b|plist\b)", re.IGNORECASE)
+_FILE_URI = re.compile(r"\s*file:(?://([^/\\]*))?(?=[/\\])", re.IGNORECASE)
+_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive
+_NO_PLAYLIST = "is no playlist that genretagger reads (M3U, PLS, XSPF)"
+_XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+
 
 def find_tracks(
-    paths: Sequence[Path], *, ignore: Sequence[str] = (), on_error: OnError
+    paths: Sequence[Path],
+    *,
+    ignore: Sequence[str] = (),
+    on_error: OnError,
+    heard_only: bool = False,
 ) -> Iterator[Path]:
     """Walk folders for audio files.
 
@@ -32,12 +62,18 @@ def find_tracks(
         Shell patterns; a file or folder whose name or path matches one is skipped.
     on_error : callable
         Told of what is missing, unreadable or no audio file.
+    heard_only : bool
+        Yield also the kinds of audio that can be heard, but not tagged.
 
     Yields
     ------
     pathlib.Path
         Every file once, also where links or overlapping folders lead to it again.
     """
+
+    def is_wanted(path: Path) -> bool:
+        return container_of(path) is not None or (heard_only and is_heard_only(path))
+
     seen: set[int] = set()
     for path in paths:
         try:
@@ -49,14 +85,20 @@ def find_tracks(
             on_error(path, "cannot be read: no file has a NUL in its name")
             continue
         if S_ISDIR(stat.st_mode):
-            yield from _walk(path, ignore, on_error, seen)
-        elif container_of(path) is None or not S_ISREG(stat.st_mode):
+            yield from _walk(path, is_wanted, ignore, on_error, seen)
+        elif not (is_wanted(path) and S_ISREG(stat.st_mode)):
             on_error(path, "not an audio file that genretagger knows, see docs/formats.md")
         elif _is_new(stat, seen):
             yield path
 
 
-def _walk(folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]) -> Iterator[Path]:
+def _walk(
+    folder: Path,
+    is_wanted: Callable[[Path], bool],
+    ignore: Sequence[str],
+    on_error: OnError,
+    seen: set[int],
+) -> Iterator[Path]:
     try:
         if not _is_new(folder.stat(), seen):
             return
@@ -73,7 +115,7 @@ def _walk(folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]
         try:
             if entry.is_dir():
                 folders.append(path)
-            elif container_of(path) is not None:
+            elif is_wanted(path):
                 # what Windows lists with a folder lacks the inode
                 stat = path.stat() if os.name == "nt" else entry.stat()
                 if S_ISREG(stat.st_mode) and _is_new(stat, seen):
@@ -81,7 +123,7 @@ def _walk(folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]
         except OSError as error:  # a link to nowhere, or to itself
             on_error(path, f"cannot be read: {error.strerror}")
     for subfolder in folders:
-        yield from _walk(subfolder, ignore, on_error, seen)
+        yield from _walk(subfolder, is_wanted, ignore, on_error, seen)
 
 
 def _is_new(stat: os.stat_result, seen: set[int]) -> bool:
@@ -96,41 +138,224 @@ def _matches(path: Path, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path.name, p) or fnmatch(str(path), p) for p in patterns)
 
 
-def read_list(source: Path, data: bytes) -> list[Path]:
-    """Read a list of paths: an M3U playlist, plain lines, or NUL-separated names.
+def _stop(path: Path, why: str) -> None:
+    raise FatalError(f"{path}: {why}")
+
+
+def read_list(source: Path, data: bytes, on_error: OnError = _stop) -> list[Path]:
+    """Read a list of files: a playlist (M3U, PLS, XSPF), plain lines, or NUL-separated names.
 
     Parameters
     ----------
     source : pathlib.Path
         Where the list lies; relative entries are relative to its folder. ``-`` stands
-        for standard input, whose entries are relative to the working directory.
+        for standard input, whose entries, as those of a pipe, are relative to the working
+        directory.
     data : bytes
-        Its content. With a NUL in it, entries are separated by NULs and taken as they
-        are; else by lines, of which empty ones and ``#`` comments are passed over.
+        Its content, in UTF-8, UTF-16 or Windows-1252. If NULs separate the entries, they
+        are taken as they are. Otherwise an entry is first sought exactly as it stands, then
+        without blanks around it, percent-decoded, from Windows-1252, with slashes for
+        backslashes, and in the other Unicode normal form. A line that begins with ``#`` is
+        a comment unless an audio file has that very name.
+    on_error : callable, optional
+        Told of addresses on the network and of folders. By default they are errors.
 
     Returns
     -------
     list of pathlib.Path
+        Files, and what does not exist.
 
     Raises
     ------
     FatalError
-        If an entry is an address on the network.
+        If it is no list, or damaged.
+
+    References
+    ----------
+    XSPF version 1: https://xspf.org/spec.
     """
-    if b"\0" in data:
-        entries = [os.fsdecode(entry) for entry in data.split(b"\0") if entry]
-    else:
-        lines = (line.strip() for line in data.removeprefix(b"\xef\xbb\xbf").splitlines())
-        entries = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
-    folder = Path() if str(source) == "-" else source.parent
+    if container_of(source) is not None:
+        raise FatalError(f"{source} is an audio file, not a list of files")
+    # <(find ...) is a pipe somewhere under /dev
+    folder = Path() if str(source) == "-" or source.is_fifo() else source.parent
     paths = []
-    for entry in entries:
-        scheme, colon_slashes, rest = entry.partition("://")
-        if not colon_slashes or not scheme.isalnum():
-            paths.append(folder / entry)
-        elif scheme.lower() == "file":
-            local = "/" + rest.partition("/")[2]
-            paths.append(Path(urllib.request.url2pathname(local)))
+    for entry in _entries(source, folder, data):
+        if not entry.candidates:
+            on_error(source, f"{entry.text.strip()} is not a file on this machine")
+            continue
+        path = _existing(entry.candidates) or entry.candidates[0]
+        if _is_folder(path):
+            on_error(path, "it is a folder, and a list names files; name it as an argument")
         else:
-            raise FatalError(f"{source}: {entry} is not a file on this machine; take it out")
+            paths.append(path)
     return paths
+
+
+class _Entry(NamedTuple):
+    """What a list names once: its text, and the paths that it may mean, the likeliest first."""
+
+    text: str
+    candidates: list[Path]
+
+
+def _entries(source: Path, folder: Path, data: bytes) -> Iterator[_Entry]:
+    text = _text(source, data)
+    if text is None:
+        for name in map(os.fsdecode, data.split(b"\0")):
+            if name:
+                yield _Entry(name, [folder / name])
+    elif _MARKUP.match(text):
+        for uris in _xspf_locations(source, data):
+            candidates = (_candidates(folder, uri, is_uri=True) for uri in uris)
+            yield _Entry(uris[0], [path for paths in candidates for path in paths])
+    else:
+        for line in _pls_values(text) if _PLS.match(text) else _lines(folder, text):
+            yield _Entry(line, _candidates(folder, line))
+
+
+def _text(source: Path, data: bytes) -> str | None:
+    """Decode a list; None if NULs separate its entries."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _decoded(source, data[len(mark) :], encoding)
+    if b"\0" not in data:
+        return _decoded(source, data, "utf-8")
+    if _UTF16.search(data) is None:
+        return None
+    is_little = data[1::2].count(0) > data[::2].count(0)
+    return _decoded(source, data, "utf-16-le" if is_little else "utf-16-be")
+
+
+def _decoded(source: Path, data: bytes, encoding: str) -> str:
+    try:
+        # names on a disk, and so lists of them, may hold any byte
+        return data.decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+    except UnicodeDecodeError as error:
+        raise FatalError(f"{source} is damaged {encoding.upper()}; save it as UTF-8") from error
+
+
+def _xspf_locations(source: Path, data: bytes) -> Iterator[list[str]]:
+    """Give each track's places, of which a player takes the first that it can play."""
+    try:
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise FatalError(f"{source} {_NO_PLAYLIST}: {error}") from error
+    if root.tag.rpartition("}")[2].lower() != "playlist":
+        raise FatalError(f"{source} {_NO_PLAYLIST}")
+    base = root.get(_XML_BASE, "")
+    for track in root.iterfind("{*}trackList/{*}track"):
+        locations = [(location.text or "").strip() for location in track.iterfind("{*}location")]
+        if any(locations):
+            yield [urljoin(base, location) for location in locations if location]
+
+
+def _pls_values(text: str) -> Iterator[str]:
+    for line in re.split("\r\n|\n|\r", text):
+        match = _PLS_ENTRY.match(line)
+        if match and match[1].strip():
+            yield match[1]
+
+
+def _lines(folder: Path, text: str) -> Iterator[str]:
+    for line in re.split("\r?\n", text):
+        # old Macs end lines by CR, which a name elsewhere may hold
+        is_one = "\r" not in line or _existing(_candidates(folder, line))
+        for part in [line] if is_one else line.split("\r"):
+            if part.strip() and not _is_comment(folder, part):
+                yield part
+
+
+def _is_comment(folder: Path, line: str) -> bool:
+    if not line.lstrip().startswith("#"):
+        return False
+    return container_of(Path(line.strip())) is None or not _existing(_candidates(folder, line))
+
+
+def _candidates(folder: Path, entry: str, *, is_uri: bool = False) -> list[Path]:
+    """List the paths that an entry may mean; none if it is an address on the network."""
+    local = _without_scheme(entry)
+    if local is None:
+        return []
+    is_uri |= local != entry
+    # as it stands, then with ever more explained away
+    readings = [_percent_decoded(local), local] if is_uri else [local]
+    for step in (str.strip, _percent_decoded, _from_windows_1252, _with_slashes):
+        readings += [step(reading) for reading in readings]
+    return [folder / reading for reading in dict.fromkeys(readings)]
+
+
+def _without_scheme(entry: str) -> str | None:
+    """Take ``file:`` off an entry; None if it is an address on the network."""
+    uri = _FILE_URI.match(entry)
+    if uri is None:
+        return None if _ADDRESS.match(entry) else entry
+    if (uri[1] or "localhost").lower() not in {"localhost", socket.gethostname().lower()}:
+        return None
+    path = entry[uri.end() :]
+    # file:///C:/Music, and of old file:///C|/Music
+    return re.sub(r"^/([A-Za-z])[:|]", r"\1:", path) if sys.platform == "win32" else path
+
+
+def _percent_decoded(text: str) -> str:
+    return unquote_to_bytes(_raw(text)).decode("utf-8", "surrogateescape")
+
+
+def _from_windows_1252(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # it holds bytes that are not UTF-8
+        return _raw(text).decode("cp1252", "replace")
+    return text
+
+
+def _with_slashes(text: str) -> str:
+    return text.replace("\\", "/")
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _existing(candidates: Sequence[Path]) -> Path | None:
+    found = next((path for path in candidates if _exists(path)), None)
+    if found is None:
+        normal = map(_in_other_normal_form, candidates)
+        found = next((path for path in normal if path is not None), None)
+    return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:  # a NUL, or half a character of UTF-16
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except ValueError:  # find_tracks has words for it
+        return False
+
+
+def _in_other_normal_form(path: Path) -> Path | None:
+    """Find a path whose names macOS has decomposed, or another system composed."""
+    if str(path).isascii():
+        return None
+    here = Path(path.anchor)
+    for name in path.parts[1 if path.anchor else 0 :]:
+        if _exists(here / name):
+            here /= name
+            continue
+        try:
+            same = [other for other in here.iterdir() if _composed(other.name) == _composed(name)]
+        except (OSError, ValueError):
+            return None
+        if len(same) != 1:
+            return None
+        here = same[0]
+    return here
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

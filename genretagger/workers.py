@@ -12,16 +12,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
+from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from genretagger.bundle import Bundle
 from genretagger.errors import TrackError
-from genretagger.hearing import hear
-from genretagger.records import (
-    Prediction,
-    Track,
-)
+from genretagger.hearing import hear, load_classifier
+from genretagger.records import Prediction, Seen
 
 _Task = tuple[Path, bool, Path, str]
 _WAITING = 2  # tracks for each worker that it has or can take at once; loky queues no more
@@ -34,22 +32,35 @@ _ONE_THREAD = dict.fromkeys(
 """A worker is to keep one core busy, also where it multiplies matrices."""
 
 
-def has_cuesheet(track: Track) -> bool:
-    return track.tags is not None and track.tags.has_cuesheet
-
-
 def hear_tracks(
-    tracks: Sequence[Track], with_bundle: Bundle, jobs: int
+    files: Sequence[Seen], with_bundle: Bundle, jobs: int
 ) -> Iterator[Prediction | TrackError]:
-    """Hear tracks in worker processes, which are all that a decoder can take along."""
+    """Hear tracks in worker processes, so that a decoder that crashes kills a worker, not the run.
+
+    Parameters
+    ----------
+    files : sequence of Seen
+    with_bundle : Bundle
+    jobs : int
+        Worker processes; 0 is one for each core.
+
+    Yields
+    ------
+    Prediction or TrackError
+        One for each file, in their order.
+
+    Raises
+    ------
+    FatalError
+        If the bundle was replaced during the run.
+    """
     tasks = (
         # workers stay in the folder in which they were started
-        (track.path.absolute(), has_cuesheet(track), with_bundle.path, with_bundle.bundle_id)
-        for track in tracks
+        (file.path.absolute(), file.has_cuesheet, with_bundle.path, with_bundle.bundle_id)
+        for file in files
     )
-    jobs = max(1, min(jobs, len(tracks)))
+    jobs = max(1, min(jobs or cpu_count(), len(files)))
     begun: deque[tuple[_Task, Future[Prediction | TrackError]]] = deque()
-    is_done = False
     try:
         while True:
             running = [future for _, future in begun if not future.done()]
@@ -67,11 +78,11 @@ def hear_tracks(
             except BrokenProcessPool:  # by this track, or by another that was under way
                 answer = _hear_alone(task)
             yield answer
-        is_done = True
     finally:
-        if not is_done:  # Ctrl-C, or nobody wants the rest: do not wait for it
+        under_way = [future for _, future in begun if not future.done()]
+        if under_way:  # Ctrl-C, or nobody wants the rest: do not wait for it
             # loky stumbles if it is told to drop what it has not yet put before its workers
-            while any(not (future.running() or future.done()) for _, future in begun):
+            while any(not (future.running() or future.done()) for future in under_way):
                 time.sleep(0.001)
             _dismiss_workers()
 
@@ -79,15 +90,27 @@ def hear_tracks(
 def _submit(task: _Task, jobs: int) -> Future[Prediction | TrackError]:
     while True:
         try:
-            future: Future[Prediction | TrackError] = _workers(jobs).submit(hear, *task)
+            future: Future[Prediction | TrackError] = _workers(jobs).submit(_hear_in_worker, *task)
         except BrokenProcessPool:  # a worker has crashed meanwhile
             _dismiss_workers()
         else:
             return future
 
 
+def _hear_in_worker(
+    path: Path, has_cuesheet: bool, bundle_path: Path, bundle_id: str
+) -> Prediction | TrackError:
+    """Hear one track in this process; of what it gives, send back the prediction alone."""
+    classifier = load_classifier(bundle_path, bundle_id)
+    try:
+        return hear(path, classifier, has_cuesheet=has_cuesheet).prediction
+    except TrackError as error:
+        return error
+
+
 _pools: dict[int, Any] = {}  # the one there is, by its number of workers
-# loky keeps a pool for reuse, too, but it is joblib's, whose users beside us would trip over ours
+# Not loky's reusable executor: joblib shares it, and shutting it down would break other users of
+# joblib in this process.
 
 
 def _workers(jobs: int) -> Any:
@@ -112,7 +135,7 @@ def _hear_alone(task: _Task) -> Prediction | TrackError:
     """Hear a track in a process of its own, so that a crash is certain to be its own."""
     executor = ProcessPoolExecutor(1, initializer=_begin_worker, env=_ONE_THREAD)
     try:
-        answer: Prediction | TrackError = executor.submit(hear, *task).result()
+        answer: Prediction | TrackError = executor.submit(_hear_in_worker, *task).result()
     except BrokenProcessPool:
         return TrackError("the decoder crashed on it; get another copy, or report it")
     finally:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import make_audio
 import pytest
 from browser import browser, chromium  # noqa: F401 - fixtures
+from runs import heard, music  # noqa: F401 - fixtures
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what it puts in the background so, and tests of Ctrl-C would wait for ever
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -19,23 +25,24 @@ def _own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, str(tmp_path_factory.mktemp(name)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _encoded_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let all tests share what is encoded, in all processes of the run."""
+    base = tmp_path_factory.getbasetemp()
+    is_one_of_several = "PYTEST_XDIST_WORKER" in os.environ
+    make_audio.KEPT = (base.parent if is_one_of_several else base) / "encoded"
+    make_audio.KEPT.mkdir(exist_ok=True)
+
+
 @pytest.fixture(scope="session")
-def encoded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Encode a form of `make_audio.FORMS` without tags, once for the whole session."""
-    folder = tmp_path_factory.mktemp("encoded")
+def encoded(_encoded_once: None) -> Callable[..., Path]:
+    """Give a form of `make_audio.FORMS` without tags, a file that nobody may change."""
 
     def get(form: str, **options: float) -> Path:
-        kind = make_audio.FORMS[form]
-        # forms that differ only in their tags share the encoded file
-        same = next(n for n, f in make_audio.FORMS.items() if f[:2] == kind[:2] and f.sr == kind.sr)
-        name = "-".join([same, *(f"{k}={v}" for k, v in sorted(options.items()))])
-        path = folder / f"{name.replace(' ', '_')}{kind.suffix}"
-        if not path.exists():
-            try:
-                make_audio.encode(form, path, **options)
-            except make_audio.MissingToolError as error:
-                pytest.skip(str(error))
-        return path
+        try:
+            return make_audio.encoded(form, make_audio.KEPT, **options)
+        except make_audio.MissingToolError as error:
+            pytest.skip(str(error))
 
     return get
 

@@ -18,6 +18,17 @@ QUOTA = {"error": {"type": "Exception", "message": "Quota limit exceeded", "code
 GONE = {"error": {"type": "DataException", "message": "no data", "code": 800}}
 
 
+QUICK = {
+    "requests = 45": "requests = 5000",
+    "page_size = 100": "page_size = 2",
+    "timeout_s = 15.0": "timeout_s = 20.0",
+    "attempts = 6": "attempts = 3",
+    "first_wait_s = 2.0": "first_wait_s = 0.01",
+    "longest_wait_s = 60.0": "longest_wait_s = 0.05",
+}
+"""Replacements in ``configs/collect.toml``: no waits, and pages of two tracks."""
+
+
 def row(number: int, title: str, artist: str = "Artist", **more: object) -> dict[str, object]:
     """Make a track as it stands in a list; ``None`` leaves a field out."""
     made: dict[str, object] = {

@@ -383,18 +383,47 @@ FORMS: dict[str, Form] = {
 """Every container and every kind of block that it carries, by a name for test ids."""
 
 
-def encode(
-    form: str, path: Path, *, seconds: float = 1.0, sr: int = 44100, channels: int = 2
-) -> None:
-    """Write synthetic music without tags; an encoder may insist on its own rate.
+def encoded(
+    form: str, folder: Path, *, seconds: float = 1.0, sr: int = 44100, channels: int = 2
+) -> Path:
+    """Give a file of synthetic music without tags, made by the first who asks for it.
+
+    Parameters
+    ----------
+    form : str
+        A key of `FORMS`; those that differ only in their tags share a file.
+    folder : pathlib.Path
+        Where the files are kept; several processes may share it.
+    seconds : float
+    sr : int
+        In Hz; an encoder may insist on its own.
+    channels : int
 
     Raises
     ------
     MissingToolError
         If a program is not installed; the message names its Debian package.
     """
-    rate = FORMS[form].sr or sr
-    FORMS[form].encode(path, music(seconds, rate, channels), rate)
+    kind = FORMS[form]
+    rate = kind.sr or sr
+    same = next(name for name, f in FORMS.items() if f[:2] == kind[:2] and f.sr == kind.sr)
+    path = folder / f"{same} {seconds} {rate} {channels}{kind.suffix}".replace(" ", "_")
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            half_done = Path(own) / path.name
+            kind.encode(half_done, music(seconds, rate, channels), rate)
+            half_done.replace(path)
+    return path
+
+
+KEPT: Path | None = None
+"""Folder in which `make` keeps what it has encoded for the next call; nothing is kept if None."""
+
+
+def encode(form: str, path: Path, **options: float) -> None:
+    """Write synthetic music without tags; see `encoded`."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copyfile(encoded(form, KEPT or Path(folder), **options), path)
 
 
 def make(

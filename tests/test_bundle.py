@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from genretagger import bundle
-from genretagger.classifier import Classifier
 from genretagger.errors import FatalError
-from genretagger.features import log_mel
 from genretagger.genres import GENRES
+
+pytestmark = pytest.mark.quick
 
 
 @pytest.fixture
@@ -35,31 +35,9 @@ def test_a_shipped_bundle_is_whole_and_small(name):
     assert "MIT" in (shipped.path / "MODEL_CARD.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["default", "accurate"])
-def test_the_golden_segment_gives_its_log_mel_and_its_probabilities(name):
-    shipped = bundle.read(bundle.locate(name))
-    with np.load(shipped.path / "golden.npz") as golden:
-        found = log_mel(golden["y"], shipped.features, shipped.filterbank)
-        np.testing.assert_allclose(found, golden["log_mel"], atol=1e-3)
-    assert Classifier(shipped).verify() < 1e-3
-
-
 def test_a_folder_is_no_bundle_that_ships(tmp_path):
     assert bundle.locate(tmp_path) == tmp_path
     assert bundle.locate("accurate") != bundle.locate("./accurate")
-
-
-@pytest.mark.parametrize("name", ["default", "accurate"])
-def test_the_network_tells_music_from_music(name):
-    # a network that always says the same would pass its golden test
-    shipped = bundle.read(bundle.locate(name))
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 0.1, shipped.features.n_samples).astype(np.float32)
-    tone = np.sin(np.arange(shipped.features.n_samples) * 0.17).astype(np.float32)
-    log_mels = [log_mel(y, shipped.features, shipped.filterbank) for y in (noise, tone)]
-    first, second = Classifier(shipped).predict(np.stack(log_mels))
-    assert first.shape == (len(GENRES),)
-    assert np.abs(first - second).max() > 0.05
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "bundle.json", "golden.npz"])
@@ -106,32 +84,6 @@ def test_a_mismatch_refuses_to_load(copy, changes, message):
     edit(copy, **changes)
     with pytest.raises(FatalError, match=message):
         bundle.read(copy)
-
-
-def test_a_network_of_another_shape_refuses_to_load(copy):
-    features = asdict(bundle.read(copy).features)
-    edit(copy, features=features | {"segment_s": 5.0})
-    with pytest.raises(FatalError, match=r"model\.tflite maps .* not \(1, 96, 313, 1\)"):
-        Classifier(bundle.read(copy))
-
-
-def test_a_network_that_says_something_else_fails_its_golden_test(copy):
-    read = bundle.read(copy)
-    with np.load(copy / "golden.npz") as golden:
-        arrays = dict(golden) | {"probabilities": golden["probabilities"] + 0.01}
-    written = bundle.write(
-        copy,
-        model=(copy / "model.tflite").read_bytes(),
-        golden=arrays,
-        features=read.features,
-        filterbank=read.filterbank,
-        thresholds=read.thresholds,
-        calibration=read.calibration,
-        about={"licence": "MIT"},
-        card="MIT",
-    )
-    with pytest.raises(FatalError, match=r"differ by 0\.01"):
-        Classifier(written).verify()
 
 
 def test_what_is_written_reads_back_to_the_last_bit(copy, tmp_path):

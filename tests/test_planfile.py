@@ -8,6 +8,7 @@ import pytest
 from genretagger import cli, places, planfile, tags
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
+from genretagger.records import BlockChange
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_file_that_changed_since_is_refused_and_the_rest_is_done(music, capsys
 def test_a_genre_edited_meanwhile_is_found_even_behind_the_same_identity(music, capsys):
     path, head, lines = make(music)
     target = music / "a.flac"
-    tags.write(target, [planfile.BlockChange("Vorbis comment", (), ("Blues",))])
+    tags.write(target, [BlockChange("Vorbis comment", (), ("Blues",))])
     stat = target.stat()
     now = {"device": stat.st_dev, "inode": stat.st_ino, "size": stat.st_size}
     now |= {"mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns}

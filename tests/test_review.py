@@ -19,12 +19,14 @@ import mutagen
 import pytest
 from browser import axe, browser, chromium, console, network, scheme, size  # noqa: F401
 
-from genretagger import planfile, tags
+from genretagger import places, planfile, tags
+from genretagger.cache import Cache
 from genretagger.cli import main
 from genretagger.genres import GENRES
 from genretagger.identity import identify
 from genretagger.plan import TagPolicy
 from genretagger.plan import plan as make_plan
+from genretagger.recall import look_at
 from genretagger.records import Decision, Prediction
 from genretagger.scan import find_tracks
 from genretagger.verdicts import Decisions, Verdict
@@ -106,7 +108,7 @@ def plan(music, tmp_path):
     """Give a plan in which every track but the tagged one is to change."""
     path = tmp_path / "plan.jsonl"
     heard = Prediction(tuple(0.8 if genre == "Electronic" else 0.1 for genre in GENRES))
-    decision = Decision(("Electronic",), "Electronic 0.80")
+    decision = Decision(("Electronic",), ("Electronic 0.80",))
     with path.open("w", encoding="utf-8") as stream:
         file = planfile.PlanFile(stream, roots=[music], field=None, bundle_id="test")
         for track in find_tracks([music], on_error=print):
@@ -358,6 +360,34 @@ def test_apply_writes_what_is_accepted_and_undo_gives_the_bytes_back(plan, music
     assert genre(music / "B/5.flac") == ["Hip Hop; Blues"]
     assert server.end() == 0
     assert f"genretagger review {plan}" in server.said
+
+
+def recalled(path):
+    """Give the genres that the cache has for the file as it is now."""
+    with contextlib.closing(Cache(places.cache_file(), warn=print)) as cache:
+        (held,) = cache.tags([look_at(path)], None)
+    assert held is not None, "the next run would have to read it"
+    return [value for block in held.blocks for value in block.values]
+
+
+def test_what_apply_and_undo_have_written_is_remembered(plan, start):
+    path = planfile.read(plan, []).lines[0].path
+    server = start(plan)
+    server.do("decide", ids=[0], answer="accepted")
+    server.do("apply")
+    server.wait()
+    assert recalled(path) == genre(path) == ["Electronic"]
+    server.do("undo")
+    server.wait()
+    assert recalled(path) == genre(path) == []
+
+
+def test_with_no_cache_nothing_is_remembered(plan, start):
+    server = start(plan, "--no-cache")
+    server.do("decide", ids=[0], answer="accepted")
+    server.do("apply")
+    assert server.wait()["done"] == 1
+    assert not places.cache_file().exists()
 
 
 def test_a_restart_knows_what_a_killed_apply_had_written_and_undoes_it(plan, music, start):

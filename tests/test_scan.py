@@ -1,10 +1,15 @@
 import os
+import re
+import socket
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from genretagger.errors import FatalError
 from genretagger.scan import find_tracks, read_list
+
+pytestmark = pytest.mark.quick
 
 
 @pytest.fixture
@@ -29,6 +34,20 @@ def test_folders_are_walked_in_a_stable_order_files_first(music):
     tracks, problems = found(music)
     assert names(music, tracks) == ["c.wav", "a/z.opus", "b/1.mp3", "b/2.flac"]
     assert not problems
+
+
+def test_kinds_that_can_only_be_heard_are_found_where_they_are_wanted(music):
+    for name in ("a/1.aac", "b/3.MKA", "d.webm", "e.tta", "f.mp2", "._g.aac"):
+        (music / name).write_text("x")
+    assert len(found(music)[0]) == 4
+    tracks, problems = found(music, heard_only=True)
+    assert names(music, tracks) == [
+        *("c.wav", "d.webm", "e.tta", "f.mp2", "a/1.aac", "a/z.opus"),
+        *("b/1.mp3", "b/2.flac", "b/3.MKA"),
+    ]
+    assert not problems
+    assert found(music / "e.tta", heard_only=True) == ([music / "e.tta"], [])
+    assert "not an audio file" in found(music / "e.tta")[1][0][1]
 
 
 def test_hidden_files_and_macos_companions_are_skipped(music):
@@ -109,3 +128,299 @@ def test_nul_separated_names_are_taken_as_they_are():
 def test_an_address_in_a_playlist_stops_with_what_to_do():
     with pytest.raises(FatalError, match="http://radio/x is not a file on this machine"):
         read_list(Path("x.m3u"), b"http://radio/x\n")
+
+
+# ---- Lists of files --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """Give a function that makes files, writes a list beside them, and says what it leads to."""
+
+    def read(data, *files, name="list.m3u"):
+        for file in files:
+            (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
+            (tmp_path / file).write_bytes(os.fsencode(file))
+        (tmp_path / name).write_bytes(data)
+        problems = []
+        paths = read_list(tmp_path / name, data, lambda path, why: problems.append((path, why)))
+        assert all(tmp_path in path.parents for path in paths if path.exists())
+        tracks, more = found(*paths)
+        return names(tmp_path, [track.resolve() for track in tracks]), [
+            (str(path).removeprefix(f"{tmp_path}/"), why) for path, why in problems + more
+        ]
+
+    return read
+
+
+ENCODINGS = {
+    "UTF-8": ("utf-8", b""),
+    "UTF-8 with a mark": ("utf-8", b"\xef\xbb\xbf"),
+    "UTF-16 LE": ("utf-16-le", b""),
+    "UTF-16 LE with a mark": ("utf-16-le", b"\xff\xfe"),
+    "UTF-16 BE": ("utf-16-be", b""),
+    "UTF-16 BE with a mark": ("utf-16-be", b"\xfe\xff"),
+    "UTF-32 LE with a mark": ("utf-32-le", b"\xff\xfe\0\0"),
+    "UTF-32 BE with a mark": ("utf-32-be", b"\0\0\xfe\xff"),
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("header", ["#EXTM3U", "#EXTM3U\n#EXTINF:123,Jemand - one.mp3", ""])
+def test_a_list_of_any_encoding_and_line_end_names_what_it_says(shelf, encoding, end, header):
+    codec, mark = ENCODINGS[encoding]
+    text = f"{header}\none.mp3\n\n音楽/曲.mp3\nä/é.flac\n".replace("\n", end)
+    tracks, problems = shelf(
+        mark + text.encode(codec), "one.mp3", "two.mp3", "音楽/曲.mp3", "音楽/b.mp3", "ä/é.flac"
+    )
+    assert tracks == ["one.mp3", "音楽/曲.mp3", "ä/é.flac"]
+    assert not problems
+
+
+def test_a_windows_1252_list_finds_names_that_are_in_unicode(shelf):
+    data = "#EXTM3U\r\nBjörk/Jóga – “live”.mp3\r\n".encode("cp1252")
+    tracks, problems = shelf(data, "Björk/Jóga – “live”.mp3", "Björk/other.mp3")
+    assert tracks == ["Björk/Jóga – “live”.mp3"]
+    assert not problems
+
+
+def test_a_name_of_bytes_that_are_no_text_is_found_by_its_bytes(shelf):
+    raw = os.fsdecode(b"caf\xe9.mp3")
+    assert shelf(b"caf\xe9.mp3\n", raw, "caf.mp3") == ([raw], [])
+
+
+def test_the_very_bytes_come_before_what_they_may_stand_for(shelf):
+    raw = os.fsdecode(b"caf\xe9.mp3")
+    assert shelf(b"caf\xe9.mp3\n", raw, "café.mp3") == ([raw], [])
+
+
+@pytest.mark.parametrize(
+    ("listed", "lies"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC"), ("NFD", "NFD")]
+)
+@pytest.mark.parametrize("encode", [str, "file://{}".format], ids=["plain", "file:"])
+def test_composed_and_decomposed_names_are_the_same(shelf, tmp_path, listed, lies, encode):
+    name = unicodedata.normalize(lies, "Björk/Jóga.mp3")
+    entry = unicodedata.normalize(listed, encode(tmp_path / "Björk/Jóga.mp3"))
+    assert shelf(entry.encode(), name, "Björk2/Joga.mp3") == ([name], [])
+
+
+def test_a_path_may_mix_normal_forms(shelf):
+    name = f"{unicodedata.normalize('NFD', 'Björk')}/{unicodedata.normalize('NFC', 'Jóga.mp3')}"
+    assert shelf("Björk/Jo\u0301ga.mp3".encode(), name) == ([name], [])
+
+
+def test_of_two_normal_forms_the_one_named_is_taken(shelf):
+    both = [unicodedata.normalize(form, "Jóga.mp3") for form in ("NFC", "NFD")]
+    for name in both:
+        assert shelf(name.encode(), *both) == ([name], [])
+
+
+ODD_NAMES = [
+    "#1 hit.mp3",
+    "# one.mp3",
+    "#EXTINF.mp3",
+    " blank.mp3",
+    "  two.mp3",
+    "100%.mp3",
+    "a%20b.mp3",
+    "back\\slash.mp3",
+    "#%23.mp3",
+    "C:\\x.mp3",
+    "semi;colon.mp3",
+    "[playlist].mp3",
+    "<unknown> - a.mp3",
+    "<3.mp3",
+    "new\rline.mp3",
+    "next\x85line.mp3",
+    "a\u2028b.mp3",
+    "tab\t.mp3",
+    "file:one.mp3",
+    "~one.mp3",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_that_looks_like_something_else_is_that_name(shelf, name):
+    like = {name.strip(), name.lstrip("# "), name.replace("\\", "/"), name.replace("%20", " ")}
+    others = [n for n in like | {"hit.mp3", "one.mp3", "line.mp3"} if n != name and ":" not in n]
+    assert shelf(f"{name}\n".encode(), name, *others) == ([name], [])
+
+
+@pytest.mark.parametrize("name", [n for n in ODD_NAMES if n == n.strip()])
+@pytest.mark.parametrize("sort", ["uri", "pls", "xspf"])
+def test_so_it_is_in_every_kind_of_list(shelf, tmp_path, name, sort):
+    uri = (tmp_path / name).as_uri()
+    data = {
+        "uri": f"{uri}\n",
+        "pls": f"[playlist]\nFile1={uri}\nTitle1=one.mp3\nNumberOfEntries=1\n",
+        "xspf": f"<playlist><trackList><track><location>{uri}</location></track></trackList>"
+        "</playlist>",
+    }[sort]
+    assert shelf(data.encode(), name, "one.mp3", "line.mp3") == ([name], [])
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("sub\\one.mp3", "sub/one.mp3"),
+        (".\\sub\\one.mp3", "sub/one.mp3"),
+        ("sub/../sub/one.mp3", "sub/one.mp3"),
+        ("a%20b.mp3", "a b.mp3"),
+        ("sub%5Cone.mp3", "sub/one.mp3"),
+        ("caf%C3%A9.mp3", "café.mp3"),
+        ("caf%E9.mp3", "café.mp3"),
+        ("cafe%CC%81.mp3", "café.mp3"),
+        ("one.mp3   ", "one.mp3"),
+        ("\tone.mp3", "one.mp3"),
+        ("file:///HERE/a%20b.mp3", "a b.mp3"),
+        ("FILE:///HERE/a%20b.mp3", "a b.mp3"),
+        ("file:/HERE/a%20b.mp3", "a b.mp3"),
+        ("file://localhost/HERE/a%20b.mp3", "a b.mp3"),
+        (f"file://{socket.gethostname()}/HERE/a%20b.mp3", "a b.mp3"),
+        ("file:///HERE/a b.mp3", "a b.mp3"),
+        ("file:///HERE/100%.mp3", "100%.mp3"),
+        ("file:///HERE/caf%E9.mp3", "café.mp3"),
+        ("  file:///HERE/a%20b.mp3 ", "a b.mp3"),
+    ],
+)
+def test_an_entry_is_understood_where_no_file_has_that_very_name(shelf, tmp_path, entry, name):
+    entry = entry.replace("/HERE", str(tmp_path))
+    assert shelf(f"other.mp3\n{entry}\n".encode(), name, "other.mp3", "three.mp3") == (
+        ["other.mp3", name],
+        [],
+    )
+
+
+def test_an_address_that_is_encoded_means_what_it_decodes_to_first(shelf):
+    data = (
+        b"<playlist><trackList><track><location>a%20b.mp3</location></track></trackList></playlist>"
+    )
+    assert shelf(data, "a%20b.mp3", "a b.mp3") == (["a b.mp3"], [])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://radio.example:8000/x.mp3",
+        "HTTPS://radio.example/one.mp3",
+        "rtsp://x/one.mp3",
+        "mms://x/one.mp3",
+        "smb://server/share/one.mp3",
+        "file://server/HERE/one.mp3",
+    ],
+)
+def test_an_address_is_one_line_and_the_rest_is_found(shelf, tmp_path, address):
+    address = address.replace("/HERE", str(tmp_path))
+    tracks, problems = shelf(f"#EXTM3U\n{address}\ntwo.mp3\n".encode(), "one.mp3", "two.mp3")
+    assert tracks == ["two.mp3"]
+    assert problems == [("list.m3u", f"{address} is not a file on this machine")]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["gone.mp3", "C:\\Music\\one.mp3", "C:/one.mp3", "\\\\server\\one.mp3", "spotify:track:1"],
+)
+def test_a_missing_file_is_one_line_and_the_rest_is_found(shelf, entry):
+    tracks, problems = shelf(f"{entry}\r\ntwo.mp3\r\n".encode(), "one.mp3", "two.mp3")
+    assert tracks == ["two.mp3"]
+    ((path, why),) = problems
+    assert path == entry
+    assert re.search("No such file|not an audio file", why)
+
+
+@pytest.mark.parametrize(
+    "folder", [".", "..", "/", "./", "sub", "sub/", "sub\\", "file:///", "su%62"]
+)
+@pytest.mark.parametrize("end", ["\n", "\0"], ids=["line", "NUL"])
+def test_a_folder_in_a_list_is_refused(shelf, folder, end):
+    tracks, problems = shelf(f"{folder}{end}one.mp3{end}".encode(), "one.mp3", "sub/two.mp3")
+    assert tracks == ["one.mp3"]
+    assert len(problems) == 1
+    assert re.search("it is a folder|No such file", problems[0][1])
+
+
+def test_comments_and_empty_lines_name_nothing(shelf):
+    data = b"#EXTM3U\n# one.mp3\n#two.mp3\n\n   \n#EXTALB:..\\three.mp3\n#PLAYLIST:four.mp3\n"
+    assert shelf(data, "one.mp3", "two.mp3", "three.mp3", "four.mp3") == ([], [])
+
+
+def test_a_pls_names_its_files_only(shelf):
+    data = (
+        b"[playlist]\r\nNumberOfEntries=3\r\nFile1=sub\\one.mp3\r\nTitle1=two.mp3\r\nLength1=-1\r\n"
+        b"file2 = a b.mp3\r\nFile3=http://radio/x.mp3\r\nFile4=\r\nVersion=2\r\n"
+    )
+    tracks, problems = shelf(data, "sub/one.mp3", "two.mp3", "a b.mp3", name="x.pls")
+    assert tracks == ["sub/one.mp3", "a b.mp3"]
+    assert problems == [("x.pls", "http://radio/x.mp3 is not a file on this machine")]
+
+
+XSPF = """<?xml version="1.0" encoding="{}"?>
+<playlist version="1" xmlns="http://xspf.org/ns/0/">
+  <title>three.mp3</title><location>two.mp3</location>
+  <trackList>
+    <track><location>gone.mp3</location><location>a%20b.mp3</location><image>two.mp3</image></track>
+    <track><location>\u00e9 &amp; c.mp3</location></track>
+    <track><location>http://radio/x</location></track>
+    <track><title>without a place</title></track>
+  </trackList>
+</playlist>
+"""
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "ISO-8859-1", "windows-1252"])
+def test_an_xspf_names_the_first_place_of_each_track_that_exists(shelf, encoding):
+    data = XSPF.format(encoding).encode(encoding)
+    tracks, problems = shelf(data, "a b.mp3", "é & c.mp3", "two.mp3", "three.mp3", name="x.xspf")
+    assert tracks == ["a b.mp3", "é & c.mp3"]
+    assert problems == [("x.xspf", "http://radio/x is not a file on this machine")]
+
+
+def test_the_base_of_an_xspf_counts(shelf, tmp_path):
+    base = (tmp_path / "elsewhere").as_uri()
+    data = f"""<playlist xml:base="{base}/"><trackList><track><location>one.mp3</location></track>
+    </trackList></playlist>"""
+    assert shelf(data.encode(), "one.mp3", "elsewhere/one.mp3") == (["elsewhere/one.mp3"], [])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<!DOCTYPE html><html><body>one.mp3</body></html>",
+        b'<?wpl version="1.0"?><smil><body><seq><media src="one.mp3"/></seq></body></smil>',
+        b'<asx version="3.0"><entry><ref href="one.mp3"/></entry></asx>',
+        b'<?xml version="1.0"?><plist version="1.0"><dict/></plist>',
+        b'<?xml version="1.0" encoding="klingon"?><playlist/>',
+        b"<playlist><trackList><track><location>one.mp3",
+    ],
+)
+def test_markup_that_is_no_playlist_stops_with_what_is_read(shelf, data):
+    with pytest.raises(
+        FatalError, match=r"is no playlist that genretagger reads \(M3U, PLS, XSPF\)"
+    ):
+        shelf(data, "one.mp3")
+
+
+def test_text_that_is_damaged_stops_rather_than_names_something(shelf):
+    data = "#EXTM3U\r\none.mp3\r\n".encode("utf-16-le")
+    for cut in (b"\xff\xfe" + data[:-1], data[:-1]):
+        with pytest.raises(FatalError, match="is damaged UTF-16-LE; save it as UTF-8"):
+            shelf(cut, "one.mp3")
+
+
+def test_an_audio_file_is_not_taken_for_a_list(shelf):
+    with pytest.raises(FatalError, match="is an audio file, not a list of files"):
+        shelf(b"one.mp3\n", "one.mp3", name="two.mp3")
+
+
+def test_without_anyone_to_tell_a_folder_stops_the_run(tmp_path):
+    with pytest.raises(FatalError, match="it is a folder"):
+        read_list(tmp_path / "x.m3u", b".\n")
+
+
+def test_entries_of_a_pipe_are_relative_to_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "one.mp3").touch()
+    monkeypatch.chdir("/")
+    assert read_list(tmp_path / "pipe", b"one.mp3\n") == [Path("one.mp3")]

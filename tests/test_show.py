@@ -7,42 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from genretagger import audio, bundle, pipeline
+from genretagger import audio, bundle
 from genretagger.cli import main
 from genretagger.errors import TrackError
-from genretagger.explain import N_BANDS, N_SPANS, occlude, turns
 from genretagger.genres import GENRES
 from genretagger.hearing import hear_closely
-
-
-def test_hiding_finds_the_patch_that_the_answer_hangs_on():
-    log_mel = np.random.default_rng(1).normal(-40, 10, (96, 501)).astype(np.float32)
-    low, begin = 3 * 12, 7 * 25
-    log_mel[low : low + 12, begin : begin + 26] = 0.0  # loud: fourth row, eighth column
-
-    def log_odds(log_mels):
-        return log_mels[:, low : low + 12, begin : begin + 25].mean(axis=(1, 2))
-
-    patches, bands, spans = occlude(log_mel, log_odds)
-    assert patches.shape == (N_BANDS, N_SPANS)
-    assert np.unravel_index(patches.argmax(), patches.shape) == (3, 7)
-    assert bands.argmax() == 3
-    assert spans.argmax() == 7
-    elsewhere = np.delete(spans, [6, 7, 8])
-    np.testing.assert_allclose(elsewhere, 0.0, atol=1e-4)
-
-
-def test_hiding_leaves_what_it_was_given_untouched():
-    log_mel = np.random.default_rng(1).normal(-40, 10, (96, 501)).astype(np.float32)
-    before = log_mel.copy()
-    occlude(log_mel, lambda log_mels: log_mels.mean(axis=(1, 2)))
-    np.testing.assert_array_equal(log_mel, before)
-
-
-def test_a_passage_is_no_turn():
-    assert turns(["Pop"] * 5 + [None] + ["Pop"] * 5, 3) == [(0, "Pop")]
-    assert turns(["Pop"] * 5 + ["Rock"] * 3, 3) == [(0, "Pop"), (5, "Rock")]
-    assert turns([], 3) == []
 
 
 @pytest.mark.parametrize("form", ["FLAC", "M4A AAC"])
@@ -66,30 +35,6 @@ def test_a_stretch_in_the_middle_of_many_is_the_same_as_alone(encoded, monkeypat
     monkeypatch.setattr(audio, "_STRETCH_S", 10.0)
     for one, alone in zip(together, audio.decode_windows(path, **options), strict=True):
         np.testing.assert_allclose(one.y[1600:-1600], alone.y[1600:-1600], atol=1e-3)
-
-
-def test_a_close_look_says_the_same_of_the_track_as_every_other_command(encoded):
-    path, model = encoded("FLAC", seconds=25.0), bundle.read(bundle.DEFAULT)
-    hearing = hear_closely(path, model)
-    ((_, prediction),) = pipeline.predict([path], model)
-    # in a worker sums run in one thread, and so in another order
-    assert hearing.prediction.probabilities == pytest.approx(prediction.probabilities, abs=1e-5)
-    assert hearing.prediction.notes == prediction.notes
-    assert hearing.genre == GENRES[int(np.argmax(prediction.probabilities))]
-    assert hearing.timeline.shape == (len(hearing.starts_s), len(GENRES))
-    assert len(hearing.closeups) == 3
-    first = hearing.closeups[0]  # 0 to 10 s, as the first window
-    assert first.log_mel.shape == (model.features.n_mels, model.features.n_frames)
-
-
-def test_silence_has_no_leading_genre(tmp_path):
-    import soundfile
-
-    path = tmp_path / "silence.wav"
-    soundfile.write(path, np.zeros(16000 * 12), 16000)
-    hearing = hear_closely(path, bundle.read(bundle.DEFAULT))
-    assert hearing.genre is None
-    assert np.isnan(hearing.timeline).all()
 
 
 def test_the_terminal_shows_bars_thresholds_and_the_story(audio_file, capsys):

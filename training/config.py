@@ -6,9 +6,9 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
@@ -16,17 +16,17 @@ from genretagger.features import FeatureConfig
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
 
 DEFAULT = Path(__file__).with_name("configs") / "default.toml"
-COLLECT = DEFAULT.with_name("collect.toml")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How groups of clips become folds; see `training.split`.
+    """How groups of clips become folds; see `training.data.split`.
 
     Attributes
     ----------
@@ -36,15 +36,18 @@ class SplitConfig:
     n_validation, n_test : int
         Folds held out for choosing and for measuring. Both 0: cross-validation, where
         each fold is measured in turn and the final model learns from all.
+    large_sets : tuple of str
+        Sources of clips that are balanced on their own; all others count as one.
     """
 
     n_folds: int
     seed: int
     n_validation: int
     n_test: int
+    large_sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what leaves nothing to learn from, or to choose or measure on."""
+        """Refuse settings that leave no fold to learn from, to choose on or to measure on."""
         if self.n_folds < 2 or self.n_validation + self.n_test >= self.n_folds:
             raise TypeError("n_folds has to be 2 at least, and more than those held out")
         if (self.n_validation > 0) != (self.n_test > 0):
@@ -58,7 +61,7 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of the network; see `training.networks`."""
+    """The shape of the network; see `training.networks.cnn`."""
 
     stem: int
     blocks: tuple[tuple[int, int], ...]
@@ -69,7 +72,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the network is fitted; see `training.train`."""
+    """How a CNN of our own is fitted; see `training.learn.cnn`."""
 
     seed: int
     epochs: int
@@ -100,7 +103,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """How heads on a published network are fitted; see `training.transfer`."""
+    """How heads on a published network are fitted; see `training.learn.heads`."""
 
     seed: int
     epochs: int
@@ -119,7 +122,7 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Which free music is collected; see `training.corpus`."""
+    """Which free music is collected; see `training.features.corpus`."""
 
     packages: tuple[str, ...]
     shortest_s: float
@@ -128,7 +131,7 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class NegativesConfig:
-    """What heads are taught to say nothing about; see `training.negatives`."""
+    """Sounds that heads learn to say nothing about; see `training.features.negatives`."""
 
     packages: tuple[str, ...]
     seed: int
@@ -139,7 +142,7 @@ class NegativesConfig:
 
 @dataclass(frozen=True)
 class CompactConfig:
-    """The shape of the smaller MusiCNN, and how it learns the large one; see `training.compact`."""
+    """The smaller MusiCNN, and its distillation; see `training.learn.compact`."""
 
     time_stride: int
     timbral_stride: int
@@ -161,7 +164,7 @@ class CompactConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How it is measured; see `training.evaluate`."""
+    """How it is measured; see `training.measure.evaluate`."""
 
     seed: int
     least_confidence: int
@@ -175,7 +178,50 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
-class Config:
+class Subset:
+    """Clips whose figures are quoted apart, by their sources.
+
+    Attributes
+    ----------
+    only : tuple of str
+        The sources that belong to it; empty for all.
+    without : tuple of str
+        Sources that do not.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnCnn:
+    """A CNN of our own, from random weights."""
+
+    network: NetworkConfig
+    train: TrainConfig
+
+
+@dataclass(frozen=True)
+class MusicnnHeads:
+    """Heads on MusiCNN as published."""
+
+    train: HeadConfig
+    negatives: NegativesConfig
+
+
+@dataclass(frozen=True)
+class CompactHeads(MusicnnHeads):
+    """Heads on a smaller MusiCNN, distilled from the published one."""
+
+    corpus: CorpusConfig
+    compact: CompactConfig
+
+
+Kind_co = TypeVar("Kind_co", bound="OwnCnn | MusicnnHeads", covariant=True)
+
+
+@dataclass(frozen=True)
+class Config(Generic[Kind_co]):
     """All of a run's configuration.
 
     Attributes
@@ -189,13 +235,10 @@ class Config:
     features : genretagger.features.FeatureConfig
     split, evaluate
         One for each stage.
-    network : NetworkConfig or None
-        None if the network is MusiCNN, or a smaller one made of it, with heads of our own.
-    train : TrainConfig or HeadConfig
-    negatives : NegativesConfig or None
-    corpus : CorpusConfig or None
-    compact : CompactConfig or None
-        None if MusiCNN is used as it is.
+    model : OwnCnn, MusicnnHeads or CompactHeads
+        What is trained, and how.
+    subsets : dict of str to Subset
+        What is quoted apart in metrics and card, beside all clips.
     """
 
     name: str
@@ -203,64 +246,20 @@ class Config:
     card: str
     features: FeatureConfig
     split: SplitConfig
-    network: NetworkConfig | None
-    train: TrainConfig | HeadConfig
     evaluate: EvaluateConfig
-    negatives: NegativesConfig | None = None
-    corpus: CorpusConfig | None = None
-    compact: CompactConfig | None = None
+    model: Kind_co
+    subsets: dict[str, Subset] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class DeezerConfig:
-    """How Deezer's API is asked; see `training.deezer`."""
-
-    requests: int
-    window_s: float
-    page_size: int
-    timeout_s: float
-    attempts: int
-    first_wait_s: float
-    longest_wait_s: float
-
-
-@dataclass(frozen=True)
-class PlaylistsConfig:
-    """Which tracks of the playlists are taken; see `training.playlists`."""
-
-    reject_live: bool
-    shortest_s: float
-    longest_s: float
-    few_tracks: int
-    uneven: float
-
-
-@dataclass(frozen=True)
-class DownloadConfig:
-    """How audio is fetched and checked; see `training.download`."""
-
-    preview_s: float
-    tolerance_s: float
-    quality: int
-    batch: int
-    silence_s: float
-    timeout_s: float
-
-
-@dataclass(frozen=True)
-class CollectConfig:
-    """How music is collected: apart from `Config`, because many experiments share it."""
-
-    deezer: DeezerConfig
-    playlists: PlaylistsConfig
-    download: DownloadConfig
+AnyConfig = Config["OwnCnn | MusicnnHeads"]
 
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
-def _section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+def section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Make one section, or refuse what is missing or unknown in it."""
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(table) - known)
     if unknown:
@@ -271,7 +270,7 @@ def _section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         raise FatalError(f"{where}: {error}") from error
 
 
-def load(path: Path) -> Config:
+def load(path: Path) -> AnyConfig:
     """Read a configuration.
 
     Parameters
@@ -291,30 +290,39 @@ def load(path: Path) -> Config:
         must not silently train something else.
     """
     table = read_toml(path, "config")
-    kinds: dict[str, Any] = {
-        "features": FeatureConfig,
-        "split": SplitConfig,
-        "evaluate": EvaluateConfig,
-    }
-    if "head" in table:
-        kinds |= {"head": HeadConfig, "negatives": NegativesConfig}
-        if "compact" in table:
-            kinds |= {"corpus": CorpusConfig, "compact": CompactConfig}
-    else:
-        kinds |= {"network": NetworkConfig, "train": TrainConfig}
-    found = sections(path, table, kinds)
-    if "head" in found:
-        found |= {"network": None, "train": found.pop("head")}
-    config = _section(Config, table | found, f"config {path}")
+    parts = sections(
+        path, table, {"features": FeatureConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
+    )
+    subsets = table.pop("subsets", {})
+    parts["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
+    parts["model"] = _model(path, table)
+    config = section(Config, table | parts, f"config {path}")
     return replace(config, card=str(path.with_name(config.card)))
 
 
-def load_collect(path: Path) -> CollectConfig:
-    """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
-    kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
-    table = read_toml(path, "config")
-    found = sections(path, table, kinds)
-    return _section(CollectConfig, table | found, f"config {path}")
+def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
+    """Take a model's tables out of a configuration; its kind follows from which it has."""
+    if "head" not in table:
+        return OwnCnn(**sections(path, table, {"network": NetworkConfig, "train": TrainConfig}))
+    parts = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})
+    heads = {"train": parts["head"], "negatives": parts["negatives"]}
+    if "compact" not in table:
+        return MusicnnHeads(**heads)
+    kinds: dict[str, type[Any]] = {"corpus": CorpusConfig, "compact": CompactConfig}
+    return CompactHeads(**heads, **sections(path, table, kinds))
+
+
+def with_heads(config: AnyConfig) -> Config[MusicnnHeads]:
+    """Check that a configuration trains heads on MusiCNN, or on a smaller one.
+
+    Raises
+    ------
+    FatalError
+        If it has none.
+    """
+    if not isinstance(config.model, MusicnnHeads):
+        raise FatalError(f"config {config.name} has no table [head]: use accurate.toml")
+    return cast("Config[MusicnnHeads]", config)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -326,29 +334,39 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         If it cannot be read or is not TOML; the message says `what` it is.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FatalError(f"{what} {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FatalError(f"{what} {path}: {error}") from error
+    return table
 
 
 def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
-    """Take the sections out of a table; what stays behind is the caller's."""
+    """Take the sections out of a table; other keys stay in it."""
     return {
-        name: _section(kind, table.pop(name, {}), f"config {path} [{name}]")
+        name: section(kind, table.pop(name, {}), f"config {path} [{name}]")
         for name, kind in kinds.items()
     }
 
 
-def fingerprint(config: Config) -> str:
-    """Hash all that a trained model depends on, in hex; how it is measured is no part."""
-    used = (config.features, config.split, config.network, config.train)
-    used += (config.negatives, config.corpus, config.compact)
-    parts = [asdict(part) for part in used if part is not None]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def fingerprint(config: AnyConfig) -> str:
+    """Hash the settings that a trained model depends on, in hex; those of measuring are no part.
+
+    Neither is `SplitConfig.large_sets`, which was no setting when the first models were
+    trained: `training.learn.models` checks it apart.
+    """
+    split = asdict(config.split)
+    del split["large_sets"]
+    model = [asdict(getattr(config.model, part.name)) for part in fields(config.model)]
+    return digest([asdict(config.features), split, *model])
 
 
 def sha256(section: Any) -> str:
     """Hash one table of a configuration, in hex."""
-    return hashlib.sha256(json.dumps(asdict(section), sort_keys=True).encode()).hexdigest()
+    return digest(asdict(section))
+
+
+def digest(value: Any) -> str:
+    """Hash a value that JSON can hold, in hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -48,3 +48,8 @@ class Progress:
             left_s = (now_s - self._began_s) * (self._total - done) / done
             left = f"; about {_span(left_s)} left"
         self._say(f"{what}{left}")
+
+
+def say(line: str) -> None:
+    """Print one line at once."""
+    print(line, flush=True)

@@ -7,55 +7,32 @@ needs numpy is imported by `genretagger` when it is first used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import confuse
 from beets import ui
 from beets.dbcore import types
 from beets.importer import Action
-from beets.library import FileOperationError, Item
+from beets.library import FileOperationError
 from beets.plugins import BeetsPlugin
 
 import genretagger
-from beetsplug.genrecnn.albums import remember_album, tag_album, take_album_back
+from beetsplug.genrecnn.albums import remember_album, tag_album, tag_albums
 from beetsplug.genrecnn.id3v23 import Id3v23
-from beetsplug.genrecnn.outcomes import CHANGED, FAILED, Outcome, Settings, Tally, shown
+from beetsplug.genrecnn.outcomes import Outcome, Tally
 from beetsplug.genrecnn.page import report_page
-from beetsplug.genrecnn.tracks import (
-    FIELDS,
-    UNWRITTEN,
-    cause_of,
-    finish,
-    hear_items,
-    tag_one,
-    take_back,
-    write_item,
-)
+from beetsplug.genrecnn.runs import IMPORT, RUN, UNDO, last_run, only_writer, recover, undo
+from beetsplug.genrecnn.settings import DEFAULTS, Settings, read_settings
+from beetsplug.genrecnn.tracks import FIELDS, UNWRITTEN, cause_of, tag_items, write_item
+from genretagger import State
 
 if TYPE_CHECKING:
     from optparse import Values
 
     from beets.importer import ImportSession, ImportTask
-    from beets.library import Library
-
-
-DEFAULTS: dict[str, Any] = {
-    "auto": True,
-    "pretend": False,
-    "force": False,
-    "write": None,
-    "threshold": None,
-    "max_genres": 2,
-    "jobs": 0,
-    "bundle": "default",
-}
-"""The configuration, as docs/beets.md explains it."""
-
-RUN, IMPORT, UNDO = "beet genrecnn", "beet import with genrecnn", "beet genrecnn --undo"
-"""How the journals begin that the plugin writes."""
+    from beets.library import Album, Item, Library
 
 
 # beets loads the last plugin class of a module: this one
@@ -113,110 +90,48 @@ class GenreCnnPlugin(BeetsPlugin):
         self.config.set_args({k: v for k, v in vars(opts).items() if k not in own})
         try:
             if opts.undo:
-                self._undo(lib, args)
+                if len(args) > 1:
+                    raise ui.UserError("--undo takes back a whole run: name one journal, or none")
+                path = Path(args[0]).expanduser() if args else last_run()
+                undo(lib, path, pretend=self.config["pretend"].get(bool))
             else:
                 self._run(lib, args, Path(opts.report).expanduser() if opts.report else None)
         except genretagger.FatalError as error:
             raise ui.UserError(str(error)) from error
 
     def _run(self, lib: Library, args: list[str], report: Path | None) -> None:
-        settings = self._settings()
+        settings = read_settings(self.config)
         command = " ".join([RUN, *args])
         writes = settings.write and not settings.pretend
-        with _only_writer(command) if writes else contextlib.nullcontext():
+        with only_writer(command) if writes else contextlib.nullcontext():
             if writes:
-                _recover()
-            with report_page(report, command, settings) as report_row:
-                self._run_alone(lib, args, settings, genretagger.Journal(command), report_row)
-
-    def _run_alone(
-        self,
-        lib: Library,
-        args: list[str],
-        settings: Settings,
-        journal: genretagger.Journal,
-        report: Callable[[Outcome], None],
-    ) -> None:
-        items = list(lib.items(args))
-        tally = Tally()
-        new: dict[int, list[str]] = {}
-        stopped: BaseException | None = None
-        try:
-            for outcome in self._tag(items, settings, journal):
-                tally.add(outcome)
-                new[outcome.of.id] = outcome.new
-                ui.print_(str(outcome))
-                report(outcome)
-        except (KeyboardInterrupt, ui.UserError, genretagger.FatalError) as why:
-            stopped = why
-        album_ids = dict.fromkeys(i.album_id for i in items if i.album_id and i.id in new)
-        for album in filter(None, map(lib.get_album, album_ids)):
-            if on_album := tag_album(album, new, settings):
-                tally.albums[on_album.state] += 1
-                remember_album(on_album, journal)
-                ui.print_(f"album {on_album}")
-        if stopped is not None:
-            ui.print_(f"stopped: {len(items) - len(new)} tracks are left for the next run")
-        ui.print_("\n".join(tally.lines(settings.pretend)))
-        if journal.path is not None:
-            ui.print_(f"to take it back: {UNDO}")
-        if stopped is not None:
-            raise stopped
-
-    def _undo(self, lib: Library, args: list[str]) -> None:
-        if len(args) > 1:
-            raise ui.UserError("--undo takes back a whole run: name one journal, or none")
-        path = Path(args[0]).expanduser() if args else _last_journal()
-        head, entries = genretagger.read_journal(path)
-        ui.print_(f"{head['time']}, {len(entries)} files: {head['command']}")
-        if self.config["pretend"].get(bool):
-            for entry in reversed(entries):
-                ui.print_(f"{entry.path}: {shown(entry.new)} -> {shown(entry.old)}")
-            return
-        journal = genretagger.Journal(f"{UNDO} {path.name}")
-        with _only_writer(f"{UNDO} {path}"):
-            _recover()
-            at = {item.filepath.resolve(): item for item in lib.items()}
-            failures = []
-            for entry in reversed(entries):
-                with genretagger.uninterrupted():  # file and library
-                    where = f"{at.get(entry.path, entry.path)}: "
-                    try:
-                        ui.print_(where + take_back(entry, at.get(entry.path), journal))
-                    except genretagger.TrackError as error:
-                        ui.print_(f"{where}failed: {error}")
-                        failures.append(f"  {entry.path}: {error}")
-            for album in lib.albums():
-                take_album_back(album, path, journal)
-        ui.print_(f"{len(entries) - len(failures)} tracks are as before, {len(failures)} failed")
-        if failures:
-            ui.print_("\n".join(["failed:", *failures]))
-        if journal.path is not None:
-            ui.print_(f"to do it again: {UNDO} {journal.path}")
+                recover()
+            with report_page(report, command, settings) as report_track:
+                _tag(list(lib.items(args)), lib, settings, command, report_track)
 
     # at import
 
-    def _begin_import(self) -> None:
+    def _begin_import(self, **_: object) -> None:
         """Refuse what cannot work before anything is imported."""
         # one task is heard while the next is matched; more processes would get in the way
-        self._at_import = replace(self._settings(), jobs=1)
+        self._at_import = replace(read_settings(self.config), jobs=1)
         self._tally = Tally()
-        self._journal = genretagger.Journal(IMPORT)
-        self._albums: dict[int, Outcome] = {}
-        self._unwritable: list[Outcome] = []  # filled by another thread than the tally
+        self._journal = genretagger.Journal(IMPORT, program="beets")
+        self._albums: dict[int | None, Outcome[Album]] = {}
+        self._unwritable: list[Outcome[Item]] = []  # filled by another thread than the tally
 
     def _import_task(self, session: ImportSession, task: ImportTask) -> None:
         # the items' files are the originals until beets has copied them: not to be written yet
         writes = self._at_import.write and not _is_beets_to_write(session, task)
         settings = replace(self._at_import, write=writes)
-        new: dict[int, list[str]] = {}
-        for outcome in self._tag(task.imported_items(), settings, None):
+        genres: dict[int | None, list[str]] = {}
+        for outcome in tag_items(task.imported_items(), settings, None):
             self._tally.add(outcome)
-            new[outcome.of.id] = outcome.new
-            say = self._log.warning if outcome.state == FAILED else self._log.info
+            genres[outcome.model.id] = outcome.new
+            say = self._log.warning if outcome.state is State.FAILED else self._log.info
             say("{}", outcome)
-        if task.is_album and (on_album := tag_album(task.album, new, settings)):
-            self._tally.albums[on_album.state] += 1
+        if task.is_album and (on_album := tag_album(task.album, genres, settings)):
+            self._tally.add(on_album)
             self._albums[task.album.id] = on_album
             self._log.info("album {}", on_album)
 
@@ -228,98 +143,61 @@ class GenreCnnPlugin(BeetsPlugin):
             if UNWRITTEN not in item:
                 continue
             try:
-                with _only_writer(IMPORT):
+                with only_writer(IMPORT):
                     write_item(item, self._journal)
             except (FileOperationError, genretagger.GenreTaggerError) as error:
                 reason = f"the library has the genres, the file has not: {cause_of(error)}"
-                outcome = Outcome(item, FAILED, [], [], reason)
+                outcome = Outcome(item, State.FAILED, [], [], (reason,))
                 self._unwritable.append(outcome)
                 self._log.warning("{}", outcome)
         if task.is_album and (on_album := self._albums.pop(task.album.id, None)):
             remember_album(on_album, self._journal)
 
-    def _end_import(self) -> None:
+    def _end_import(self, **_: object) -> None:
         for outcome in self._unwritable:
-            self._tally.tracks[CHANGED] -= 1
+            self._tally.tracks[State.CHANGE] -= 1
             self._tally.add(outcome)
-        for line in self._tally.lines(self._at_import.pretend):
+        for line in self._tally.lines(self._at_import.words):
             self._log.info("{}", line)
 
-    # both
 
-    def _settings(self) -> Settings:
-        threshold = self.config["threshold"].get(confuse.Optional(confuse.Number()))
-        max_genres = self.config["max_genres"].get(int)
-        jobs = self.config["jobs"].get(int)
-        if threshold is not None and not 0.0 <= threshold <= 1.0:
-            raise confuse.ConfigValueError(f"genrecnn.threshold: {threshold} is not within 0 to 1")
-        if max_genres < 1:
-            raise confuse.ConfigValueError(f"genrecnn.max_genres: {max_genres} is less than 1")
-        if jobs < 0:
-            raise confuse.ConfigValueError(f"genrecnn.jobs: {jobs} is less than 0")
-        named = self.config["bundle"].get(str)
-        path = genretagger.locate_bundle(named)
-        if path == Path(named):  # none that ships: a folder, seen from the configuration
-            path = Path(self.config["bundle"].get(confuse.Filename()))
-        try:
-            bundle = genretagger.read_bundle(path)
-        except genretagger.FatalError as error:
-            raise ui.UserError(str(error)) from error
-        thresholds = bundle.thresholds
-        if threshold is not None:
-            thresholds = (float(threshold),) * len(genretagger.GENRES)
-        return Settings(
-            bundle=bundle,
-            policy=genretagger.DecisionPolicy(thresholds, max_genres),
-            force=self.config["force"].get(bool),
-            pretend=self.config["pretend"].get(bool),
-            write=ui.should_write(self.config["write"].get(confuse.Optional(bool))),
-            jobs=jobs or _cpu_count(),
-        )
+def _tag(
+    items: list[Item],
+    lib: Library,
+    settings: Settings,
+    command: str,
+    report: Callable[[Outcome[Item]], None],
+) -> None:
+    """Tag tracks, then the albums that they are on, and say what has become of all.
 
-    def _tag(
-        self, items: Sequence[Item], settings: Settings, journal: genretagger.Journal | None
-    ) -> Iterator[Outcome]:
-        """Hear and decide on tracks; change each before the next, unless it is to pretend.
-
-        Without a journal no file is written, but what is to be written is marked.
-        """
-        for item, heard in hear_items(items, settings):
-            # what is done is also reported: Ctrl-C waits for both
-            with genretagger.uninterrupted():
-                finished = finish(item, settings, journal)
-                if finished is not None and (finished.state == FAILED or heard is None):
-                    yield finished
-                else:
-                    yield tag_one(item, heard, settings, journal)
-
-
-def _last_journal() -> Path:
-    """Find the last run that is no undo, so that an undo that was broken off goes on."""
-    for path in reversed(genretagger.list_journals()):
-        command = genretagger.read_journal(path)[0]["command"]
-        if command.startswith((RUN, IMPORT)) and not command.startswith(UNDO):
-            return path
-    raise ui.UserError("there is no run of beet genrecnn to take back")
-
-
-def _only_writer(command: str) -> contextlib.AbstractContextManager[None]:
-    return genretagger.only_writer(genretagger.state_folder(), command)
-
-
-def _recover() -> None:
-    """Finish what a killed run left half done, before anything else is written."""
-    with genretagger.uninterrupted():
-        for message in genretagger.recover():
-            ui.print_(message)
+    Ctrl-C, or a model or journal that fails, leaves out the rest of the tracks and is raised
+    at the end: the albums of those that are done are finished, and the run is summed up.
+    """
+    journal = genretagger.Journal(command, program="beets")
+    tally = Tally()
+    done: list[Outcome[Item]] = []
+    stopped: BaseException | None = None
+    try:
+        for outcome in tag_items(items, settings, journal):
+            tally.add(outcome)
+            done.append(outcome)
+            ui.print_(str(outcome))
+            report(outcome)
+    except (KeyboardInterrupt, ui.UserError, genretagger.FatalError) as error:
+        stopped = error
+    for on_album in tag_albums(lib, done, settings):
+        tally.add(on_album)
+        remember_album(on_album, journal)
+        ui.print_(f"album {on_album}")
+    if stopped is not None:
+        ui.print_(f"stopped: {len(items) - len(done)} tracks are left for the next run")
+    ui.print_("\n".join(tally.lines(settings.words)))
+    if journal.path is not None:
+        ui.print_(f"to take it back: {UNDO}")
+    if stopped is not None:
+        raise stopped
 
 
 def _is_beets_to_write(session: ImportSession, task: ImportTask) -> bool:
     applied = task.apply or task.choice_flag is Action.RETAG  # RETAG: edited by hand
     return applied and session.config["write"].get(bool)
-
-
-def _cpu_count() -> int:
-    import joblib  # noqa: PLC0415 - 0.1 s
-
-    return int(joblib.cpu_count())

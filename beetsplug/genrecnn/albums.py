@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import genretagger
-from beetsplug.genrecnn.outcomes import CHANGED, UNDECIDED, Outcome, Settings, own_genres
+from beetsplug.genrecnn.outcomes import Outcome, own_genres
+from beetsplug.genrecnn.settings import Settings
+from genretagger import State
 
 if TYPE_CHECKING:
-    from beets.library import Album
+    from beets.library import Album, Item, Library
 
 
 REPLACED = "genrecnn_replaced"
@@ -53,28 +55,40 @@ def album_genres(tracks: Iterable[list[str]], max_genres: int) -> tuple[list[str
     return taken, f"{on} of {len(having)} tracks"
 
 
-def take_album_back(album: Album, path: Path, journal: genretagger.Journal) -> None:
-    replaced = json.loads(album.get(REPLACED) or "{}")
-    if replaced.get("journal") != path.name:
-        return
-    old, new = replaced["old"], replaced["new"]
-    del album[REPLACED]
-    if album.genres == new:
-        album.genres = old
-        remember_album(Outcome(album, CHANGED, new, old, ""), journal)
-    album.store(inherit=False)
+def tag_albums(
+    lib: Library, tracks: Sequence[Outcome[Item]], settings: Settings
+) -> Iterator[Outcome[Album]]:
+    """Set the own genres of the albums that these tracks are on.
+
+    Yields
+    ------
+    Outcome
+        One for each album, but for those of which there is nothing to say.
+    """
+    genres = {track.model.id: track.new for track in tracks}
+    album_ids = dict.fromkeys(track.model.album_id for track in tracks if track.model.album_id)
+    for album in filter(None, map(lib.get_album, album_ids)):
+        if outcome := tag_album(album, genres, settings):
+            yield outcome
 
 
-def remember_album(outcome: Outcome, journal: genretagger.Journal) -> None:
-    """Keep what an album had; files are what makes a journal, and it has none."""
-    if outcome.state == CHANGED and journal.path is not None:
-        row = {"journal": journal.path.name, "old": outcome.old, "new": outcome.new}
-        outcome.of[REPLACED] = json.dumps(row)
-        outcome.of.store(inherit=False)
+def tag_album(
+    album: Album, new: Mapping[int | None, list[str]], settings: Settings
+) -> Outcome[Album] | None:
+    """Set an album's own genres from its tracks'.
 
+    Parameters
+    ----------
+    album : beets.library.Album
+    new : mapping of int to list of str
+        The genres that the run decided on, by the track's id; the others' are the library's.
+    settings : Settings
 
-def tag_album(album: Album, new: dict[int, list[str]], settings: Settings) -> Outcome | None:
-    """Set an album's own genres from its tracks'; None if there is nothing to say."""
+    Returns
+    -------
+    Outcome or None
+        None if there is nothing to say.
+    """
     old = own_genres(album)
     if old and not settings.force:
         return None
@@ -83,8 +97,38 @@ def tag_album(album: Album, new: dict[int, list[str]], settings: Settings) -> Ou
     if not any(tracks) or (genres and sorted(genres) == sorted(old)):
         return None
     if not genres:
-        return Outcome(album, UNDECIDED, old, old, reason)
+        return Outcome(album, State.UNDECIDED, old, old, (reason,))
     if not settings.pretend:
         album.genres = genres
         album.store(inherit=False)  # the tracks keep theirs
-    return Outcome(album, CHANGED, old, genres, reason)
+    return Outcome(album, State.CHANGE, old, genres, (reason,))
+
+
+def remember_album(outcome: Outcome[Album], journal: genretagger.Journal) -> None:
+    """Keep in an album what it had, because journals hold changes of files, and it has none."""
+    if outcome.state is State.CHANGE and journal.path is not None:
+        row = {"journal": journal.path.name, "old": outcome.old, "new": outcome.new}
+        outcome.model[REPLACED] = json.dumps(row)
+        outcome.model.store(inherit=False)
+
+
+def take_album_back(album: Album, path: Path, journal: genretagger.Journal) -> None:
+    """Give an album the genres that it had before a run, unless somebody changed them since.
+
+    Parameters
+    ----------
+    album : beets.library.Album
+    path : pathlib.Path
+        The journal of the run that is taken back.
+    journal : genretagger.Journal
+        Of this run, so that it can be taken back, too.
+    """
+    replaced = json.loads(album.get(REPLACED) or "{}")
+    if replaced.get("journal") != path.name:
+        return
+    old, new = replaced["old"], replaced["new"]
+    del album[REPLACED]
+    if album.genres == new:
+        album.genres = old
+        remember_album(Outcome(album, State.CHANGE, new, old, ("undone",)), journal)
+    album.store(inherit=False)

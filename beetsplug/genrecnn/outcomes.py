@@ -1,80 +1,85 @@
-"""What becomes of tracks and albums, and the counts of a run."""
+"""Outcomes of tracks and albums, and the counts of a run."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
-from beets.library import Item
+from beets.library import Album, Item
 from beets.util import displayable_path
 
 import genretagger
+from genretagger import State
 
-if TYPE_CHECKING:
-    from beets.library import Album
-
-
-CHANGED, KEPT, UNDECIDED, FAILED = "changed", "kept", "undecided", "failed"
+Model = TypeVar("Model", Item, Album)
 
 
 @dataclass(frozen=True)
-class Settings:
-    bundle: genretagger.Bundle
-    policy: genretagger.DecisionPolicy
-    force: bool
-    pretend: bool
-    write: bool
-    jobs: int
+class Outcome(Generic[Model]):
+    """What has become of one track or album, or would have.
 
+    Attributes
+    ----------
+    model : beets.library.Item or Album
+    state : genretagger.State
+        CHANGE if the library's genres change.
+    old, new : list of str
+        The library's genres before and after.
+    reason : tuple of str
+        Its parts, as in `genretagger.Decision`.
+    prediction : genretagger.Prediction or None
+        Of a track on which was decided.
+    """
 
-@dataclass(frozen=True)
-class Outcome:
-    """What has become of one track or album, or would have."""
-
-    of: Item | Album
-    state: str
+    model: Model
+    state: State
     old: list[str]
     new: list[str]
-    reason: str
-    heard: genretagger.Prediction | None = None
+    reason: tuple[str, ...]
+    prediction: genretagger.Prediction | None = None
 
     def __str__(self) -> str:
-        if self.state == FAILED:
-            return f"{self.of}: failed: {self.reason}"
-        arrow = f" -> {shown(self.new)}" if self.state == CHANGED else ""
-        return f"{self.of}: {shown(self.old)}{arrow} | {self.reason}"
+        """Say it in a line, as the command and an import do."""
+        reason = genretagger.reason_text(self.reason)
+        if self.state is State.FAILED:
+            return f"{self.model}: failed: {reason}"
+        arrow = f" -> {shown(self.new)}" if self.state is State.CHANGE else ""
+        return f"{self.model}: {shown(self.old)}{arrow} | {reason}"
 
 
 @dataclass
 class Tally:
-    """What has become of all tracks and albums so far."""
+    """Counts of the tracks and albums of a run so far, and its failures."""
 
-    tracks: Counter[str] = field(default_factory=Counter)
-    albums: Counter[str] = field(default_factory=Counter)
+    tracks: Counter[State] = field(default_factory=Counter)
+    albums: Counter[State] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
-        self.tracks[outcome.state] += 1
-        if outcome.state == FAILED:
-            self.failures.append(f"{displayable_path(outcome.of.path)}: {outcome.reason}")
+    def add(self, outcome: Outcome[Item] | Outcome[Album]) -> None:
+        """Count a track or an album."""
+        counts = self.albums if isinstance(outcome.model, Album) else self.tracks
+        counts[outcome.state] += 1
+        if outcome.state is State.FAILED:
+            reason = genretagger.reason_text(outcome.reason)
+            self.failures.append(f"{displayable_path(outcome.model.path)}: {reason}")
 
-    def lines(self, pretend: bool) -> Iterator[str]:
-        changed = "to change" if pretend else CHANGED
-        counts = ", ".join(
-            f"{self.tracks[state]} {changed if state == CHANGED else state}"
-            for state in (CHANGED, KEPT, UNDECIDED, FAILED)
-        )
-        yield f"{self.tracks.total()} tracks: {counts}; albums: {self.albums[CHANGED]} {changed}"
+    def lines(self, words: Mapping[State, str]) -> Iterator[str]:
+        """Sum up in lines for people, with these words for the states."""
+        counts = ", ".join(f"{self.tracks[state]} {word}" for state, word in words.items())
+        albums = f"{self.albums[State.CHANGE]} {words[State.CHANGE]}"
+        yield f"{self.tracks.total()} tracks: {counts}; albums: {albums}"
         if self.failures:
             yield "failed:"
             yield from (f"  {failure}" for failure in self.failures)
 
 
 def own_genres(model: Item | Album) -> list[str]:
+    """List the genres that a track or album has in the library, but for empty ones."""
     return [genre for genre in model.genres if genre.strip()]
 
 
 def shown(genres: Sequence[str]) -> str:
+    """Show genres on one line."""
     return "; ".join(genres) or "(none)"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import beets
 from beets import plugins, ui
@@ -14,16 +15,9 @@ from beets.library import FileOperationError, Item
 from mediafile import MediaFile, UnreadableFileError
 
 import genretagger
-from beetsplug.genrecnn.outcomes import (
-    CHANGED,
-    FAILED,
-    KEPT,
-    UNDECIDED,
-    Outcome,
-    Settings,
-    own_genres,
-    shown,
-)
+from beetsplug.genrecnn.outcomes import Outcome, own_genres, shown
+from beetsplug.genrecnn.settings import Settings
+from genretagger import State
 
 FIELDS: dict[str, str] = {
     genre: f"genrecnn_{genre.lower().replace(' ', '_')}" for genre in genretagger.GENRES
@@ -33,14 +27,49 @@ FIELDS: dict[str, str] = {
 UNWRITTEN = "genrecnn_unwritten"
 """The flexible field of a track whose file has yet to get the library's genres: those before."""
 
+_Answer: TypeAlias = "genretagger.Prediction | genretagger.TrackError | None"
+"""None stands for a track that keeps its genres, whatever is to be heard in it."""
 
-def hear_items(
-    items: Sequence[Item], settings: Settings
-) -> Iterator[tuple[Item, genretagger.Prediction | genretagger.TrackError | None]]:
-    """Hear the tracks that have to be; None stands for those that keep what they have."""
+
+def tag_items(
+    items: Sequence[Item], settings: Settings, journal: genretagger.Journal | None
+) -> Iterator[Outcome[Item]]:
+    """Predict and decide on tracks; change each before the next, unless it is to pretend.
+
+    Parameters
+    ----------
+    items : sequence of beets.library.Item
+    settings : Settings
+    journal : genretagger.Journal or None
+        Without one no file is written, but each that has to be is marked, see `UNWRITTEN`.
+
+    Yields
+    ------
+    Outcome
+        One for each track, in their order.
+
+    Raises
+    ------
+    beets.ui.UserError
+        If the model fails.
+    genretagger.FatalError
+        If the journal cannot be written.
+    """
+    for item, answer in _predict(items, settings):
+        # Ctrl-C waits until what is done is also reported
+        with genretagger.uninterrupted():
+            finished = _finish(item, settings, journal)
+            if finished is not None and (finished.state is State.FAILED or answer is None):
+                yield finished
+            else:
+                yield _tag(item, answer, settings, journal)
+
+
+def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, _Answer]]:
+    """Hear the tracks that have to be, and whose prediction the library does not hold."""
     keeps = [not settings.force and bool(own_genres(item)) for item in items]
     known = [
-        None if keep else _remembered(item, settings.bundle.bundle_id)
+        None if keep else _stored_prediction(item, genretagger.hearing_id(settings.bundle))
         for item, keep in zip(items, keeps, strict=True)
     ]
     unheard = [
@@ -48,80 +77,94 @@ def hear_items(
         for item, keep, prediction in zip(items, keeps, known, strict=True)
         if not keep and prediction is None
     ]
-    heard = genretagger.predict_tracks(unheard, settings.bundle, settings.jobs)
+    answers = genretagger.predict_tracks(unheard, settings.bundle, settings.jobs)
     try:
         for item, keep, prediction in zip(items, keeps, known, strict=True):
-            yield item, prediction if keep or prediction else next(heard)[1]
+            yield item, prediction if keep or prediction else next(answers)[1]
     except genretagger.FatalError as error:
         raise ui.UserError(str(error)) from error
 
 
-def _remembered(item: Item, bundle_id: str) -> genretagger.Prediction | None:
-    """Look up what this very model heard before, so that nothing is heard twice."""
-    own = {key: item[key] for key in item.keys(with_album=False)}
-    if own.get("genrecnn_bundle") != bundle_id or not item.filepath.is_file():
+def _stored_prediction(item: Item, hearing_id: str) -> genretagger.Prediction | None:
+    """Read what this very model predicted before, so that nothing is heard twice."""
+    fields = {key: item[key] for key in item.keys(with_album=False)}
+    if fields.get("genrecnn_bundle") != hearing_id or not item.filepath.is_file():
         return None
-    probabilities = tuple(own[name] for name in FIELDS.values() if name in own)
+    probabilities = tuple(fields[name] for name in FIELDS.values() if name in fields)
     if probabilities and len(probabilities) < len(FIELDS):
         return None
     return genretagger.Prediction(probabilities or None, ("heard before",))
 
 
-def _decide(
-    item: Item,
-    heard: genretagger.Prediction | genretagger.TrackError | None,
-    settings: Settings,
-) -> Outcome:
+def _decide(item: Item, answer: _Answer, settings: Settings) -> Outcome[Item]:
+    """Decide what becomes of a track; nothing is changed yet.
+
+    It keeps its genres if there is no prediction, if the prediction leaves it undecided, and
+    if they are the decided ones already, in whatever order.
+    """
     old = own_genres(item)
-    has = f'kept: has "{shown(old)}"'
-    if heard is None:
-        return Outcome(item, KEPT, old, old, has)
-    if isinstance(heard, genretagger.TrackError):
-        return Outcome(item, FAILED, old, old, str(heard))
-    decision = genretagger.decide_genres(heard, settings.policy)
+    kept = f'kept: has "{shown(old)}"'
+    if answer is None:
+        return Outcome(item, State.KEEP, old, old, (kept,))
+    if isinstance(answer, genretagger.TrackError):
+        return Outcome(item, State.FAILED, old, old, (str(answer),))
+    decision = genretagger.decide_genres(answer, settings.policy)
     if not decision.genres:
-        reason = f"{decision.reason} | {has}" if old else decision.reason
-        return Outcome(item, UNDECIDED, old, old, reason, heard)
+        reason = (*decision.reason, kept) if old else decision.reason
+        return Outcome(item, State.UNDECIDED, old, old, reason, answer)
     new = list(genretagger.in_order(decision.genres))
     if sorted(new) == sorted(old):
-        reason = f"{decision.reason} | kept: already there"
-        return Outcome(item, KEPT, old, old, reason, heard)
-    return Outcome(item, CHANGED, old, new, decision.reason, heard)
+        reason = (*decision.reason, "kept: already there")
+        return Outcome(item, State.KEEP, old, old, reason, answer)
+    return Outcome(item, State.CHANGE, old, new, decision.reason, answer)
 
 
-def tag_one(
-    item: Item,
-    heard: genretagger.Prediction | genretagger.TrackError | None,
-    settings: Settings,
-    journal: genretagger.Journal | None,
-) -> Outcome:
-    outcome = _decide(item, heard, settings)
-    if settings.pretend or not isinstance(heard, genretagger.Prediction):
+def _tag(
+    item: Item, answer: _Answer, settings: Settings, journal: genretagger.Journal | None
+) -> Outcome[Item]:
+    """Decide on a track, store that in the library, and write the file.
+
+    The library comes first, with the mark that the file is `UNWRITTEN`: a run that is killed
+    in between leaves what the next one needs to finish. If the file cannot be written, the
+    library gets its genres back.
+    """
+    outcome = _decide(item, answer, settings)
+    if settings.pretend or not isinstance(answer, genretagger.Prediction):
         return outcome
-    forget(item)  # of another model, which may have heard something where this one does not
-    for name, probability in zip(FIELDS.values(), heard.probabilities or (), strict=False):
-        item[name] = probability
-    item["genrecnn_reason"] = outcome.reason
-    item["genrecnn_bundle"] = settings.bundle.bundle_id
     before = item.genres, item.mtime
-    if outcome.state == CHANGED:
-        item.genres = outcome.new
-        if settings.write:
-            item[UNWRITTEN] = json.dumps(outcome.old)
-    item.store()
+    _store(item, answer, outcome, settings)
     if UNWRITTEN in item and journal is not None:
         try:
             write_item(item, journal)
         except (FileOperationError, genretagger.TrackError) as error:
-            outcome = replace(outcome, state=FAILED, new=outcome.old, reason=cause_of(error))
+            cause = cause_of(error)
             del item[UNWRITTEN]
             item.genres, item.mtime = before
-            item["genrecnn_reason"] = f"failed: {outcome.reason}"
+            item["genrecnn_reason"] = f"failed: {cause}"
             item.store()
+            return replace(outcome, state=State.FAILED, new=outcome.old, reason=(cause,))
     return outcome
 
 
-def finish(item: Item, settings: Settings, journal: genretagger.Journal | None) -> Outcome | None:
+def _store(
+    item: Item, prediction: genretagger.Prediction, outcome: Outcome[Item], settings: Settings
+) -> None:
+    """Put genres, probabilities and reason into the library, and mark a file to be written."""
+    _clear_fields(item)  # of another model, which may have heard something where this one does not
+    for name, probability in zip(FIELDS.values(), prediction.probabilities or (), strict=False):
+        item[name] = probability
+    item["genrecnn_reason"] = genretagger.reason_text(outcome.reason)
+    item["genrecnn_bundle"] = genretagger.hearing_id(settings.bundle)
+    if outcome.state is State.CHANGE:
+        item.genres = outcome.new
+        if settings.write:
+            item[UNWRITTEN] = json.dumps(outcome.old)
+    item.store()
+
+
+def _finish(
+    item: Item, settings: Settings, journal: genretagger.Journal | None
+) -> Outcome[Item] | None:
     """Write the file that a run broken off has left behind the library, if there is one."""
     if UNWRITTEN not in item.keys(with_album=False) or not settings.write or journal is None:
         return None
@@ -130,14 +173,27 @@ def finish(item: Item, settings: Settings, journal: genretagger.Journal | None) 
         try:
             write_item(item, journal)
         except (FileOperationError, genretagger.TrackError) as error:
-            return Outcome(item, FAILED, new, new, cause_of(error))
-    return Outcome(item, CHANGED, old, new, "finishes what was broken off")
+            return Outcome(item, State.FAILED, new, new, (cause_of(error),))
+    return Outcome(item, State.CHANGE, old, new, ("finishes what was broken off",))
 
 
 def write_item(item: Item, journal: genretagger.Journal) -> None:
     """Write a file as `Item.write` does, but so that it can be taken back, and store the item.
 
     `Item.write` can write elsewhere, into the copy, but would then tell listeners of the copy.
+
+    Parameters
+    ----------
+    item : beets.library.Item
+        Marked as `UNWRITTEN`; the mark goes.
+    journal : genretagger.Journal
+
+    Raises
+    ------
+    beets.library.FileOperationError, genretagger.TrackError
+        If the file cannot be written. It is then as it was, and still marked.
+    genretagger.FatalError
+        If the journal cannot be written.
     """
     old = json.loads(item[UNWRITTEN])
     values = {name: value for name, value in dict(item).items() if name in Item._media_fields}
@@ -159,27 +215,48 @@ def write_item(item: Item, journal: genretagger.Journal) -> None:
 
 
 def take_back(entry: genretagger.Entry, item: Item | None, journal: genretagger.Journal) -> str:
-    """Give a file its bytes back, and a track its genres; say what was done."""
+    """Give a file its bytes back, and a track its genres.
+
+    Parameters
+    ----------
+    entry : genretagger.Entry
+        What a run changed.
+    item : beets.library.Item or None
+        The track of that file, if the library has one.
+    journal : genretagger.Journal
+        Of this run.
+
+    Returns
+    -------
+    str
+        What was done, in words.
+
+    Raises
+    ------
+    genretagger.TrackError
+        If the file cannot be taken back, or is no track's. Both are then as they were.
+    """
     if item is None:
         raise genretagger.TrackError(
             "no track of this library lies there; 'genretagger undo' takes back files alone"
         )
     (line,) = genretagger.undo([entry], journal)
-    if line.state is genretagger.State.FAILED:
-        raise genretagger.TrackError(line.reason)
-    forget(item)
+    if line.state is State.FAILED:
+        raise genretagger.TrackError(genretagger.reason_text(line.reason))
+    _clear_fields(item)
     if item.genres == list(entry.new):
         item.genres = list(entry.old)
     item.mtime = item.current_mtime()
     item.store()
-    return f"{shown(entry.new)} -> {shown(item.genres)} | {line.reason}"
+    return genretagger.reason_text((f"{shown(entry.new)} -> {shown(item.genres)}", *line.reason))
 
 
-def forget(item: Item) -> None:
+def _clear_fields(item: Item) -> None:
     own = {*FIELDS.values(), "genrecnn_reason", "genrecnn_bundle", UNWRITTEN}
     for name in own & set(item.keys(with_album=False)):
         del item[name]
 
 
 def cause_of(error: Exception) -> str:
+    """Say why a file could not be written, without its path where beets puts that first."""
     return str(error.reason if isinstance(error, FileOperationError) else error)

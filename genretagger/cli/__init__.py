@@ -1,29 +1,31 @@
-"""The command line: options, messages, progress, exit codes."""
+"""The command line: options, messages, progress, exit codes.
+
+`options` has the parser of every command; `commands` has a module for each, which is imported when
+the command is started.
+"""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
+from genretagger.cli.codes import FATAL, INTERRUPTED, SOME_FAILED
 from genretagger.cli.options import parser
-from genretagger.cli.run import FATAL, INTERRUPTED, SOME_FAILED
 from genretagger.errors import GenreTaggerError
-from genretagger.report.text import printable
-from genretagger.writing.recovery import writing_run
+from genretagger.text import printable
 from genretagger.writing.signals import once_interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``genretagger`` and return its exit code."""
     options = parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
+    options.command_line = " ".join(sys.argv[1:] if arguments is None else arguments)
     try:
-        options.words = " ".join(sys.argv[1:] if arguments is None else arguments)
-        with once_interrupted(), _only_writer(options):
-            return run(options)
+        with once_interrupted():
+            command = import_module(f"genretagger.cli.commands.{options.command}")
+            return int(command.run(options))
     except GenreTaggerError as error:
         print(f"genretagger: {printable(str(error))}", file=sys.stderr)
         return FATAL
@@ -32,17 +34,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # "genretagger predict ... | head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
-
-
-@contextlib.contextmanager
-def _only_writer(options: argparse.Namespace) -> Iterator[None]:
-    """Keep other writing runs away, and put in order what a killed one left."""
-    if "writes" not in options or vars(options).get("dry_run"):
-        yield
-        return
-
-    def say(message: str) -> None:
-        sys.stderr.write(f"{printable(message)}\n")
-
-    with writing_run(f"genretagger {options.words}", say):
-        yield

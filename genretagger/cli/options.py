@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from genretagger.cli.about import run_cache, run_genres, run_model
-from genretagger.cli.change import run_apply, run_history, run_tag, run_undo
-from genretagger.cli.listen import run_predict, run_show
-from genretagger.cli.review import run_review
 from genretagger.cli.values import (
     condition,
     count_up_to,
@@ -33,45 +30,11 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="genretagger",
-        description="Listens to a music collection and tags it with genres, safely.",
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_tag(commands)
-    _add_review(commands)
-    _add_apply(commands)
-    _add_undo(commands)
-    _add_predict(commands)
-    _add_show(commands)
-
-    genres = commands.add_parser("genres", help="list the genres, their aliases and the fusions")
-    genres.set_defaults(run=run_genres)
-
-    model = commands.add_parser("model", help="show what the model is, and what it is worth")
-    _add_bundle(model)
-    model.add_argument(
-        "--verify", action="store_true", help="run the golden segment and compare the outcome"
-    )
-    model.set_defaults(run=run_model)
-
-    _add_cache(commands)
-    return parser
-
-
-def _add_tag(commands: Any) -> None:
-    tag = commands.add_parser(
-        "tag",
-        help="write genres into the files of a collection",
-        description="Hear every track, decide, and write the genre. With --dry-run, only show "
-        "what would be written.",
-    )
-    _add_input(tag)
-    _add_bundle(tag)
-    _add_decision(tag)
-    group = tag.add_argument_group("what is written")
+def _tag(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_bundle(parser)
+    _add_decision(parser)
+    group = parser.add_argument_group("what is written")
     group.add_argument(
         "-n", "--dry-run", action="store_true", help="show the plan; open no file for writing"
     )
@@ -84,8 +47,157 @@ def _add_tag(commands: Any) -> None:
     )
     _add_policy(group)
     _add_preserve_mtime(group)
-    _add_page(_add_run(tag))
-    tag.set_defaults(run=run_tag, error=tag.error, writes=True)
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group)
+    _add_page(group)
+
+
+def _review(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_bundle(parser)
+    _add_decision(parser)
+    group = parser.add_argument_group("what is planned")
+    group.add_argument(
+        "--plan",
+        dest="plan_file",
+        type=Path,
+        metavar="FILE",
+        help="save the plan here, to go on with it later: 'genretagger review FILE' (default: "
+        "a new file among genretagger's own)",
+    )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    _add_work(parser.add_argument_group("run"))
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
+    parser.set_defaults(format="table", output=None)
+
+
+def _apply(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="from 'tag --dry-run --plan'")
+    parser.add_argument(
+        "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
+    )
+    _add_preserve_mtime(parser)
+    report = parser.add_argument_group("report")
+    _add_format(report)
+    _add_page(report)
+
+
+def _undo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "journal",
+        nargs="?",
+        type=Path,
+        metavar="JOURNAL",
+        help="what to undo, as 'genretagger history' lists it (default: the last)",
+    )
+    _add_preserve_mtime(parser)
+    _add_format(parser.add_argument_group("report"))
+
+
+def _predict(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_bundle(parser)
+    _add_decision(parser)
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group)
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
+    _add_bundle(parser)
+    _add_decision(parser)
+    group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
+    group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    _add_bundle(parser)
+    parser.add_argument(
+        "--verify", action="store_true", help="run the golden segment and compare the outcome"
+    )
+
+
+def _cache(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--prune",
+        action="store_true",
+        help="forget files that are gone or changed, and what other models heard; disks that "
+        "are not mounted count as gone",
+    )
+    group.add_argument("--clear", action="store_true", help="forget everything")
+    _add_bundle(parser)
+
+
+def _none(_: argparse.ArgumentParser) -> None:
+    """Add no option."""
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or folder")
+    parser.add_argument(
+        "--files-from",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="read more files from a playlist (M3U, PLS, XSPF) or list; - is standard input",
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="skip files and folders whose name or path matches; may be repeated",
+    )
+
+
+def _add_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle",
+        metavar="MODEL",
+        default="default",
+        help="the model to use: 'default', 'accurate' (hears better, takes several times as "
+        "long), or a folder (default: %(default)s)",
+    )
+
+
+def _add_decision(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("decision")
+    group.add_argument(
+        "--threshold",
+        type=probability,
+        metavar="P",
+        help="one threshold for all genres, 0 to 1 (default: the model's own for each genre)",
+    )
+    group.add_argument(
+        "--max-genres",
+        type=count_up_to(len(GENRES)),
+        default=2,
+        metavar="N",
+        help="at most so many genres for a track (default: %(default)s)",
+    )
+    group.add_argument(
+        "--always", action="store_true", help="take the best genre even below its threshold"
+    )
+    group.add_argument(
+        "--only",
+        type=genre_list,
+        metavar="GENRES",
+        help="decide among these alone, such as 'Jazz,Classical'",
+    )
+    group.add_argument(
+        "--exclude",
+        type=genre_list,
+        default=frozenset(),
+        metavar="GENRES",
+        help="never decide for these",
+    )
 
 
 def _add_policy(group: argparse._ActionsContainer) -> None:
@@ -154,196 +266,12 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_predict(commands: Any) -> None:
-    predict = commands.add_parser(
-        "predict",
-        help="say what is heard; never write",
-        description="Hear every track and say what it is. No file is opened for writing.",
-    )
-    _add_input(predict)
-    _add_bundle(predict)
-    _add_decision(predict)
-    _add_run(predict)
-    predict.set_defaults(run=run_predict, error=predict.error)
-
-
-def _add_show(commands: Any) -> None:
-    show = commands.add_parser(
-        "show",
-        help="show what is heard in one track, from beginning to end, and what moved it",
-        description="Hear one track all the way through and show its genres over time, and what "
-        "moved the leading one. No file is opened for writing but those that are asked for.",
-    )
-    show.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
-    _add_bundle(show)
-    _add_decision(show)
-    group = show.add_argument_group("pictures (pip install 'genretagger[review]')")
-    group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
-    group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
-    show.set_defaults(run=run_show, error=show.error)
-
-
-def _add_review(commands: Any) -> None:
-    review = commands.add_parser(
-        "review",
-        help="decide line by line in the browser, with ears and eyes, then write",
-        description="Make a plan, or go on with one, and show it in the browser: listen, accept, "
-        "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
-        "written into files before Apply. Needs: pip install 'genretagger[review]'",
-    )
-    _add_input(review)
-    _add_bundle(review)
-    _add_decision(review)
-    group = review.add_argument_group("what is planned")
-    group.add_argument(
-        "--plan",
-        dest="plan_file",
-        type=Path,
-        metavar="FILE",
-        help="save the plan here, to go on with it later: 'genretagger review FILE' (default: "
-        "a new file among genretagger's own)",
-    )
-    _add_policy(group)
-    _add_preserve_mtime(group)
-    _add_work(review.add_argument_group("run"))
-    review.add_argument(
-        "--no-browser", action="store_true", help="print the address, and open no browser"
-    )
-    review.set_defaults(run=run_review, error=review.error, format="table", output=None)
-
-
-def _add_apply(commands: Any) -> None:
-    apply = commands.add_parser(
-        "apply",
-        help="do what a saved plan says",
-        description="Do exactly what the plan says. Lines whose file has changed since are "
-        "refused, as are files outside of what was named when the plan was made here.",
-    )
-    apply.add_argument("plan", type=Path, metavar="PLAN", help="from 'tag --dry-run --plan'")
-    apply.add_argument(
-        "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
-    )
-    _add_preserve_mtime(apply)
-    report = apply.add_argument_group("report")
-    _add_format(report)
-    _add_page(report)
-    apply.set_defaults(run=run_apply, writes=True)
-
-
-def _add_undo(commands: Any) -> None:
-    undo = commands.add_parser(
-        "undo",
-        help="take back what a run has written",
-        description="Give the files that a run has changed their bytes back. A file that "
-        "something else has changed since is left alone. Undoing an undo does it again.",
-    )
-    undo.add_argument(
-        "journal",
-        nargs="?",
-        type=Path,
-        metavar="JOURNAL",
-        help="what to undo, as 'genretagger history' lists it (default: the last)",
-    )
-    _add_preserve_mtime(undo)
-    _add_format(undo.add_argument_group("report"))
-    undo.set_defaults(run=run_undo, writes=True)
-
-    history = commands.add_parser("history", help="list what can be undone, the latest last")
-    history.set_defaults(run=run_history)
-
-
-def _add_cache(commands: Any) -> None:
-    cache = commands.add_parser(
-        "cache",
-        help="show what is remembered of files that were read and heard, or forget it",
-        description="Show where the cache lies and what is in it. It saves time only: whatever "
-        "is forgotten is read and heard again.",
-    )
-    group = cache.add_mutually_exclusive_group()
-    group.add_argument(
-        "--prune",
-        action="store_true",
-        help="forget files that are gone or changed, and what other models heard; disks that "
-        "are not mounted count as gone",
-    )
-    group.add_argument("--clear", action="store_true", help="forget everything")
-    _add_bundle(cache)
-    cache.set_defaults(run=run_cache)
-
-
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or folder")
-    parser.add_argument(
-        "--files-from",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="read more paths from an M3U playlist, or NUL-separated; - is standard input",
-    )
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="skip files and folders whose name or path matches; may be repeated",
-    )
-
-
-def _add_bundle(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--bundle",
-        metavar="MODEL",
-        default="default",
-        help="the model to use: 'default', 'accurate' (hears better, takes several times as "
-        "long), or a folder (default: %(default)s)",
-    )
-
-
-def _add_decision(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("decision")
-    group.add_argument(
-        "--threshold",
-        type=probability,
-        metavar="P",
-        help="one threshold for all genres, 0 to 1 (default: the model's own for each genre)",
-    )
-    group.add_argument(
-        "--max-genres",
-        type=count_up_to(len(GENRES)),
-        default=2,
-        metavar="N",
-        help="at most so many genres for a track (default: %(default)s)",
-    )
-    group.add_argument(
-        "--always", action="store_true", help="take the best genre even below its threshold"
-    )
-    group.add_argument(
-        "--only",
-        type=genre_list,
-        metavar="GENRES",
-        help="decide among these alone, such as 'Jazz,Classical'",
-    )
-    group.add_argument(
-        "--exclude",
-        type=genre_list,
-        default=frozenset(),
-        metavar="GENRES",
-        help="never decide for these",
-    )
-
-
-def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("run and report")
-    _add_work(group)
-    _add_format(group)
-    return group
-
-
 def _add_work(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-j",
         "--jobs",
         type=count_up_to(),
+        default=0,
         metavar="N",
         help="processes (default: one for each core)",
     )
@@ -379,3 +307,86 @@ def _add_page(group: argparse._ActionsContainer) -> None:
         metavar="FILE.html",
         help="also write a page for the browser: all tracks, what was heard, and why",
     )
+
+
+class Command(NamedTuple):
+    """A command as the parser needs it."""
+
+    add_options: Callable[[argparse.ArgumentParser], None]
+    help: str
+    description: str | None = None
+
+
+COMMANDS = {
+    "tag": Command(
+        _tag,
+        "write genres into the files of a collection",
+        "Hear every track, decide, and write the genre. With --dry-run, only show "
+        "what would be written.",
+    ),
+    "review": Command(
+        _review,
+        "decide line by line in the browser, with ears and eyes, then write",
+        "Make a plan, or go on with one, and show it in the browser: listen, accept, "
+        "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
+        "written into files before Apply. Needs: pip install 'genretagger[review]'",
+    ),
+    "apply": Command(
+        _apply,
+        "do what a saved plan says",
+        "Do exactly what the plan says. Lines whose file has changed since are "
+        "refused, as are files outside of what was named when the plan was made here.",
+    ),
+    "undo": Command(
+        _undo,
+        "take back what a run has written",
+        "Give the files that a run has changed their bytes back. A file that "
+        "something else has changed since is left alone. Undoing an undo does it again.",
+    ),
+    "history": Command(_none, "list what can be undone, the latest last"),
+    "predict": Command(
+        _predict,
+        "say what is heard; never write",
+        "Hear every track and say what it is. No file is opened for writing.",
+    ),
+    "show": Command(
+        _show,
+        "show what is heard in one track, from beginning to end, and what moved it",
+        "Hear one track all the way through and show its genres over time, and what "
+        "moved the leading one. No file is opened for writing but those that are asked for.",
+    ),
+    "genres": Command(_none, "list the genres, their aliases and the fusions"),
+    "model": Command(_model, "show what the model is, and what it is worth"),
+    "cache": Command(
+        _cache,
+        "show what is remembered of files that were read and heard, or forget it",
+        "Show where the cache lies and what is in it. It saves time only: whatever "
+        "is forgotten is read and heard again.",
+    ),
+}
+"""Every command. The module of the same name in `genretagger.cli.commands` runs it.
+
+It is imported when the command is started, so that ``--help`` imports none of them.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of every command and option.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        Its options have the name of the ``command``, and ``error``, which ends the program with
+        the usage of that command.
+    """
+    parser = argparse.ArgumentParser(
+        prog="genretagger",
+        description="Listens to a music collection and tags it with genres, safely.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, command in COMMANDS.items():
+        its_parser = commands.add_parser(name, help=command.help, description=command.description)
+        command.add_options(its_parser)
+        its_parser.set_defaults(error=its_parser.error)
+    return parser

@@ -1,4 +1,4 @@
-"""What the commands share: counts, report and progress of one run."""
+"""Counts, report and progress of one run."""
 
 from __future__ import annotations
 
@@ -7,246 +7,212 @@ import contextlib
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from genretagger import places
-from genretagger.containers import container_of
+from rich.console import Console
+
+from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
+from genretagger.cli.output import report_stream, spare_audio
+from genretagger.containers import is_heard_only
 from genretagger.errors import FatalError
-from genretagger.genres import GENRES
-from genretagger.records import State
-from genretagger.report.tables import Csv, JsonLines, PlainTable, Report, TerminalTable
-from genretagger.report.text import printable
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from genretagger.bundle import Bundle
-    from genretagger.cache import Cache
-    from genretagger.decide import DecisionPolicy
-    from genretagger.report.html import Page
-    from genretagger.writing.journal import Journal
-
-
-OK, SOME_FAILED, USAGE, FATAL, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes. argparse itself exits with USAGE; INTERRUPTED is 128 + SIGINT, as shells have it."""
-
-
-ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names need not be UTF-8
-
-
-WORDS = {
-    State.CHANGE: "changed",
-    State.KEEP: "kept",
-    State.UNDECIDED: "undecided",
-    State.FAILED: "failed",
-}
-
-
-def offer_undo(journal: Journal, to: str = "take it back") -> None:
-    if journal.path is not None:
-        sys.stderr.write(f"to {to}: genretagger undo\n")
-
-
-def write_file(option: str, path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise FatalError(f"{option} {path}: {error.strerror}") from error
-
-
-def spare_audio(written: Path) -> None:
-    if container_of(written) is not None:
-        raise FatalError(f"{written} is an audio file, and stays; nothing was done")
-
-
-@contextlib.contextmanager
-def opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
-    from genretagger import cache  # noqa: PLC0415
-
-    if vars(options).get("no_cache"):
-        yield None
-        return
-    with contextlib.closing(cache.Cache(places.default_path(), warn=warn)) as opened:
-        yield opened
-
-
-def warn(message: str) -> None:
-    sys.stderr.write(f"genretagger: {printable(message)}\n")
-
-
-def read_bundle(options: argparse.Namespace) -> Bundle:
-    from genretagger import bundle  # noqa: PLC0415
-
-    return bundle.read(bundle.locate(options.bundle))
-
-
-def n_jobs(options: argparse.Namespace) -> int:
-    import joblib  # noqa: PLC0415
-
-    return options.jobs or int(joblib.cpu_count())
-
-
-def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
-    from genretagger.decide import DecisionPolicy  # noqa: PLC0415
-
-    thresholds = bundle.thresholds
-    if options.threshold is not None:
-        thresholds = (options.threshold,) * len(GENRES)
-    allowed = (options.only or frozenset(GENRES)) - options.exclude
-    if not allowed:
-        options.error("--only and --exclude leave no genre")
-    return DecisionPolicy(thresholds, options.max_genres, options.always, allowed)
+from genretagger.records import State, TagChange
+from genretagger.report.html import Page
+from genretagger.report.tables import FORMATS, Report
+from genretagger.rows import Row, plan_row
+from genretagger.scan import find_tracks, read_list
+from genretagger.text import printable, reason_text
+from genretagger.words import Words
 
 
 class Run:
-    """What becomes of the tracks of one run, and where that is reported."""
+    """Counts, report and progress of one run.
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        from rich.console import Console  # noqa: PLC0415
+    Parameters
+    ----------
+    options : argparse.Namespace
+    words : mapping of State to str
+        What the states are called in the summary and on the page; the others are left out.
+    row : callable
+        What the report shows of a line.
 
+    Raises
+    ------
+    FatalError
+        If a file to be written is named as audio is.
+    """
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        words: Words,
+        *,
+        row: Callable[[TagChange], Row] = plan_row,
+    ) -> None:
         self._format: str = options.format
         self._output: Path | None = options.output
         self._page_path: Path | None = vars(options).get("report")
-        for written in (options.output, vars(options).get("plan_file"), self._page_path):
-            if written is not None:
-                spare_audio(written)
+        for path in (options.output, vars(options).get("plan_file"), self._page_path):
+            spare_audio(path)
+        self._command = f"genretagger {options.command_line}"
+        self._words = words
+        self._row = row
         self._counts: Counter[State] = Counter()
-        self._failures: list[tuple[str, str]] = []
-        self._interrupted = False
-        self._messages: Console = Console(stderr=True)
-        self._done = 0
+        self._passed_over: Counter[str] = Counter()
+        self._failures: list[TagChange] = []
+        self._is_reporting = False
+        self._is_interrupted = False
+        self._messages = Console(stderr=True)
+        self._n_done = 0
+        self._reports: list[Report] = []
+        self._early: list[TagChange] = []
+        self._page: Page | None = None
         self.total: int | None = None
-        self.roots: list[Path] = []
-        self._report: Report | None = None
-        self.page: Page | None = None
+        """How many tracks there are, once it is known."""
 
-    def find(
-        self, options: argparse.Namespace, row: Callable[[Path, str], dict[str, Any]]
-    ) -> Iterator[Path]:
-        """Find the tracks that the command line names; what cannot be is a failure.
+    def named_paths(self, options: argparse.Namespace) -> list[Path]:
+        """List the files and folders that the command line names; exit if it names none.
 
-        They are found as they are asked for, so that neither the first track nor the memory
-        waits for a large collection, and counted meanwhile where progress is shown.
+        Raises
+        ------
+        FatalError
+            If a list of files cannot be read.
         """
-        from genretagger.scan import find_tracks, read_list  # noqa: PLC0415
-
         if not options.paths and not options.files_from:
             options.error("name at least one file or folder, or give --files-from")
         paths = list(options.paths)
         for source in options.files_from:
-            paths += read_list(Path(source), _read(source))
-        self.roots = paths
-        find = partial(find_tracks, paths, ignore=options.ignore)
+            paths += read_list(Path(source), _content(source), self._fail)
+        return paths
+
+    def _fail(self, path: Path, why: str) -> None:
+        """Take a file or folder that cannot be used, even before the report is open."""
+        line = TagChange(path, State.FAILED, reason=(why,))
+        if self._is_reporting:
+            self._take(line)
+        else:
+            self._early.append(line)
+
+    def tracks(
+        self, roots: Sequence[Path], ignore: Sequence[str], *, heard_only: bool = False
+    ) -> Iterator[Path]:
+        """Find the tracks below some files and folders; what cannot be read is a failure.
+
+        Audio that can be heard, but not tagged, is passed over and counted unless `heard_only`.
+        Tracks are found as they are asked for, so that neither the first track nor the memory
+        waits for a large collection, and counted meanwhile where progress is shown.
+        """
+        find = partial(find_tracks, roots, ignore=ignore)
         if self._messages.is_terminal:
-            threading.Thread(target=self._count, args=(find,), daemon=True).start()
-        return find(on_error=lambda path, why: self._add(State.FAILED, row(path, why)))
+            count = partial(find, heard_only=heard_only)
+            threading.Thread(target=self._count, args=(count,), daemon=True).start()
+        for path in find(heard_only=True, on_error=self._fail):
+            if heard_only or not is_heard_only(path):
+                yield path
+            else:
+                self._passed_over[path.suffix.lower().lstrip(".")] += 1
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
 
-    def _add(self, state: State, row: dict[str, Any]) -> None:
-        self._counts[state] += 1
-        if state is State.FAILED:
-            self._failures.append((row["path"], row["reason"].removeprefix("failed: ")))
-        if self._report is not None:
-            self._report.add(row)
-        if self.page is not None:
-            self.page.add(row)
+    def make_page(self, **head: Any) -> None:
+        """Prepare the page of ``--report``, if it is asked for; `head` as in `Page`."""
+        if self._page_path is not None:
+            self._page = Page(command=self._command, words=self._words, **head)
 
     @contextlib.contextmanager
-    def reporting(self, *, shown: bool = True) -> Iterator[Callable[[State, dict[str, Any]], None]]:
-        """Show progress, and take rows, which are shown or counted; end quietly on Ctrl-C."""
+    def reporting(self, *, shown: bool = True) -> Iterator[Callable[[TagChange], None]]:
+        """Open the report and the page, show progress, and end quietly on Ctrl-C.
+
+        Yields
+        ------
+        callable
+            Takes one line: counts it and, if `shown`, reports it.
+        """
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
             if shown:
-                self._report = stack.enter_context(self._opened_report())
-            if self.page is not None and self._page_path is not None:
-                stack.enter_context(self.page.written_to(self._page_path))
+                self._reports.append(stack.enter_context(self._report()))
+            if self._page is not None and self._page_path is not None:
+                stack.enter_context(self._page.written_to(self._page_path))
+                self._reports.append(self._page)
 
-            def add(state: State, row: dict[str, Any]) -> None:
-                self._add(state, row)
-                self._done += 1
+            self._is_reporting = True
+            for line in self._early:
+                self._take(line)
+
+            def add(line: TagChange) -> None:
+                self._take(line)
+                self._n_done += 1
                 advance()
 
             try:
                 yield add
             except KeyboardInterrupt:
-                self._interrupted = True
+                self._is_interrupted = True
+
+    def _take(self, line: TagChange) -> None:
+        self._counts[line.state] += 1
+        if line.state is State.FAILED:
+            self._failures.append(line)
+        row = self._row(line)
+        for report in self._reports:
+            report.add(row)
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[Callable[[], None]]:
         if not self._messages.is_terminal:
             yield lambda: None
             return
-        from rich import progress  # noqa: PLC0415
+        from genretagger.report.terminal import progress_bar  # noqa: PLC0415 - pipes do without
 
-        class Rate(progress.ProgressColumn):
-            def render(self, task: progress.Task) -> str:
-                return f"{task.speed or 0.0:.1f} tracks/s"
-
-        columns = (progress.BarColumn(), progress.MofNCompleteColumn(), Rate())
-        left = progress.TimeRemainingColumn(elapsed_when_finished=True)
-        with progress.Progress(*columns, left, console=self._messages) as bar:
-            task = bar.add_task("", total=self.total)
-            yield lambda: bar.update(task, advance=1, total=self.total)
+        with progress_bar(self._messages, lambda: self.total) as advance:
+            yield advance
 
     @contextlib.contextmanager
-    def _opened_report(self) -> Iterator[Report]:
-        if self._output is not None:
-            try:
-                stream = self._output.open(
-                    "w", encoding="utf-8", errors="surrogateescape", newline=""
-                )
-            except OSError as error:
-                raise FatalError(f"--output {self._output}: {error.strerror}") from error
-            with stream:
-                yield _plain_report(self._format, stream)
-        elif self._format == "table" and sys.stdout.isatty():
+    def _report(self) -> Iterator[Report]:
+        if self._output is None and self._format == "table" and sys.stdout.isatty():
             # rows must go through the console that draws the progress bar below them
-            yield TerminalTable(self._messages if self._messages.is_terminal else _stdout())
-        else:
-            if hasattr(sys.stdout, "reconfigure"):
-                sys.stdout.reconfigure(**ENCODING)
-            yield _plain_report(self._format, sys.stdout)
+            from genretagger.report.terminal import TerminalTable  # noqa: PLC0415 - as above
 
-    def summary(self, words: dict[State, str]) -> int:
-        """Say what has become of the tracks, list every failure, and return the exit code."""
+            yield TerminalTable(self._messages if self._messages.is_terminal else Console())
+            return
+        with report_stream(self._output) as stream:
+            yield FORMATS[self._format](stream)
+
+    def summary(self) -> int:
+        """Print the counts and every failure, and return the exit code."""
         say = sys.stderr.write
         total = sum(self._counts.values())
-        counts = ", ".join(f"{self._counts[state]} {word}" for state, word in words.items())
-        if self._interrupted:
-            left = "some" if self.total is None else self.total - self._done
+        counts = ", ".join(f"{self._counts[state]} {word}" for state, word in self._words.items())
+        if self._is_interrupted:
+            left = "some" if self.total is None else self.total - self._n_done
             say(f"interrupted: every file is whole, {left} tracks are left\n")
-        none = not total and not self._interrupted
-        say("no audio files found\n" if none else f"{total} tracks: {counts}\n")
+        if self._passed_over:
+            say(_passed_over(self._passed_over))
+        if total or self._is_interrupted:
+            say(f"{total} tracks: {counts}\n")
+        elif not self._passed_over:
+            say("no audio files found\n")
         if self._failures:
             say("failed:\n")
-        for path, reason in self._failures:
-            say(f"  {printable(path)}: {printable(reason)}\n")
-        if self._interrupted:
+        for line in self._failures:
+            say(f"  {printable(str(line.path))}: {printable(reason_text(line.reason))}\n")
+        if self._is_interrupted:
             return INTERRUPTED
         return SOME_FAILED if self._failures else OK
 
 
-def _plain_report(format_: str, stream: Any) -> Report:
-    formats: dict[str, Callable[[Any], Report]] = {
-        "table": PlainTable,
-        "json": JsonLines,
-        "csv": Csv,
-    }
-    return formats[format_](stream)
+def _passed_over(kinds: Counter[str]) -> str:
+    n = sum(kinds.values())
+    shown = [kind if n == len(kinds) else f"{kind} {kinds[kind]}" for kind in sorted(kinds)]
+    files = "1 audio file of a kind" if n == 1 else f"{n} audio files of kinds"
+    return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})\n"
 
 
-def _stdout() -> Console:
-    from rich.console import Console  # noqa: PLC0415
-
-    return Console()
-
-
-def _read(source: str) -> bytes:
+def _content(source: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Values of options: each is checked, and refused with a sentence."""
+"""Read and check the values of options."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from genretagger.genres import GENRES, canonical, read_mapping
 
 
 def probability(text: str) -> float:
+    """Read a number between 0 and 1."""
     try:
         value = float(text)
     except ValueError as error:
@@ -21,6 +22,8 @@ def probability(text: str) -> float:
 
 
 def count_up_to(most: int | None = None) -> Callable[[str], int]:
+    """Return a reader of whole numbers from 1 to `most`."""
+
     def count(text: str) -> int:
         try:
             value = int(text)
@@ -35,23 +38,27 @@ def count_up_to(most: int | None = None) -> Callable[[str], int]:
 
 
 def separator(text: str) -> str:
+    """Read a separator of the genres in a combined value."""
     if not text or not text.isprintable():
         raise argparse.ArgumentTypeError("a separator is at least one printable character")
     return text
 
 
 def name_list(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def genre_list(text: str) -> frozenset[str]:
-    found = {name: canonical(name) for name in name_list(text)}
-    if unknown := [name for name, genre in found.items() if genre is None]:
+    """Read genres, in any spelling, with commas between them."""
+    genres = {name: canonical(name) for name in name_list(text)}
+    if unknown := [name for name, genre in genres.items() if genre is None]:
         raise argparse.ArgumentTypeError(f"{unknown[0]} is not one of {', '.join(GENRES)}")
-    return frozenset(genre for genre in found.values() if genre)
+    return frozenset(genre for genre in genres.values() if genre)
 
 
 def condition(text: str) -> tuple[str, re.Pattern[str]]:
+    """Read a condition such as ``genre matches ^Blues``."""
     words = text.split(maxsplit=2)
     if len(words) != 3 or words[0] not in ("genre", "comment") or words[1] != "matches":
         raise argparse.ArgumentTypeError("write 'genre matches REGEX' or 'comment matches REGEX'")
@@ -62,6 +69,7 @@ def condition(text: str) -> tuple[str, re.Pattern[str]]:
 
 
 def mapping(name: str) -> dict[str, str]:
+    """Read the mapping file of that name."""
     try:
         return read_mapping(Path(name).read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -71,6 +79,7 @@ def mapping(name: str) -> dict[str, str]:
 
 
 def field_name(text: str) -> str:
+    """Read the name of a field that has no other meaning in any container."""
     from genretagger.tags.fields import check_field  # noqa: PLC0415 - it loads mutagen
 
     try:

@@ -1,4 +1,4 @@
-"""The page for the browser: what was heard and what becomes of it, in one file by itself.
+"""The page for the browser: tracks, predictions and changes in one file by itself.
 
 The report is this page on disk; the review serves the same page with a script of its own
 beside. What the scripts in it offer to each other stands at the top of assets/report.js.
@@ -17,35 +17,49 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from genretagger.errors import FatalError
-from genretagger.genres import FUSIONS, GENRES, canonical
-from genretagger.records import State
-from genretagger.report.text import printable
+from genretagger.genres import FUSIONS, GENRES, SEPARATORS, canonical, split_values
+from genretagger.records import State, TagChange
 from genretagger.rows import Row
+from genretagger.text import printable
+from genretagger.words import PLANNED, Words
 
-WORDS = {
-    State.CHANGE: "to change",
-    State.KEEP: "kept",
-    State.UNDECIDED: "undecided",
-    State.FAILED: "failed",
-}
-"""What the states are called where nothing was written."""
+TEXTS = {"reason": "Reason"}
+"""Keys of rows whose text is shown as it is, and the titles of their columns: in the list, in
+print and where no script runs; in the detail, and found by the search."""
 
 OTHER, NONE = "other genres", "no genre"
-"""What stands beside the 14 genres where genres are counted."""
+"""Counted beside the 14 genres."""
 
 _ASSETS = Path(__file__).with_name("assets")
 _STATES = tuple(State)
+_REASON = list(TEXTS).index("reason")
 _N_BINS = 10  # of the histogram of confidence
+
+
+class _Line(NamedTuple):
+    """A row in compact form: some hundred bytes, so that 100,000 tracks fit.
+
+    The script gets its values under these names. Texts that recur are numbers: of a folder, of a
+    state, of a list of genre values.
+    """
+
+    folder: int
+    name: str
+    state: int
+    old: int
+    now: int
+    genres: int
+    p: array[int] | None  # of each genre, in thousandths
+    texts: tuple[str, ...]  # in the order of TEXTS
 
 
 @dataclass(frozen=True)
 class Extra:
-    """What the review adds to the page.
+    """Additions of the review to the page.
 
     Attributes
     ----------
@@ -63,9 +77,7 @@ class Extra:
 
 
 class Page:
-    """The page, as rows come in.
-
-    What is kept of a row takes some hundred bytes, so that 100,000 tracks fit.
+    """A page in the making.
 
     Parameters
     ----------
@@ -90,7 +102,7 @@ class Page:
         command: str = "",
         model: str = "",
         thresholds: tuple[float, ...] | None = None,
-        words: Mapping[State, str] = WORDS,
+        words: Words = PLANNED,
         names: Mapping[str, str] | None = None,
     ) -> None:
         self._head = {"title": title, "command": command, "model": model}
@@ -99,26 +111,28 @@ class Page:
         self._ours = {name.casefold(): genre for genre, name in (names or {}).items()}
         self._folders: dict[str, int] = {}
         self._values: dict[tuple[str, ...], int] = {}
-        self._rows: list[tuple[Any, ...]] = []
+        self._lines: list[_Line] = []
 
     def add(self, row: Row) -> None:
-        """Take one row, as `genretagger.report.plan_row` makes it; its id is its number."""
+        """Take one row, as `genretagger.rows.plan_row` makes it; its id is its number."""
         folder, name = os.path.split(row["path"])
-        heard = row["probabilities"]
-        self._rows.append(
-            (
-                self._folders.setdefault(folder, len(self._folders)),
-                printable(name),
-                _STATES.index(State(row["state"])),
-                *(self._number(row[key]) for key in ("old", "new", "genres")),
-                heard and array("H", (round(1000 * heard[genre]) for genre in GENRES)),
-                printable(row["reason"]),
+        p = row["probabilities"]
+        self._lines.append(
+            _Line(
+                folder=self._folders.setdefault(folder, len(self._folders)),
+                name=printable(name),
+                state=_STATES.index(State(row["state"])),
+                old=self._number(row["old"]),
+                now=self._number(row["new"]),
+                genres=self._number(row["genres"]),
+                p=p and array("H", (round(1000 * p[genre]) for genre in GENRES)),
+                texts=tuple(printable(row[key]) for key in TEXTS),
             )
         )
 
     @contextlib.contextmanager
     def written_to(self, path: Path) -> Iterator[None]:
-        """Write the page at the end, also of a run that is stopped, of what was done until then.
+        """Write the page when the block ends, even if the run is stopped before its end.
 
         Raises
         ------
@@ -161,6 +175,8 @@ class Page:
             It asks nothing of the network, and its Content-Security-Policy forbids it to,
             except what `extra` allows.
         """
+        from importlib.metadata import version  # noqa: PLC0415 - 0.1 s, as is the next
+
         from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
         from markupsafe import Markup  # noqa: PLC0415
 
@@ -190,8 +206,9 @@ class Page:
             tiles=self._tiles(),
             overview=self._overview(),
             genres=GENRES,
-            words=[self._words.get(state, WORDS[state]) for state in _STATES],
+            words=[self._word(state) for state in _STATES],
             states=[state.value for state in _STATES],
+            texts=TEXTS,
             folders=self._by_folder(folders),
         )
 
@@ -200,62 +217,69 @@ class Page:
         return self._values.setdefault(shown, len(self._values))
 
     def _data(self, root: str, folders: list[str]) -> dict[str, Any]:
-        """Give what the script draws from; rows are lists, and texts that recur are numbers."""
+        """Return the data of the script; rows are lists, and recurring texts are numbers."""
         return {
             "genres": GENRES,
             "thresholds": self._thresholds and [round(1000 * t) for t in self._thresholds],
             "states": [state.value for state in _STATES],
-            "words": [self._words.get(state, WORDS[state]) for state in _STATES],
+            "words": [self._word(state) for state in _STATES],
             "other": OTHER,
             "none": NONE,
+            "separators": SEPARATORS,
             "root": root,
             "folders": folders,
             "values": list(self._values),
             "counted": [self._counted(values) for values in self._values],
-            "rows": [[*row[:6], row[6] and list(row[6]), row[7]] for row in self._rows],
+            "columns": [*_Line._fields[:-1], *TEXTS],
+            "texts": list(TEXTS.items()),
+            "rows": [[*line[:-1], *line.texts] for line in self._lines],
         }
 
+    def _word(self, state: State) -> str:
+        return self._words.get(state, PLANNED[state])
+
     def _counted(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        """Tell which of our genres a file's values are; a part that is none of them is other."""
-        found = []
+        """List the genres that a file's values stand for; other parts count as OTHER."""
+        counted = []
         for value in values:
             whole = self._genre(value)
-            parts = [whole] if whole else [self._genre(part) for part in _SPLIT.split(value)]
-            found += [genre or OTHER for genre in parts]
-        return tuple(dict.fromkeys(found)) or (NONE,)
+            parts = [whole] if whole else [self._genre(part) for part in split_values(value)]
+            counted += [genre or OTHER for genre in parts]
+        return tuple(dict.fromkeys(counted)) or (NONE,)
 
     def _genre(self, name: str) -> str | None:
         return self._ours.get(name.casefold()) or canonical(name)
 
     def _tiles(self) -> list[dict[str, Any]]:
-        counts = Counter(row[2] for row in self._rows)
+        counts = Counter(line.state for line in self._lines)
         return [
-            {"state": s.value, "word": self._words.get(s, WORDS[s]), "n": counts[i]}
+            {"state": s.value, "word": self._word(s), "n": counts[i]}
             for i, s in enumerate(_STATES)
             if counts[i] or s in self._words
         ]
 
     def _overview(self) -> dict[str, Any]:
-        """Count what the charts show."""
+        """Count tracks for the charts."""
         counted = [self._counted(values) for values in self._values]
         before, after = Counter[str](), Counter[str]()
         pairs, failures = Counter[frozenset[str]](), Counter[str]()
         decided, undecided, unheard = [0] * _N_BINS, [0] * _N_BINS, 0
-        for _, _, state, old, new, genres, heard, reason in self._rows:
-            before.update(counted[old])
-            after.update(counted[new])
-            ours = [genre for genre in counted[new] if genre in GENRES]
+        for line in self._lines:
+            before.update(counted[line.old])
+            after.update(counted[line.now])
+            ours = [genre for genre in counted[line.now] if genre in GENRES]
             pairs.update(
                 frozenset((a, b)) for i, a in enumerate(ours) for b in ours[i + (len(ours) > 1) :]
             )
-            if _STATES[state] is State.FAILED:
-                failures[_kind_of_failure(reason)] += 1
-            if heard is None:
+            if _STATES[line.state] is State.FAILED:
+                failures[_kind_of_failure(line.texts[_REASON])] += 1
+            if line.p is None:
                 unheard += 1
                 continue
-            names = counted[genres] if self._is_decided(genres) else GENRES
-            best = max(heard[GENRES.index(genre)] for genre in names if genre in GENRES)
-            bins = decided if self._is_decided(genres) else undecided
+            is_decided = line.genres != self._values.get(())
+            names = counted[line.genres] if is_decided else GENRES
+            best = max(line.p[GENRES.index(genre)] for genre in names if genre in GENRES)
+            bins = decided if is_decided else undecided
             bins[min(best * _N_BINS // 1000, _N_BINS - 1)] += 1
         shown = [genre for genre in (*GENRES, OTHER, NONE) if before[genre] or after[genre]]
         most = max((*before.values(), *after.values()), default=1)
@@ -270,39 +294,49 @@ class Page:
             "failures": failures.most_common(),
         }
 
-    def _is_decided(self, genres: int) -> bool:
-        return genres != self._values.get(())
-
     def _by_folder(self, folders: list[str]) -> Iterator[dict[str, Any]]:
-        """Give the plain table, which is read where no script runs, folder by folder."""
+        """Yield the folders of the plain table, which is shown where no script runs."""
         values = ["; ".join(value) for value in self._values]
-        tracks: dict[int, list[tuple[Any, ...]]] = {}
-        for row in self._rows:
-            tracks.setdefault(row[0], []).append(row)
-        for folder, rows in tracks.items():
-            counts = Counter(values[row[4]] or NONE for row in rows)
+        tracks: dict[int, list[_Line]] = {}
+        for line in self._lines:
+            tracks.setdefault(line.folder, []).append(line)
+        for folder, lines in tracks.items():
+            counts = Counter(values[line.now] or NONE for line in lines)
             yield {
                 "name": folders[folder],
                 "genres": ", ".join(f"{value} {n}" for value, n in counts.most_common()),
                 "rows": [
                     {
-                        "state": self._words.get(_STATES[state], WORDS[_STATES[state]]),
-                        "name": name,
-                        "old": values[old],
-                        "new": values[new] if old != new else "",
-                        "heard": _strongest(heard),
-                        "reason": reason,
+                        "state": self._word(_STATES[line.state]),
+                        "name": line.name,
+                        "old": values[line.old],
+                        "new": values[line.now] if line.old != line.now else "",
+                        "heard": _strongest(line.p),
+                        "texts": line.texts,
                     }
-                    for _, name, state, old, new, _, heard, reason in rows
+                    for line in lines
                 ],
             }
 
 
-_SPLIT = re.compile(r"\s*[;/,|\\]\s*")
+def patch(number: int, change: TagChange) -> dict[str, Any]:
+    """Return the changed values of a row, for `refreshRow` of the script.
+
+    Parameters
+    ----------
+    number : int
+        Of the row.
+    change : TagChange
+    """
+    return {
+        "id": number,
+        "state": change.state.value,
+        "now": [printable(value) for value in change.new],
+    }
 
 
 def asset(name: str) -> str:
-    """Read a text that goes into the page.
+    """Read a file of assets/.
 
     Parameters
     ----------
@@ -313,14 +347,14 @@ def asset(name: str) -> str:
 
 
 def _json(data: object) -> str:
-    """Write JSON that may stand in a script element, whatever texts it holds."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    """Write JSON that is safe inside a script element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=list)  # arrays
     # inside strings only, where the escape means the same; "</script>" would end the element
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _policy(styles: list[str], scripts: list[str], extra: Extra | None) -> str:
-    """Allow what stands in the page, by its hash, and nothing else."""
+    """Return a Content-Security-Policy that allows the page's own parts by hash only."""
     connect, media = (extra.connect, extra.media) if extra else ("'none'", "'none'")
     return "; ".join(
         (
@@ -342,7 +376,7 @@ def _hash(text: str) -> str:
 
 
 def _below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
-    """Find the folder that all are in, and name each from there."""
+    """Return the common root of folders, and each folder relative to it."""
     folders = list(folders)
     try:
         root = os.path.dirname(os.path.commonpath(folders))  # noqa: PTH120 - texts, as they stand
@@ -353,7 +387,7 @@ def _below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def _matrix(pairs: Counter[frozenset[str]]) -> list[dict[str, Any]]:
-    """Count tracks by genre, alone and with each other one; every cell once, below the diagonal."""
+    """Count tracks by pair of genres: a triangle with single genres on its diagonal."""
     most = max((n for pair, n in pairs.items() if len(pair) > 1), default=0)
     rows = []
     for i, genre in enumerate(GENRES):
@@ -369,8 +403,8 @@ def _matrix(pairs: Counter[frozenset[str]]) -> list[dict[str, Any]]:
 
 
 def _kind_of_failure(reason: str) -> str:
-    """Take out of a reason what differs from file to file."""
-    what = reason.removeprefix("failed: ").partition(";")[0]
+    """Remove from a reason the parts that differ from file to file."""
+    what = reason.partition(";")[0]
     return re.sub(r"\d+(\.\d+)?", "…", what)
 
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from genretagger.genres import GENRES
 from genretagger.report import figure
-from genretagger.report.text import printable
+from genretagger.text import printable, reason_text
 
 if TYPE_CHECKING:
     from genretagger.bundle import Bundle
     from genretagger.records import Decision, Hearing
 
 _WIDTH = 32  # characters of a bar; the line stays under 80
-_PAGE_DPI, _PICTURE_DPI = 144.0, 100.0
+_DPI = 144.0
 
 
 def lines(
@@ -39,7 +39,7 @@ def lines(
         One line without its end.
     """
     yield printable(f"{title} ({figure.clock(hearing.duration_s)})")
-    yield printable(decision.reason)
+    yield printable(reason_text(decision.reason))
     for genre, probability, threshold in _bars(hearing, thresholds):
         mark = min(_WIDTH - 1, round(threshold * _WIDTH))
         bar = "█" * round(probability * _WIDTH)
@@ -55,17 +55,6 @@ def lines(
             f"heard at {figure.clock(closeup.start_s)}: {hearing.genre} hangs most on what is at "
             f"{figure.clock(begin_s)} ({closeup.spans[span]:+.2f} log-odds)"
         )
-
-
-def picture(title: str, hearing: Hearing, thresholds: Sequence[float], bundle: Bundle) -> bytes:
-    """Draw a track as a PNG file, as `figure.png` does."""
-    return figure.png(
-        hearing,
-        title=title,
-        thresholds=thresholds,
-        bands_hz=bundle.bands_hz,
-        dpi=_PICTURE_DPI,
-    )
 
 
 def page(
@@ -87,7 +76,7 @@ def page(
                 thresholds=thresholds,
                 bands_hz=bundle.bands_hz,
                 theme=theme,
-                dpi=_PAGE_DPI,
+                dpi=_DPI,
             )
         ).decode("ascii")
         for theme in figure.THEMES
@@ -95,7 +84,7 @@ def page(
     made = Environment(autoescape=True).from_string(template.read_text(encoding="utf-8"))
     return made.render(
         title=printable(title),
-        decision=printable(decision.reason),
+        decision=printable(reason_text(decision.reason)),
         story=figure.story(hearing, thresholds),
         bars=list(_bars(hearing, thresholds)),
         **drawn,

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from typing import TYPE_CHECKING, Protocol, TextIO
+from collections.abc import Callable
+from typing import Protocol, TextIO
 
 from genretagger.genres import GENRES
-from genretagger.records import State
-from genretagger.report.text import printable
 from genretagger.rows import Row
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-
-_STYLES = {
-    State.CHANGE: "green",
-    State.KEEP: "dim",
-    State.UNDECIDED: "yellow",
-    State.FAILED: "bold red",
-}
+from genretagger.text import printable
 
 
 class Report(Protocol):
-    """Where rows go."""
+    """Takes rows and writes them."""
 
     def add(self, row: Row) -> None:
         """Write one row."""
@@ -75,46 +63,23 @@ class PlainTable:
 
     def add(self, row: Row) -> None:
         """Write one row."""
-        parts = [row["state"]] if "state" in row else []
-        parts += [printable(row["path"]), _genres_cell(row), printable(row["reason"])]
+        parts = [row["state"]] if "new" in row else []
+        parts += [printable(row["path"]), genres_cell(row), printable(row["reason"])]
         self._stream.write("\t".join(parts) + "\n")
         self._stream.flush()
 
 
-class TerminalTable:
-    """Columns fitted to the terminal, a heading for each folder."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._folder: str | None = None
-
-    def add(self, row: Row) -> None:
-        """Print one row."""
-        from rich.table import Table  # noqa: PLC0415 - a pipe never needs it
-        from rich.text import Text  # noqa: PLC0415
-
-        folder, name = os.path.split(row["path"])
-        if folder != self._folder:
-            self._folder = folder
-            self._console.print(Text(printable(folder or "."), style="bold"))
-        state = State(row["state"]) if "state" in row else None
-        style = _STYLES[state] if state else ""
-        grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
-        grid.add_column(width=10)
-        for ratio in (4, 3, 4):
-            grid.add_column(ratio=ratio, overflow="fold")
-        grid.add_row(
-            Text(f" {state.value}" if state else "", style=style),
-            Text(printable(name)),
-            Text(_genres_cell(row), style=style),
-            Text(printable(row["reason"]), style="dim" if state is not State.FAILED else style),
-        )
-        self._console.print(grid)
+FORMATS: dict[str, Callable[[TextIO], Report]] = {
+    "table": PlainTable,
+    "json": JsonLines,
+    "csv": Csv,
+}
+"""The report of each ``--format``, in a file or a pipe."""
 
 
-def _genres_cell(row: Row) -> str:
-    if "state" not in row:
-        none = "(failed)" if row["reason"].startswith("failed: ") else "(undecided)"
-        return "; ".join(row["genres"]) or none
+def genres_cell(row: Row) -> str:
+    """Return the genres of a row as text: before and after, or predicted."""
+    if "new" not in row:  # a prediction
+        return "; ".join(row["genres"]) or f"({row['state']})"
     old, new = (printable("; ".join(row[key])) or "(none)" for key in ("old", "new"))
     return f"{old} -> {new}" if row["state"] == "change" else old

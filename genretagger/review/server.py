@@ -1,10 +1,10 @@
 """Serve a review on loopback: Starlette and uvicorn, which come with ``[review]``.
 
-Who may ask is settled before any route: the connection comes to 127.0.0.1, which no other
-machine reaches; the Host header is that address, so no page of another site can pose as ours
-(DNS rebinding); the path begins with a token that only the browser, and who sees the terminal,
-knows, so other users of this machine, and other pages of this browser, can neither read nor send
-anything. There are no cookies. Tracks are asked for by number, never by path.
+A request is checked before any route. The connection comes to 127.0.0.1, which no other machine
+reaches. The Host header is that address, so that no page of another site can pose as ours (DNS
+rebinding). The path begins with a token that is known only to the browser and to whoever sees the
+terminal, so that other users of this machine, and other pages of this browser, can neither read
+nor send anything. There are no cookies. Tracks are asked for by number, never by path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import socket
 import webbrowser
 from collections.abc import Callable
 from hmac import compare_digest
-from typing import Any
+from typing import Any, get_args
 
 import uvicorn
 from starlette.applications import Starlette
@@ -29,9 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from genretagger.errors import GenreTaggerError
 from genretagger.report import figure
 from genretagger.report.html import Extra, Page, asset
-from genretagger.report.text import printable
 from genretagger.review.session import RefusedError, Session
-from genretagger.rows import plan_row
+from genretagger.rows import Row, plan_row
+from genretagger.text import printable
+from genretagger.verdicts import Answer
 
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -46,7 +47,7 @@ _DPI = 110.0
 
 
 class Guard:
-    """Lets only requests through that may ask; the others learn nothing.
+    """Passes on requests from our own page only.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ class Guard:
         await answer(scope, receive, send_guarded)
 
     def _is_ours(self, headers: dict[bytes, str]) -> bool:
-        """Tell whether a request that says where it comes from comes from our page."""
+        """Tell whether a request is from our page, as far as its headers say."""
         origin = headers.get(b"origin", f"http://{self._host}")
         site = headers.get(b"sec-fetch-site", "same-origin")
         return origin == f"http://{self._host}" and site in ("same-origin", "none")
@@ -103,109 +104,132 @@ def _same(given: str, secret: str) -> bool:
     return compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode("ascii"))
 
 
-def application(session: Session, title: str) -> Starlette:
-    """Make the routes of one review."""
+class Handlers:
+    """The routes of one review.
 
-    def page(_: Request) -> Response:
-        plan = session.plan
-        made = Page(
-            title=title,
-            command="",
-            model=plan.bundle_id,
-            thresholds=plan.thresholds,
-        )
+    Parameters
+    ----------
+    session : Session
+    title : str
+        The heading of the page.
+    """
+
+    def __init__(self, session: Session, title: str) -> None:
+        self._session = session
+        self._title = title
+
+    def page(self, _: Request) -> Response:
+        """Serve the page, with the script of the review."""
+        plan = self._session.plan
+        page = Page(title=self._title, model=plan.bundle_id, thresholds=plan.thresholds)
         for line in plan.lines:
-            made.add(plan_row(line))
+            page.add(plan_row(line))
         extra = Extra(
-            script=asset("review.js"),
-            style=asset("review.css"),
-            connect="'self'",
-            media="'self'",
+            script=asset("review.js"), style=asset("review.css"), connect="'self'", media="'self'"
         )
-        return HTMLResponse(made.render(extra=extra))
+        return HTMLResponse(page.render(extra=extra))
 
-    def decided(_: Request) -> Response:
-        return JSONResponse(session.decided())
+    def decided(self, _: Request) -> Response:
+        """Return the decisions so far."""
+        return JSONResponse(self._session.decided())
 
-    def progress(_: Request) -> Response:
-        return JSONResponse(session.progress())
+    def progress(self, _: Request) -> Response:
+        """Return the progress of Apply or Undo."""
+        return JSONResponse(self._session.progress())
 
-    async def change(request: Request) -> Response:
-        asked = await request.body()
-        return await run_in_threadpool(answered, request.path_params["what"], asked)
+    async def do(self, request: Request) -> Response:
+        """Carry out a command of the page, and return the rows that it changed."""
+        body = await request.body()
+        return await run_in_threadpool(self._do, request.path_params["what"], body)
 
-    def answered(what: str, asked: bytes) -> Response:
+    def _do(self, what: str, body: bytes) -> Response:
         try:
-            wish: dict[str, Any] = json.loads(asked or b"{}")
-            doers: dict[str, Callable[[], Any]] = {
-                "decide": lambda: session.decide([int(n) for n in wish["ids"]], _answer(wish)),
-                "edit": lambda: session.edit(int(wish["id"]), str(wish["genres"])),
-                "take-back": session.take_back,
-                "apply": session.apply,
-                "undo": session.undo,
-                "stop": session.stop,
-            }
-            rows = doers[what]()
+            rows = self._carry_out(what, json.loads(body or b"{}"))
         except (ValueError, KeyError, TypeError) as error:
             return JSONResponse({"error": f"this makes no sense: {str(error)[:100]}"}, 400)
-        return JSONResponse({**session.progress(), "rows": rows or []})
+        return JSONResponse({**self._session.progress(), "rows": rows or []})
 
-    def where(request: Request) -> Response:
-        return JSONResponse(session.where_heard(request.path_params["id"]))
+    def _carry_out(self, what: str, wish: dict[str, Any]) -> list[Row] | None:
+        session = self._session
+        if what == "decide":
+            return session.decide([int(n) for n in wish["ids"]], _answer(wish))
+        if what == "edit":
+            return session.edit(int(wish["id"]), str(wish["genres"]))
+        plain: dict[str, Callable[[], list[Row] | None]] = {
+            "take-back": session.take_back,
+            "apply": session.apply,
+            "undo": session.undo,
+            "stop": session.stop,
+        }
+        return plain[what]()
 
-    def sound(request: Request) -> Response:
-        start_s = request.path_params["start_ms"] / 1000
-        return _ranged(request, session.listen(request.path_params["id"], start_s), "audio/wav")
+    def excerpts(self, request: Request) -> Response:
+        """Return where the excerpts of a track begin."""
+        return JSONResponse(self._session.excerpts(request.path_params["id"]))
 
-    def heard(request: Request) -> Response:
+    def sound(self, request: Request) -> Response:
+        """Return the sound of an excerpt."""
+        n, start_s = request.path_params["id"], request.path_params["start_ms"] / 1000
+        return _ranged(request, self._session.sound(n, start_s), "audio/wav")
+
+    def picture(self, request: Request) -> Response:
+        """Return the picture of a track's genres over time."""
         n, theme = request.path_params["id"], request.path_params["theme"]
         if theme not in figure.THEMES:
             return JSONResponse({"error": "there is no such theme"}, 404)
-        bundle = session.bundle
         drawn = figure.png(
-            session.hear_closely(n),
-            title=session.plan.lines[n].path.name,
-            thresholds=session.plan.thresholds or bundle.thresholds,
-            bands_hz=bundle.bands_hz,
+            self._session.hear_closely(n),
+            title=self._session.plan.lines[n].path.name,
+            thresholds=self._thresholds,
+            bands_hz=self._session.bundle.bands_hz,
             theme=theme,
             dpi=_DPI,
         )
         return Response(drawn, media_type="image/png")
 
-    def story(request: Request) -> Response:
-        hearing = session.hear_closely(request.path_params["id"])
-        thresholds = session.plan.thresholds or session.bundle.thresholds
+    def story(self, request: Request) -> Response:
+        """Return the picture in words, and where in it the track begins and ends."""
+        hearing = self._session.hear_closely(request.path_params["id"])
         left, right = figure.TIMELINE
         return JSONResponse(
             {
-                "story": figure.story(hearing, thresholds),
+                "story": figure.story(hearing, self._thresholds),
                 "duration_s": hearing.duration_s,
                 "left": left,
                 "right": right,
             }
         )
 
-    def refused(_: Request, error: Exception) -> Response:
-        status = 409 if isinstance(error, RefusedError) else 422
-        return JSONResponse({"error": printable(str(error))}, status)
+    @property
+    def _thresholds(self) -> tuple[float, ...]:
+        return self._session.plan.thresholds or self._session.bundle.thresholds
 
+
+def application(session: Session, title: str) -> Starlette:
+    """Return the application: addresses and their handlers."""
+    handlers = Handlers(session, title)
     return Starlette(
         routes=[
-            Route("/", page),
-            Route("/decided", decided),
-            Route("/progress", progress),
-            Route("/do/{what}", change, methods=["POST"]),
-            Route("/tracks/{id:int}", where),
-            Route("/tracks/{id:int}/sound/{start_ms:int}.wav", sound),
-            Route("/tracks/{id:int}/heard", story),
-            Route("/tracks/{id:int}/heard/{theme}.png", heard),
+            Route("/", handlers.page),
+            Route("/decided", handlers.decided),
+            Route("/progress", handlers.progress),
+            Route("/do/{what}", handlers.do, methods=["POST"]),
+            Route("/tracks/{id:int}", handlers.excerpts),
+            Route("/tracks/{id:int}/sound/{start_ms:int}.wav", handlers.sound),
+            Route("/tracks/{id:int}/heard", handlers.story),
+            Route("/tracks/{id:int}/heard/{theme}.png", handlers.picture),
         ],
-        exception_handlers={GenreTaggerError: refused},
+        exception_handlers={GenreTaggerError: _refusal},
     )
 
 
+def _refusal(_: Request, error: Exception) -> Response:
+    status = 409 if isinstance(error, RefusedError) else 422
+    return JSONResponse({"error": printable(str(error))}, status)
+
+
 def _answer(wish: dict[str, Any]) -> Any:
-    if wish["answer"] not in ("accepted", "rejected", ""):
+    if wish["answer"] not in get_args(Answer):
         raise ValueError("an answer is accepted or rejected")
     return wish["answer"]
 

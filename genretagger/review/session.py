@@ -1,4 +1,4 @@
-"""What a person decides on the lines of a plan, saved as it is decided, and done on demand."""
+"""Decisions on the lines of a plan: saved as they are made, and carried out on demand."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ import io
 import re
 import threading
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from genretagger import audio, places, planfile, tags
 from genretagger.bundle import Bundle
+from genretagger.cache import Cache
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
 from genretagger.hearing import hear_closely
 from genretagger.identity import check_writable, identify
 from genretagger.plan import plan_by_hand
+from genretagger.recall import remember
 from genretagger.records import Hearing, State, TagChange
-from genretagger.report.text import printable
+from genretagger.report.html import patch
 from genretagger.rows import Row
+from genretagger.text import printable, reason_text
 from genretagger.verdicts import Answer, Decisions, Verdict, is_waiting
 from genretagger.writing import journal, lock
 from genretagger.writing.change import apply, undo
@@ -35,8 +37,11 @@ _LISTEN_HZ = 48000  # what every sound card plays; 1 MB for 10 s, in mono as the
 _REMEMBERED = 8  # tracks heard closely: 4 MB
 
 
+_Work = Callable[[Cache | None], None]
+
+
 class RefusedError(GenreTaggerError):
-    """What was asked for cannot be done; the message says why."""
+    """A request that cannot be carried out; the message says why."""
 
 
 class Session:
@@ -53,6 +58,8 @@ class Session:
     bundle : Bundle
         Hears tracks closely.
     preserve_mtime : bool
+    open_cache : callable
+        Gives, to be entered, the cache that remembers what is written, or None.
 
     Raises
     ------
@@ -61,12 +68,19 @@ class Session:
     """
 
     def __init__(
-        self, path: Path, within: Sequence[Path], bundle: Bundle, *, preserve_mtime: bool = False
+        self,
+        path: Path,
+        within: Sequence[Path],
+        bundle: Bundle,
+        *,
+        preserve_mtime: bool = False,
+        open_cache: Callable[[], AbstractContextManager[Cache | None]] = contextlib.nullcontext,
     ) -> None:
         self.path = path.resolve()
         self.plan = planfile.read(path, within)
         self.bundle = bundle
         self._preserve_mtime = preserve_mtime
+        self._open_cache = open_cache
         self._decisions = Decisions(self.path)
         self._alone = threading.RLock()
         self._one_network = threading.Lock()
@@ -78,25 +92,23 @@ class Session:
         self._stop = threading.Event()
         self._progress: Row = {"what": "", "done": 0, "total": 0, "error": ""}
         self.hear_closely = lru_cache(maxsize=_REMEMBERED)(self._hear_closely)
-        self._settle()
+        self._catch_up()
 
     def only_one(self) -> AbstractContextManager[None]:
         """Keep a second review of the same plan away while the block runs."""
         name = hashlib.sha256(str(self.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return lock.only_writer(
-            places.state_folder() / "reviews" / name, f"genretagger review {self.path}"
-        )
+        return lock.only_writer(places.reviews_folder() / name, f"genretagger review {self.path}")
 
-    # ---- what is shown ---------------------------------------------------------------------
+    # ---- show ------------------------------------------------------------------------------
 
     def decided(self) -> Row:
-        """Say what was decided on which lines, and how far a run is."""
+        """Return all decisions, and the progress of a run."""
         with self._alone:
             ids = {n for n, verdict in enumerate(self.plan.verdicts) if verdict is not None}
             return {**self.progress(), "rows": self._rows(ids | set(self._problems))}
 
     def progress(self) -> Row:
-        """Say how far Apply or Undo is, and what they would do now."""
+        """Return the progress of Apply or Undo, and how much they would do now."""
         with self._alone:
             return {
                 **self._progress,
@@ -106,24 +118,19 @@ class Session:
                 "plan": printable(str(self.path)),
             }
 
-    def _rows(self, ids: Iterator[int] | set[int] | list[int]) -> list[Row]:
-        rows = []
-        for n in sorted(ids):
-            line, verdict = self.plan.line(n), self.plan.verdicts[n] or Verdict()
-            rows.append(
-                {
-                    "id": n,
-                    "answer": verdict.answer,
-                    "edited": verdict.blocks is not None,
-                    "written": bool(verdict.written),
-                    "now": [printable(value) for value in line.new],
-                    "state": line.state.value,
-                    "problem": printable(self._problems.get(n, "")),
-                }
-            )
-        return rows
+    def _rows(self, ids: Iterable[int]) -> list[Row]:
+        return [self._row(n, self.plan.verdicts[n] or Verdict()) for n in sorted(ids)]
 
-    # ---- what is decided -------------------------------------------------------------------
+    def _row(self, n: int, verdict: Verdict) -> Row:
+        return {
+            **patch(n, self.plan.line(n)),
+            "answer": verdict.answer,
+            "edited": verdict.blocks is not None,
+            "written": bool(verdict.written),
+            "problem": printable(self._problems.get(n, "")),
+        }
+
+    # ---- decide ----------------------------------------------------------------------------
 
     def decide(self, ids: Sequence[int], answer: Answer) -> list[Row]:
         """Accept or reject lines, or leave them open again. Saved when this returns.
@@ -182,8 +189,9 @@ class Session:
                 held = tags.read(path, field=self.plan.field)
                 change = plan_by_hand(path, held, self.plan.policy, values)
                 if change.state is not State.CHANGE:
-                    raise RefusedError(change.reason.removeprefix("by hand | "))
+                    raise RefusedError(reason_text(change.reason))
                 check_writable(path)
+                tags.rehearse(path, change.blocks, field=self.plan.field)
             except (TrackError, ValueError) as error:
                 raise RefusedError(str(error)) from error
             return self._take({n: Verdict("accepted", change.blocks, identity)})
@@ -221,10 +229,10 @@ class Session:
         if self._work is not None and self._work.is_alive():
             raise RefusedError("wait until the files are written")
 
-    # ---- what is heard ---------------------------------------------------------------------
+    # ---- play and hear ---------------------------------------------------------------------
 
-    def where_heard(self, n: int) -> Row:
-        """Say how long a track is, and where its excerpts begin.
+    def excerpts(self, n: int) -> Row:
+        """Return the length of a track, and where its excerpts begin.
 
         Raises
         ------
@@ -237,8 +245,8 @@ class Session:
         duration_s, starts = audio.where_heard(path, segment_s=segment_s, has_cuesheet=has_cuesheet)
         return {"duration_s": duration_s, "starts_s": starts, "segment_s": segment_s}
 
-    def listen(self, n: int, start_s: float) -> bytes:
-        """Decode what is heard at one place, to be played.
+    def sound(self, n: int, start_s: float) -> bytes:
+        """Decode an excerpt to be played.
 
         Returns
         -------
@@ -274,10 +282,10 @@ class Session:
         if not 0 <= n < len(self.plan.lines) or n in self.plan.refused:
             raise RefusedError("there is no such line")
 
-    # ---- what is done ----------------------------------------------------------------------
+    # ---- apply and undo --------------------------------------------------------------------
 
     def apply(self) -> None:
-        """Begin to write what is accepted, in the background.
+        """Start writing the accepted lines, in the background.
 
         Raises
         ------
@@ -287,7 +295,7 @@ class Session:
         self._start("apply", self._apply)
 
     def undo(self) -> None:
-        """Begin to take back what the last run wrote, in the background.
+        """Start taking back the last run, in the background.
 
         Raises
         ------
@@ -302,7 +310,7 @@ class Session:
         if self._work is not None:
             self._work.join()
 
-    def _start(self, what: str, work: Any) -> None:
+    def _start(self, what: str, work: _Work) -> None:
         with self._alone:
             if self._work is not None and self._work.is_alive():
                 raise RefusedError("files are being written already")
@@ -311,14 +319,16 @@ class Session:
             self._work = threading.Thread(target=self._carefully, args=(work,))
             self._work.start()
 
-    def _carefully(self, work: Any) -> None:
+    def _carefully(self, work: _Work) -> None:
+        command = f"genretagger review {self.path}"
         try:
-            with writing_run(f"genretagger review {self.path}", lambda _: None):
-                work()
+            # the cache is opened here, since SQLite keeps to one thread
+            with writing_run(command, lambda _: None), self._open_cache() as cache:
+                work(cache)
         except GenreTaggerError as error:
             self._progress["error"] = printable(str(error))
 
-    def _apply(self) -> None:
+    def _apply(self, cache: Cache | None) -> None:
         run = journal.Journal(f"review {self.path}")
         waiting = [n for n, verdict in enumerate(self.plan.verdicts) if is_waiting(verdict)]
         self._progress["total"] = len(waiting)
@@ -327,29 +337,35 @@ class Session:
                 break
             change = self.plan.line(n)
             done = apply(change, run, field=self.plan.field, preserve_mtime=self._preserve_mtime)
+            self._remember(done, cache)
             name = run.path.name if run.path else "nothing to write"
             self._note(n, done, written=name if done.state is State.CHANGE else "")
 
-    def _undo(self) -> None:
+    def _undo(self, cache: Cache | None) -> None:
         name = self._last_run()
-        path = journal.folder() / name
+        path = places.journals_folder() / name
         head, entries = journal.read(path)
-        back = journal.Journal(f"undo of: {head['command']}")
+        back = journal.Journal.reversing(path, head)
         lines = {self._real(n): n for n in self._lines_of(name)}
         self._progress["total"] = len(entries)
         for change in undo(entries, back, preserve_mtime=self._preserve_mtime):
+            self._remember(change, cache)
             n = lines.get(change.path)
             if n is None:
                 self._progress["done"] += 1
             else:
                 self._note(n, change, written="" if change.state is not State.FAILED else name)
 
+    def _remember(self, done: TagChange, cache: Cache | None) -> None:
+        if done.state is State.CHANGE:
+            remember(done.path, self.plan.field, cache)
+
     def _note(self, n: int, done: TagChange, *, written: str) -> None:
-        """Write down what came of a line, so that the next session knows."""
+        """Save the outcome of a line for the next session."""
         with self._alone:
             verdict = self.plan.verdicts[n] or Verdict()
             if done.state is State.FAILED:
-                self._problems[n] = done.reason
+                self._problems[n] = reason_text(done.reason)
                 self._progress["failed"] += 1
             else:
                 identity = identify(self.plan.lines[n].path)
@@ -358,9 +374,10 @@ class Session:
 
     def _last_run(self) -> str:
         runs = {v.written for v in self.plan.verdicts if v is not None and v.written}
-        known = {name for name in runs if re.fullmatch(r"[\dT-]+\.jsonl", name)}
-        there = [name for name in known if (journal.folder() / name).is_file()]
-        return max(there, key=_age, default="")
+        # a plan may have been edited: only names of journals are looked up
+        names = {name for name in runs if re.fullmatch(r"[\dT-]+\.jsonl", name)}
+        journals = [name for name in names if (places.journals_folder() / name).is_file()]
+        return max(journals, key=_written_ns, default="")
 
     def _lines_of(self, run: str) -> list[int]:
         if not run:
@@ -370,8 +387,8 @@ class Session:
     def _real(self, n: int) -> Path:
         return self.plan.lines[n].path.resolve()
 
-    def _settle(self) -> None:
-        """Find out what a killed run wrote, or another command took back, without saying so."""
+    def _catch_up(self) -> None:
+        """Note what a killed run wrote, or another command took back, since the last review."""
         step: dict[int, Verdict] = {}
         runs: dict[Path, str] = {}
         for n, verdict in enumerate(self.plan.verdicts):
@@ -399,12 +416,12 @@ class Session:
             self._keep(step)
 
 
-def _age(name: str) -> int:
-    return (journal.folder() / name).stat().st_mtime_ns
+def _written_ns(name: str) -> int:
+    return (places.journals_folder() / name).stat().st_mtime_ns
 
 
 def _runs_by_file() -> dict[Path, str]:
-    """Say which run was the last to change each file."""
+    """Return the last run that changed each file."""
     runs: dict[Path, str] = {}
     for path in journal.history():
         with contextlib.suppress(FatalError):  # one that is damaged does not hide the others

@@ -31,7 +31,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from mutagen import MutagenError
+
 from genretagger.containers import BLOCKS, Container, container_of
+from genretagger.content import complaint
 from genretagger.errors import DamagedError, TrackError
 from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, TrackTags
@@ -308,6 +311,10 @@ def _opened(path: Path, what: str, mode: Literal["rb", "r+b"] = "rb") -> Iterato
         if not status.st_size:
             raise DamagedError("the file is empty")
         with path.open(mode) as file:
+            message = complaint(path, file)
+            if message:
+                raise TrackError(message)
+            file.seek(0)
             yield file
 
 
@@ -323,9 +330,10 @@ def _one_error(path: Path, what: str) -> Iterator[None]:
     # A parser that meets arbitrary bytes raises anything: mutagen's own errors, struct.error,
     # IndexError, MemoryError for absurd sizes, RecursionError for nested atoms ...
     except Exception as error:
-        detail = " ".join(str(error).split()) or type(error).__name__
-        if path.name in detail:
-            detail = type(error).__name__
+        detail = " ".join(str(error).split())
+        is_said = isinstance(error, MutagenError) or type(error) is ValueError
+        if not is_said or not detail or path.name in detail:
+            detail = "its structure is damaged"
         raise TrackError(
             f"{what} ({detail}); play it, and if it plays, copy it with ffmpeg -c copy"
         ) from error

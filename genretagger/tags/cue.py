@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import lru_cache
 from pathlib import Path
+
+from genretagger.identity import has_ticked_since
 
 
 def cue_beside(path: Path) -> bool:
@@ -16,10 +17,9 @@ def cue_beside(path: Path) -> bool:
         changed_ns = os.stat(folder).st_mtime_ns  # noqa: PTH116
     except OSError:
         return False
-    # the clock of a file system ticks in up to 2 s (FAT): a listing younger than that may be
-    # followed by another with the same time, so it is not kept
-    settled = time.time_ns() - changed_ns > 2_000_000_000
-    stems = (_cue_stems if settled else _cue_stems.__wrapped__)(folder, changed_ns)
+    # a listing of the same tick may be followed by another with the same time, so it is not kept
+    is_sure = has_ticked_since(changed_ns)
+    stems = (_cue_stems if is_sure else _cue_stems.__wrapped__)(folder, changed_ns)
     if not stems:
         return False
     return path.stem.casefold() in stems or path.name.casefold() in stems

@@ -8,16 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from genretagger import tags
-from genretagger.cache import Cache
 from genretagger.errors import TrackError
 from genretagger.identity import check_writable, identify
-from genretagger.recall import remember
-from genretagger.records import (
-    Identity,
-    State,
-    TagChange,
-)
+from genretagger.plan import failed
+from genretagger.records import Identity, State, TagChange
 from genretagger.writing import exchange
+from genretagger.writing.difference import difference
 from genretagger.writing.journal import Entry, Journal
 from genretagger.writing.signals import uninterrupted
 
@@ -28,7 +24,6 @@ def apply(
     *,
     field: str | None = None,
     preserve_mtime: bool = False,
-    cache: Cache | None = None,
 ) -> TagChange:
     """Do what a line of the plan says, and nothing else.
 
@@ -43,8 +38,6 @@ def apply(
         Write to this field instead of the genre.
     preserve_mtime : bool
         Leave the file's modification time as it was.
-    cache : Cache, optional
-        Remembers what the file then holds, so that the next run need not open it.
 
     Returns
     -------
@@ -70,7 +63,6 @@ def apply(
         )
     except TrackError as error:
         return failed(change, error)
-    remember(change.path, field, cache)
     return change
 
 
@@ -125,17 +117,13 @@ def rewrite(
             hashes = exchange.sha256(real), exchange.sha256(copy)
             if hashes[0] == hashes[1]:
                 return False
-            entry = Entry(real, exchange.difference(real, copy), hashes, tuple(old), tuple(new))
+            entry = Entry(real, difference(real, copy), hashes, tuple(old), tuple(new))
             _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
     return True
 
 
 def undo(
-    entries: Sequence[Entry],
-    journal: Journal,
-    *,
-    preserve_mtime: bool = False,
-    cache: Cache | None = None,
+    entries: Sequence[Entry], journal: Journal, *, preserve_mtime: bool = False
 ) -> Iterator[TagChange]:
     """Take back the changes of a journal, the last one first.
 
@@ -147,8 +135,6 @@ def undo(
         Where this run is written down, so that it can be taken back, too.
     preserve_mtime : bool
         Leave the files' modification times as they are.
-    cache : Cache, optional
-        Remembers what the files then hold, so that the next run need not open them.
 
     Yields
     ------
@@ -158,14 +144,12 @@ def undo(
     """
     for entry in reversed(entries):
         back = entry.reversed()
-        line = TagChange(back.path, State.CHANGE, old=back.old, new=back.new, reason="undone")
+        line = TagChange(back.path, State.CHANGE, old=back.old, new=back.new, reason=("undone",))
         try:
             with uninterrupted():
                 if not _take_back(back, journal, preserve_mtime=preserve_mtime):
-                    reason = "it is as it was before"
+                    reason = ("it is as it was before",)
                     line = replace(line, state=State.KEEP, old=back.new, reason=reason)
-                else:
-                    remember(back.path, None, cache)
         except TrackError as error:
             line = failed(line, error)
         yield line
@@ -209,7 +193,3 @@ def _exchange(
         journal.end(done=False)
         raise
     journal.end(done=True)
-
-
-def failed(change: TagChange, error: TrackError) -> TagChange:
-    return replace(change, state=State.FAILED, new=change.old, blocks=(), reason=str(error))

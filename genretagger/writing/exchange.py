@@ -1,12 +1,12 @@
 """Exchange a file's content for another so that it is old or new in full, never between.
 
-The new content is made in a copy beside the file. What differs is one stretch of bytes, the
-*delta*: audio that only moved is not part of it, so it is small, and it is all that undo needs.
+The new content is made in a copy beside the file. How it differs, the *delta*, is all that
+undo needs.
 
-A delta that fits in one page and keeps the length is written in place with one call, which
-keeps inode, links and attributes. Anything else is a rename of the synced copy; a file with
-several hard links, whose other names a rename would leave behind, is overwritten in place,
-and the synced copy stays beside it until that is done: `finish` goes on from there.
+A delta of one stretch that fits in one page and keeps the length is written in place with one
+call, which keeps inode, links and attributes. Anything else is a rename of the synced copy; a
+file with several hard links, whose other names a rename would leave behind, is overwritten in
+place, and the synced copy stays beside it until that is done: `finish` goes on from there.
 """
 
 from __future__ import annotations
@@ -16,28 +16,15 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
-import numpy as np
+from typing import BinaryIO
 
 from genretagger.errors import FatalError, TrackError
 from genretagger.identity import identify
 from genretagger.records import Identity
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Bytes = NDArray[np.uint8]
-
-
-_CHUNK = 1 << 20  # bytes compared or moved at a time
-
-_PAGE = 4096
-"""The most that is written in place: a signal cannot cut a write inside one page (Linux,
-``generic_perform_write``), and the journal restores it after a power failure."""
+from genretagger.writing.delta import CHUNK, Delta, MismatchError, Stretch, fits_in_page
 
 
 class HalfWrittenError(FatalError):
@@ -46,66 +33,6 @@ class HalfWrittenError(FatalError):
     Its working copy, which is new in full, is kept beside it, and the run stops, so that the
     next one can `finish` it.
     """
-
-
-@dataclass(frozen=True)
-class Delta:
-    """How two contents differ: the bytes from `start` on, up to what both end with.
-
-    Attributes
-    ----------
-    start : int
-        Offset in bytes.
-    old, new : bytes
-    """
-
-    start: int
-    old: bytes
-    new: bytes
-
-    def reversed(self) -> Delta:
-        """Return the way back."""
-        return Delta(self.start, self.new, self.old)
-
-
-def difference(old: Path, new: Path) -> Delta:
-    """Find the one stretch in which two files differ.
-
-    Parameters
-    ----------
-    old, new : pathlib.Path
-
-    Returns
-    -------
-    Delta
-        The shortest one: both files are equal before it and after it.
-    """
-    with old.open("rb") as a, new.open("rb") as b:
-        sizes = old.stat().st_size, new.stat().st_size
-        start = _common(a, b, min(sizes), from_end=None)
-        tail = _common(a, b, min(sizes) - start, from_end=sizes)
-        contents = []
-        for file, size in zip((a, b), sizes, strict=True):
-            file.seek(start)
-            contents.append(file.read(size - start - tail))
-    return Delta(start, *contents)
-
-
-def _common(a: BinaryIO, b: BinaryIO, most: int, *, from_end: tuple[int, int] | None) -> int:
-    """Count the equal bytes at the beginning, or backwards from both ends."""
-    equal = 0
-    while equal < most:
-        n = min(_CHUNK, most - equal)
-        chunks = []
-        for file, size in zip((a, b), from_end or (0, 0), strict=True):
-            file.seek(size - equal - n if from_end else equal)
-            chunk = np.frombuffer(file.read(n), dtype=np.uint8)
-            chunks.append(chunk[::-1] if from_end else chunk)
-        different = np.flatnonzero(chunks[0] != chunks[1])
-        if len(different):
-            return equal + int(different[0])
-        equal += n
-    return equal
 
 
 @contextlib.contextmanager
@@ -160,15 +87,11 @@ def patch(source: Path, copy: Path, delta: Delta) -> None:
     TrackError
         If the file does not hold the old bytes where they should be.
     """
-    with source.open("rb") as old, copy.open("wb") as new:
-        left = delta.start
-        while left and (chunk := old.read(min(left, _CHUNK))):
-            new.write(chunk)
-            left -= len(chunk)
-        if left or old.read(len(delta.old)) != delta.old:
-            raise TrackError("changed since; it stays as it is")
-        new.write(delta.new)
-        shutil.copyfileobj(old, new, _CHUNK)
+    try:
+        with source.open("rb") as old, copy.open("wb") as new:
+            new.writelines(delta.changed(old))
+    except MismatchError as error:
+        raise TrackError("changed since; it stays as it is") from error
 
 
 def exchange(
@@ -197,17 +120,17 @@ def exchange(
     """
     if identify(path) != before:
         raise TrackError("changed while it was being tagged; it stays as it is")
-    is_page = len(delta.new) == len(delta.old) <= _PAGE - delta.start % _PAGE
+    page = _page_of(delta)
     try:
         real = path.resolve(strict=True)
         stat = real.stat()
         times = (stat.st_atime_ns, stat.st_mtime_ns) if preserve_mtime else None
-        if not is_page and stat.st_nlink == 1:
+        if page is None and stat.st_nlink == 1:
             _replace(real, copy, stat, keep_times=preserve_mtime)
             return
         if times:
             os.utime(real, ns=times)  # who may not do this, shall find out before
-        if not is_page:
+        if page is None:
             _sync(copy)
         # by what is open, as the names of both may be taken away meanwhile
         source, target = copy.open("rb"), real.open("r+b", buffering=0)
@@ -215,10 +138,10 @@ def exchange(
         raise _as_it_was(error) from error
     with source, target:
         try:
-            if is_page:
-                _write(target, delta.start, delta.new)
+            if page is not None:
+                _write(target, page.start, page.new)
             else:
-                _overwrite(target, source, delta.start)
+                _overwrite(target, source, delta)
             if times:
                 os.utime(real, ns=times)
         except OSError as error:
@@ -246,34 +169,40 @@ def _replace(real: Path, copy: Path, stat: os.stat_result, *, keep_times: bool) 
         _sync(real.parent)
 
 
-def _overwrite(target: FileIO, source: BinaryIO, start: int) -> None:
-    """Give a file the copy's bytes from `start` on, where other names lead to it, too."""
+def _page_of(delta: Delta) -> Stretch | None:
+    """Return the only stretch of a delta that can be written with one call."""
+    if len(delta.stretches) != 1 or delta.growth or not fits_in_page(delta):
+        return None
+    (only,) = delta.stretches
+    return only if isinstance(only, Stretch) else None
+
+
+def _overwrite(target: FileIO, source: BinaryIO, delta: Delta) -> None:
+    """Give a file the copy's bytes where they differ, if other names lead to it, too."""
     size = os.fstat(source.fileno()).st_size
     if hasattr(os, "posix_fallocate"):  # fails before anything is overwritten
         os.posix_fallocate(target.fileno(), 0, size)
-    for at in range(start, size, _CHUNK):
+    for at in range(delta.start, size if delta.growth else delta.end, CHUNK):
         source.seek(at)
-        _write(target, at, source.read(_CHUNK), sync=False)
+        _write(target, at, source.read(CHUNK), sync=False)
     target.truncate(size)
     os.fsync(target.fileno())
 
 
 def _put_back(target: FileIO, source: BinaryIO, delta: Delta, why: OSError) -> None:
-    """Give an overwritten file its old bytes back: those of the copy, but for the delta."""
+    """Give an overwritten file its old bytes back, which the copy and the delta tell."""
     try:
-        if len(delta.old) == len(delta.new):
-            _write(target, delta.start, delta.old)
-            return
-        source.seek(0)
-        new = source.read()
-        old = new[: delta.start] + delta.old + new[delta.start + len(delta.new) :]
-        target.seek(0)
-        if target.readall() == old:  # nothing was overwritten yet
-            return
-        _write(target, delta.start, old[delta.start :], sync=False)
-        target.truncate(len(old))
-        os.fsync(target.fileno())
-    except OSError as error:
+        at, is_overwritten = 0, False
+        for piece in delta.reversed().changed(source):
+            target.seek(at)
+            if target.read(len(piece)) != piece:
+                _write(target, at, piece, sync=False)
+                is_overwritten = True
+            at += len(piece)
+        if is_overwritten or target.seek(0, os.SEEK_END) != at:
+            target.truncate(at)
+            os.fsync(target.fileno())
+    except (OSError, MismatchError) as error:
         raise HalfWrittenError(
             f"{target.name}: half written, because of: {why.strerror}; see that its disk works "
             "and has room, and start again: that finishes it"
@@ -305,32 +234,55 @@ def finish(path: Path, delta: Delta, after: str) -> bool:
     """
     real = path.resolve(strict=True)
     copy = copy_of(real)
-    is_within = delta.start + len(delta.old) <= real.stat().st_size
-    if not copy.is_file() and len(delta.old) == len(delta.new) and is_within:
+    page = _page_of(delta)
+    if not copy.is_file() and page is not None and page.end <= real.stat().st_size:
         shutil.copyfile(real, copy)  # all that is missing is in the delta
         with copy.open("r+b", buffering=0) as file:
-            _write(file, delta.start, delta.new)
+            _write(file, page.start, page.new)
     if not copy.is_file() or sha256(copy) != after:
         return False
-    is_ours = _is_between(np.fromfile(real, np.uint8), np.fromfile(copy, np.uint8), delta)
+    is_ours = _is_between(real, copy, delta)
     if is_ours:
         _sync(copy)
         with copy.open("rb") as source, real.open("r+b", buffering=0) as target:
-            _overwrite(target, source, delta.start)
+            _overwrite(target, source, delta)
     copy.unlink()
     return is_ours
 
 
-def _is_between(now: Bytes, new: Bytes, delta: Delta) -> bool:
-    """Tell whether every byte is one of the new content or of the old."""
-    middle = np.frombuffer(delta.old, np.uint8)
-    old = np.concatenate([new[: delta.start], middle, new[delta.start + len(delta.new) :]])
-    if not min(len(old), len(new)) <= len(now) <= max(len(old), len(new)):
+def _is_between(real: Path, copy: Path, delta: Delta) -> bool:
+    """Tell whether every byte of a file is one of the new content, a copy, or of the old."""
+    size, new_size = real.stat().st_size, copy.stat().st_size
+    if not min(new_size - delta.growth, new_size) <= size <= max(new_size - delta.growth, new_size):
         return False
-    # a file that is made longer ends in zeros at first
-    is_old = now == np.pad(old, (0, max(0, len(now) - len(old))))[: len(now)]
-    n = min(len(now), len(new))
-    return bool(is_old[n:].all() and (is_old[:n] | (now[:n] == new[:n])).all())
+    with real.open("rb") as now, copy.open("rb") as new, copy.open("rb") as source:
+        old = _in_chunks(delta.reversed().changed(source))
+        try:
+            return all(
+                # a file that is made longer ends in zeros at first
+                _is_mixture(chunk, new.read(CHUNK), next(old, b"").ljust(len(chunk), b"\0"))
+                for chunk in iter(partial(now.read, CHUNK), b"")
+            )
+        except MismatchError:
+            return False
+
+
+def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    kept = bytearray()
+    for piece in pieces:
+        kept += piece
+        while len(kept) >= CHUNK:
+            yield bytes(kept[:CHUNK])
+            del kept[:CHUNK]
+    yield bytes(kept)
+
+
+def _is_mixture(now: bytes, new: bytes, old: bytes) -> bool:
+    n = len(now)
+    if now in (old[:n], new[:n]):
+        return True
+    is_old = now[len(new) :] == old[len(new) : n]
+    return is_old and all(x in pair for x, *pair in zip(now, new, old, strict=False))
 
 
 def _write(file: FileIO, start: int, data: bytes, *, sync: bool = True) -> None:
@@ -366,6 +318,6 @@ def sha256(path: Path) -> str:
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -3,27 +3,70 @@
 A journal is a file of JSON lines, in one folder for each user. The first line says what the
 run was; then each change has a line before it is made, with the bytes that it replaces and
 the hashes of the file before and after, and a line when it is made, or was given up.
+
+Only this module knows how the first line of an older journal tells an undo from a run.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
-from genretagger.places import state_folder
-from genretagger.writing.exchange import Delta
+from genretagger.places import journals_folder
+from genretagger.writing.delta import AnyStretch, Delta, Entries, Pages, Stretch
 
-FORMAT = 1
-"""Version of the lines; a reader of another version refuses them."""
+FORMAT = 2
+"""Version of the lines. Those of version 1, where a change is one stretch, are read, too."""
+
+
+_SPARE = 64 << 10
+"""Bytes that stay free when a change is begun, so that its end can be written down, too."""
+
+Kind = Literal["run", "undo", "redo"]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first line of a journal: what the run was.
+
+    Attributes
+    ----------
+    command : str
+        In words; of an undo or a redo, the command whose changes it takes back or makes again.
+    time : str
+        When the first file was changed, in local time.
+    kind : {"run", "undo", "redo"}
+    reverses : str
+        Name of the journal that an undo or a redo takes back; empty where an older version
+        did not note it.
+    program : {"genretagger", "beets"}
+        What was started.
+    number : int or None
+        For people, counted from 1; None where an older version did not note it.
+    """
+
+    command: str
+    time: str
+    kind: Kind = "run"
+    reverses: str = ""
+    program: str = "genretagger"
+    number: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What the run was, in words."""
+        return self.command if self.kind == "run" else f"{self.kind} of: {self.command}"
 
 
 @dataclass(frozen=True)
@@ -60,12 +103,32 @@ class Journal:
     ----------
     command : str
         What the run is, in words, for ``genretagger history``.
+    kind, reverses, program
+        As in `Head`.
+
+    Attributes
+    ----------
+    path : pathlib.Path or None
+        None until the first change begins.
     """
 
-    def __init__(self, command: str) -> None:
-        self._command = command
+    def __init__(
+        self,
+        command: str,
+        *,
+        kind: Kind = "run",
+        reverses: str = "",
+        program: str = "genretagger",
+    ) -> None:
+        self._head = Head(command, "", kind, reverses, program)
         self._copies: list[Path] = []
         self.path: Path | None = None
+
+    @classmethod
+    def reversing(cls, path: Path, head: Head) -> Journal:
+        """Return the journal for taking back another one: an undo, or the redo of an undo."""
+        kind: Kind = "redo" if head.kind == "undo" else "undo"
+        return cls(head.command, kind=kind, reverses=path.name, program=head.program)
 
     def note_copy(self, copy: Path) -> None:
         """Remember which working copy is about to be made, so that a killed run's is removed.
@@ -77,7 +140,7 @@ class Journal:
         """
         self._copies = [*filter(os.path.lexists, self._copies), copy]
         try:
-            folder().mkdir(parents=True, exist_ok=True)
+            journals_folder().mkdir(parents=True, exist_ok=True)
             _noted().write_bytes(b"\0".join(map(os.fsencode, self._copies)))
         except OSError as error:
             raise _unwritable(error) from error
@@ -92,18 +155,19 @@ class Journal:
         """
         try:
             if self.path is None:
+                number = _next_number()
                 self.path = _create()
                 stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-                self._append(genretagger_journal=FORMAT, command=self._command, time=stamp)
+                head = replace(self._head, time=stamp, number=number)
+                self._append(genretagger_journal=FORMAT, **asdict(head))
             self._append(
                 shown=str(entry.path),
                 path=_pack(os.fsencode(entry.path)),
-                start=entry.delta.start,
-                old_bytes=_pack(entry.delta.old),
-                new_bytes=_pack(entry.delta.new),
+                stretches=[_row(stretch) for stretch in entry.delta.stretches],
                 sha256=entry.sha256,
                 old=entry.old,
                 new=entry.new,
+                spare=_SPARE,
             )
         except OSError as error:
             raise _unwritable(error) from error
@@ -118,22 +182,42 @@ class Journal:
         except OSError as error:
             raise FatalError(f"the journal {self.path}: {error.strerror}") from error
 
-    def _append(self, **line: Any) -> None:
+    def _append(self, *, spare: int = 0, **line: Any) -> None:
         if self.path is None:
             raise ValueError("a change is begun before it ends")
-        _append(self.path, line)
-
-
-def folder() -> Path:
-    """Say where journals are kept."""
-    return state_folder() / "journals"
+        _append(self.path, line, spare=spare)
 
 
 def history() -> list[Path]:
     """List the journals, oldest first; not those that a killed run left without a change."""
-    found = folder().glob("*.jsonl") if folder().is_dir() else ()
+    found = journals_folder().glob("*.jsonl") if journals_folder().is_dir() else ()
     begun = [path for path in found if _has_change(path)]
     return sorted(begun, key=lambda path: path.stat().st_mtime_ns)
+
+
+def heads() -> Iterator[tuple[Path, Head]]:
+    """Read what the runs were, oldest first, every one with a number.
+
+    Numbers are stored. Older versions stored none: their journals count backwards from the
+    first that has one, so that none gets another number when the oldest are removed.
+
+    Yields
+    ------
+    tuple of pathlib.Path and Head
+        Journals with a damaged first line are passed over.
+    """
+    known = [(path, head) for path in history() if (head := _head_of(path))]
+    first = next((head.number - n for n, (_, head) in enumerate(known) if head.number), 1)
+    for number, (path, head) in enumerate(known, start=first):
+        yield path, head if head.number else replace(head, number=number)
+
+
+def _head_of(path: Path) -> Head | None:
+    with path.open("rb") as file:
+        try:
+            return _head(json.loads(file.readline()))
+        except _NONSENSE:
+            return None
 
 
 def _has_change(path: Path) -> bool:
@@ -141,7 +225,7 @@ def _has_change(path: Path) -> bool:
         return file.readline().endswith(b"\n") and file.readline().endswith(b"\n")
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
+def read(path: Path) -> tuple[Head, list[Entry]]:
     """Read a journal.
 
     Parameters
@@ -150,8 +234,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
 
     Returns
     -------
-    head : dict
-        ``command`` and ``time``.
+    head : Head
     entries : list of Entry
         The changes in order; not those that were given up.
 
@@ -218,11 +301,14 @@ def forget_copies() -> None:
         _noted().unlink(missing_ok=True)
 
 
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+"""What damaged lines raise when they are understood."""
+
 _ENDS = {b'{"done": true}\n', b'{"done": false}\n'}
 
 
 def _noted() -> Path:
-    return folder() / "working-copies"
+    return journals_folder() / "working-copies"
 
 
 def _last_line(path: Path) -> bytes:
@@ -233,50 +319,57 @@ def _last_line(path: Path) -> bytes:
 
 def _unwritable(error: OSError) -> FatalError:
     return FatalError(
-        f"the journal in {folder()} cannot be written: {error.strerror}; stopped before the "
-        "next change"
+        f"the journal in {journals_folder()} cannot be written: {error.strerror}; stopped before "
+        "the next change"
     )
 
 
-def _append(path: Path, line: dict[str, Any]) -> None:
+def _append(path: Path, line: dict[str, Any], *, spare: int = 0) -> None:
+    """Write a line down safely, if there is room for it and for `spare` bytes more."""
+    text = json.dumps(line) + "\n"
+    if spare and shutil.disk_usage(path.parent).free < len(text) + spare:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with path.open("a", encoding="ascii") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], list[Entry], bool]:
+def _parse(path: Path) -> tuple[Head, list[Entry], bool]:
     """Read the head, the changes that were not given up, and whether the last has no end."""
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except OSError as error:
-        raise FatalError(f"journal {path}: {error.strerror}") from error
-    if lines and not lines[-1].endswith(b"\n"):
-        lines.pop()
     entries: list[Entry] = []
     is_open = False
     try:
-        head, *rest = [json.loads(line) for line in lines]
-        if head["genretagger_journal"] != FORMAT:
+        lines = _whole_lines(path)
+        first = next(lines, {})
+        if first["genretagger_journal"] not in (1, FORMAT):
             raise FatalError(f"journal {path}: written by another version of genretagger")
-        if not (isinstance(head["command"], str) and isinstance(head["time"], str)):
-            raise TypeError("the first line makes no sense")
-        for line in rest:
+        head = _head(first)
+        for line in lines:
             is_open = "path" in line
             if is_open:
                 entries.append(_entry(line))
             elif line["done"] is False:
                 entries.pop()
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except OSError as error:
+        raise FatalError(f"journal {path}: {error.strerror}") from error
+    except _NONSENSE as error:
         raise FatalError(f"journal {path}: damaged: {str(error)[:200]}") from error
     return head, entries, is_open
 
 
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
 def _create() -> Path:
-    folder().mkdir(parents=True, exist_ok=True)
+    journals_folder().mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
     for number in range(1, 1000):
-        path = folder() / f"{stamp}-{number}.jsonl"
+        path = journals_folder() / f"{stamp}-{number}.jsonl"
         try:
             path.open("x").close()
         except FileExistsError:
@@ -285,21 +378,79 @@ def _create() -> Path:
     raise FileExistsError(0, "a thousand journals in one second")
 
 
+def _head(line: dict[str, Any]) -> Head:
+    command, stamp, number = line["command"], line["time"], line.get("number")
+    if "kind" in line:
+        kind, reverses, program = line["kind"], line["reverses"], line["program"]
+    else:
+        command, kind, reverses, program = _of_before(command)
+    texts = (command, stamp, reverses, program)
+    is_number = number is None or (type(number) is int and number > 0)
+    if not (all(isinstance(text, str) for text in texts) and is_number):
+        raise TypeError("the first line makes no sense")
+    if kind not in get_args(Kind):
+        raise ValueError("the first line tells of neither a run nor an undo")
+    return Head(command, stamp, kind, reverses, program, number)
+
+
+def _of_before(command: str) -> tuple[str, Kind, str, str]:
+    """Understand the command of a head without a kind: ``undo of: tag /music``."""
+    program = "beets" if command.startswith("beet ") else "genretagger"
+    beets, separator, name = command.partition(" --undo ")
+    if program == "beets" and separator:
+        return beets, "undo", name, program
+    for kind in ("undo", "redo"):
+        if command.startswith(f"{kind} of: "):
+            rest = command.removeprefix(f"{kind} of: ")
+            return rest, kind, "", "beets" if rest.startswith("beet ") else program
+    return command, "run", "", program
+
+
+def _next_number() -> int:
+    return max((head.number or 0 for _, head in heads()), default=0) + 1
+
+
 def _entry(line: dict[str, Any]) -> Entry:
-    path, start = Path(os.fsdecode(_unpack(line["path"]))), line["start"]
-    if (
-        not isinstance(start, int)
-        or not 0 <= start < 1 << 63
-        or "\0" in str(path)
-        or not path.is_absolute()
-    ):
+    path = Path(os.fsdecode(_unpack(line["path"])))
+    if "\0" in str(path) or not path.is_absolute():
         raise ValueError("a line makes no sense")
     if container_of(path) is None:
         raise ValueError("it names a file that is no audio")
     before, after = map(str, line["sha256"])
     old, new = (tuple(map(str, line[key])) for key in ("old", "new"))
-    delta = Delta(start, _unpack(line["old_bytes"]), _unpack(line["new_bytes"]))
+    rows = line["stretches"] if "stretches" in line else [_row_of_before(line)]
+    delta = Delta(tuple(map(_stretch, rows)))
+    ends = [0, *(stretch.end for stretch in delta.stretches)]
+    if any(stretch.start < end for stretch, end in zip(delta.stretches, ends, strict=False)):
+        raise ValueError("stretches that overlap")
     return Entry(path, delta, (before, after), old, new)
+
+
+def _row(stretch: AnyStretch) -> dict[str, Any]:
+    if isinstance(stretch, Stretch):
+        return {"start": stretch.start, "old": _pack(stretch.old), "new": _pack(stretch.new)}
+    return asdict(stretch)
+
+
+def _row_of_before(line: dict[str, Any]) -> dict[str, Any]:
+    return {"start": line["start"], "old": line["old_bytes"], "new": line["new_bytes"]}
+
+
+def _stretch(row: dict[str, Any]) -> AnyStretch:
+    if "old" in row:
+        start, old, new = row["start"], _unpack(row["old"]), _unpack(row["new"])
+        return Stretch(_whole(start, 1 << 63), old, new)
+    kind = Entries if "width" in row else Pages
+    stretch = kind(**{key: _whole(value, 1 << 64) for key, value in row.items()})
+    if isinstance(stretch, Entries) and stretch.width not in (4, 8):
+        raise ValueError("a table of numbers of no known width")
+    return stretch
+
+
+def _whole(value: Any, limit: int) -> int:
+    if type(value) is not int or not 0 <= value < limit:
+        raise ValueError("a line makes no sense")
+    return value
 
 
 def _pack(data: bytes) -> str:

@@ -52,7 +52,7 @@ class Size:
     memory_files: int = 5000
 
 
-QUICK = Size(2, 35.0, 1, 4, 1, 1, 1, 100)
+QUICK = Size(2, 12.0, 1, 4, 1, 1, 1, 100)
 
 
 @dataclass(frozen=True)

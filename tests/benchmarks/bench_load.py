@@ -26,11 +26,11 @@ import numpy as np
 import soundfile
 
 from genretagger import bundle
-from genretagger.cache import Cache, HeardKey
+from genretagger.cache import Cache, PredictionKey
 from genretagger.genres import GENRES
 from genretagger.identity import identify
-from genretagger.places import default_path
-from genretagger.records import GenreBlock, Prediction, TrackTags
+from genretagger.places import cache_file
+from genretagger.records import GenreBlock, Prediction, Seen, TrackTags
 
 _IN_A_FOLDER = 400
 
@@ -114,18 +114,18 @@ def make_music(root: Path, n_files: int) -> None:
 def make_remembered(root: Path, n_files: int) -> None:
     """Make empty files, and a cache that remembers each; every second one has a genre."""
     bundle_id = bundle.read(bundle.DEFAULT).bundle_id
-    with contextlib.closing(Cache(default_path(), warn=_refuse)) as cache:
+    with contextlib.closing(Cache(cache_file(), warn=_refuse)) as cache:
         for number, name in enumerate(folders(root, n_files)):
             path = Path(f"{name}.flac")
             path.touch()
-            identity = identify(path)
+            file = Seen(path, identify(path))
             genre = ("Rock",) if number % 2 else ()
             block = GenreBlock("Vorbis comment", genre)
             found = TrackTags((block,), "Vorbis comment", f"Album {number // 12}", "", "Somebody")
-            cache.keep_tags(path, None, identity, found, cue_beside=False)
-            cache.keep_audio_id(path, identity, f"{number:032x}")
-            key = HeardKey(f"{number:032x}", identity, bundle_id, has_cuesheet=False)
-            cache.keep_heard(key, Prediction((0.01,) * len(GENRES)))
+            cache.keep_tags(file, None, found)
+            cache.keep_audio_id(file, f"{number:032x}")
+            key = PredictionKey(f"{number:032x}", file.identity, bundle_id, has_cuesheet=False)
+            cache.keep_prediction(key, Prediction((0.01,) * len(GENRES)))
 
 
 def _refuse(message: str) -> None:

@@ -6,7 +6,7 @@
     python tests/benchmarks/bench_shards.py real --tracks 48      # the features themselves
     python tests/benchmarks/bench_shards.py peers                 # against PNG and np.load
 
-``full`` takes 3,200 tracks with two copies each through `training.variants.build` and streams
+``full`` takes 3,200 tracks with two copies each through `training.study.variants.build` and streams
 all examples in random order. Only the arithmetic of the features is left out, which
 would take hours: records of noise of the right size stand in, and come through the same
 processes, files and journal. ``real`` leaves nothing out, for fewer tracks; its memory must not
@@ -33,11 +33,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from genretagger.genres import GENRES  # noqa: E402
-from training import study, variants  # noqa: E402
-from training.grid import Variant, parse  # noqa: E402
-from training.manifest import Clip  # noqa: E402
+from training.data.clips import Clip  # noqa: E402
+from training.study import extract, trainings, variants  # noqa: E402
+from training.study.grid import Variant, parse  # noqa: E402
 
-CONFIG = replace(study.load(study.DEFAULT).features, sr=44100)
+CONFIG = replace(trainings.load(trainings.DEFAULT).features, sr=44100)
 N_TRACKS = 3200
 SETS = ("mel-deltas-30s-augmented", "mel-deltas-3s-augmented")
 BATCH = 16
@@ -51,7 +51,7 @@ def clips_of(n: int, name: str = "t{}.flac") -> list[Clip]:
 def stand_in(
     path: Path, track_id: str, n_copies: int, files: Sequence[Variant], config: object
 ) -> list[bytes]:
-    """Make records of the right size in place of `variants._extract`."""
+    """Make records of the right size in place of `extract.extract_track`."""
     rng = np.random.default_rng(int(track_id[1:]))
     values = np.float16(-80) + rng.random(4096, dtype=np.float32).astype(np.float16)
     found = []
@@ -67,7 +67,7 @@ def stand_in(
 def generate(folder: Path, name: str, n_tracks: int, data: Path | None) -> None:
     """Build a store; without data, of stand-ins."""
     if data is None:
-        variants._extract = stand_in
+        extract.extract_track = stand_in
     clips = clips_of(n_tracks, "t{}.flac" if data is None else "{}.flac")
     if data is not None:
         clips = [replace(clip, path=f"{i % 8}.flac") for i, clip in enumerate(clips)]
@@ -197,7 +197,7 @@ def peers_line(folder: Path, name: str) -> str:
     examples = variants.read(folder / name, clips, parse(name), CONFIG)
     pictures, arrays = folder / f"{name}-png", folder / f"{name}-npy"
     arrays.mkdir()
-    for done in variants.export_png(pictures / "all", examples, clips):
+    for done in pictures.export_png(pictures / "all", examples, clips):
         if done >= n:
             break
     for i in range(n):

@@ -26,20 +26,6 @@ import harness  # noqa: E402
 import make_audio  # noqa: E402
 
 
-def encoder(folder: Path) -> Callable[..., Path]:
-    """Do what the fixture `encoded` does, outside of pytest."""
-    folder.mkdir()
-
-    def get(form: str, **options: float) -> Path:
-        suffix = make_audio.FORMS[form].suffix
-        path = folder / f"{form.replace(' ', '_')}{suffix}"
-        if not path.exists():
-            make_audio.encode(form, path, **options)
-        return path
-
-    return get
-
-
 def main() -> int:
     """Run the campaigns that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,7 +42,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         os.environ["XDG_STATE_HOME"] = str(folder / "own state")
-        encoded = encoder(folder / "encoded")
+        (folder / "encoded").mkdir()
+        encoded = partial(make_audio.encoded, folder=folder / "encoded")
         server = harness.Server(harness.build_shim(folder))
         every = harness.build(encoded, folder / "reference", server)
         few = harness.build(encoded, folder / "reference", server, harness.FEW)

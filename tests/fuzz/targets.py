@@ -19,13 +19,13 @@ import make_audio
 import numpy as np
 from mutate import damage, damage_json, damage_lines
 
-from genretagger import audio, bundle, cache, planfile, scan, tags
+from genretagger import audio, bundle, cache, places, planfile, scan, tags
 from genretagger.containers import container_of
 from genretagger.errors import FatalError, TrackError
 from genretagger.genres import GENRES, read_mapping
 from genretagger.identity import identify
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import Decision, Identity, Prediction, State, TagChange
+from genretagger.records import Decision, Identity, Prediction, Seen, State, TagChange
 from genretagger.writing import journal
 from genretagger.writing.change import apply, undo
 from genretagger.writing.journal import Entry, Journal
@@ -147,7 +147,7 @@ def writing_tags(folder: Path) -> Target:
         field = chance.choice((None, None, "HEARD"))
         try:
             was = tags.read(path, field=field)
-            line = plan(path, was, policy, Decision(genres, "because"))
+            line = plan(path, was, policy, Decision(genres, ("because",)))
         except TrackError:
             return "refused"
         if line.state is not State.CHANGE:
@@ -223,7 +223,7 @@ def _one_file(folder: Path) -> tuple[Path, bytes, bytes, list[bytes], bytes]:
     path = own / "track.wav"
     make_audio.make("WAV INFO", path, seconds=0.1, genre=("Blues",), **TEXTS)
     old = path.read_bytes()
-    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), "because"))
+    line = plan(path, tags.read(path), TagPolicy("replace"), Decision(("Rock",), ("because",)))
     line = replace(line, identity=identify(path), probabilities=(0.5,) * len(GENRES))
     with (own / "plan").open("w") as stream:
         planfile.PlanFile(stream, roots=[own], field=None, bundle_id="x").add(line)
@@ -264,7 +264,7 @@ def plans(folder: Path) -> Target:
 def journals(folder: Path) -> Target:
     """Read a damaged journal, recover with it, and undo it."""
     path, old, new, lines, _ = _one_file(folder)
-    record = journal.folder() / "2026-01-01T00-00-00-1.jsonl"
+    record = places.journals_folder() / "2026-01-01T00-00-00-1.jsonl"
 
     def once(chance: random.Random) -> str:
         # as after a run that ended, or was killed before, amid or after the change
@@ -281,11 +281,11 @@ def journals(folder: Path) -> Target:
         except FatalError as error:
             _check_message(error)
             return "refused"
-        assert head["command"].isascii() or head["command"]
+        assert head.command.isascii() or head.command
         list(undo(entries, MemoryJournal()))
         if path.read_bytes() not in (now, old, new):
             raise AssertionError("undo damaged a file")
-        for left in journal.folder().iterdir():
+        for left in places.journals_folder().iterdir():
             left.unlink()
         return "read"
 
@@ -377,19 +377,19 @@ def caches(folder: Path) -> Target:
     track = own / "track.wav"
     make_audio.make("WAV INFO", track, seconds=0.1, genre=("Blues",), **TEXTS)
     identity = Identity(1, 2, 3, 4, 5)
-    key = cache.HeardKey("0" * 64, identity, "bundle", has_cuesheet=False)
+    key = cache.PredictionKey("0" * 64, identity, "bundle", has_cuesheet=False)
 
     def use() -> str:
         warnings: list[str] = []
         with_cache = cache.Cache(path, warn=warnings.append)
-        found = with_cache.heard(key)
-        seen = [cache.Seen(track, identity)]
+        found = with_cache.prediction(key)
+        seen = [Seen(track, identity)]
         with_cache.tags(seen, None)
-        with_cache.heard_in(seen, "bundle")
-        with_cache.audio_id(track, identity)
-        with_cache.keep_heard(key, Prediction((0.5,) * len(GENRES)))
-        with_cache.keep_tags(track, None, identity, tags.read(track), cue_beside=False)
-        with_cache.keep_audio_id(track, identity, "1" * 64)
+        with_cache.predictions(seen, "bundle")
+        with_cache.audio_id(seen[0])
+        with_cache.keep_prediction(key, Prediction((0.5,) * len(GENRES)))
+        with_cache.keep_tags(seen[0], None, tags.read(track))
+        with_cache.keep_audio_id(seen[0], "1" * 64)
         try:
             with_cache.contents()
             with_cache.prune("bundle", identify)

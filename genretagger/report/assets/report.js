@@ -28,26 +28,33 @@
   const ABBREVIATED = data.genres.map((g) => (g === "Hip Hop" ? "HH" : g === "RNB" ? "RB" : g.slice(0, 2)));
   const ROW_PX = { wide: 46, narrow: 98 }; // as --row-wide and --row-narrow in report.css
   const NARROW_PX = 720;
-  const REASON_PX = 1080; // narrower lists leave the reason to the detail panel
+  const TEXTS_PX = 1080; // narrower lists leave texts to the detail panel
   const PAGE = 10; // rows
 
   const best = (p, genres) => {
     const of = genres.map((g) => data.genres.indexOf(g)).filter((i) => i >= 0);
     return Math.max(...(of.length ? of.map((i) => p[i]) : p)) / 1000;
   };
-  const rows = data.rows.map(([folder, name, state, old, now, genres, p, reason], id) => ({
-    id,
-    state: data.states[state],
-    name,
-    folder: data.folders[folder],
-    old: data.values[old],
-    now: data.values[now],
-    genres: data.values[genres],
-    p,
-    confidence: p && best(p, data.values[genres]),
-    reason,
-    counted: data.counted[now],
-  }));
+  // a column of text is all said in html.py: every [key, title] of data.texts is shown, found and printed
+  const at = Object.fromEntries(data.columns.map((column, i) => [column, i]));
+  const rows = data.rows.map((line, id) => {
+    const [genres, p] = [data.values[line[at.genres]], line[at.p]];
+    const row = {
+      id,
+      state: data.states[line[at.state]],
+      name: line[at.name],
+      folder: data.folders[line[at.folder]],
+      old: data.values[line[at.old]],
+      now: data.values[line[at.now]],
+      genres,
+      p,
+      confidence: p && best(p, genres),
+      counted: data.counted[line[at.now]],
+    };
+    for (const [key] of data.texts) row[key] = line[at[key]];
+    return row;
+  });
+  const textsOf = (row) => data.texts.map(([key]) => row[key]);
   const words = Object.fromEntries(data.states.map((state, i) => [state, data.words[i]]));
 
   // small things
@@ -182,14 +189,6 @@
       sorter: compare((row) => row.confidence ?? -1),
       headerSortStartingDir: "desc",
     },
-    reason: {
-      title: "Reason",
-      field: "reason",
-      minWidth: 200,
-      widthGrow: 5,
-      formatter: cell((row) => element("div", "reason", row.reason)),
-      sorter: compare((row) => row.reason),
-    },
     narrow: {
       title: "Track",
       field: "id",
@@ -199,11 +198,19 @@
           "stacked",
           track(row),
           element("div", "line", pill(row.state), genresOf(row)),
-          element("div", "reason", row.p ? strongest(row) : row.reason),
+          element("div", "text", row.p ? strongest(row) : textsOf(row).join(" · ")),
         ),
       ),
     },
   };
+  const textColumns = data.texts.map(([key, title]) => ({
+    title,
+    field: key,
+    minWidth: 200,
+    widthGrow: 5,
+    formatter: cell((row) => element("div", "text", row[key])),
+    sorter: compare((row) => row[key]),
+  }));
   const ORDERS = [
     ["id asc", "as found"],
     ["confidence desc", "most confident first"],
@@ -211,7 +218,7 @@
     ["name asc", "track"],
     ["now asc", "genre"],
     ["state asc", "state"],
-    ["reason asc", "reason"],
+    ...data.texts.map(([key, title]) => [`${key} asc`, title.toLowerCase()]),
   ];
 
   const listeners = {};
@@ -236,21 +243,22 @@
 
   let shown = rows; // what the filters show, in the order shown
   let place = new Map(); // from id to its place there
-  let layout = ""; // "narrow", "wide" or "wide with reason"
+  let layout = ""; // "narrow", "wide" or "wide with texts"
   let order = ["id", "asc"];
   let isReady = false;
 
   const layoutFor = (width) =>
-    width < NARROW_PX ? "narrow" : width < REASON_PX ? "wide" : "wide with reason";
+    width < NARROW_PX ? "narrow" : width < TEXTS_PX ? "wide" : "wide with texts";
   const columnsFor = (of) => {
     const own = api.columns.filter((column) => of !== "narrow" || !column.wide);
-    const { state, name, now, p, confidence, reason, narrow } = columns;
+    const { state, name, now, p, confidence, narrow } = columns;
     if (of === "narrow") {
       // what the list is put in order by, it must have, shown or not
-      const hidden = [state, name, now, confidence, reason].map((c) => ({ ...c, visible: false }));
+      const hidden = [state, name, now, confidence, ...textColumns].map((c) => ({ ...c, visible: false }));
       return [...own, narrow, ...hidden];
     }
-    return [...own, state, name, now, p, confidence, { ...reason, visible: of !== "wide" }];
+    const texts = textColumns.map((c) => ({ ...c, visible: of !== "wide" }));
+    return [...own, state, name, now, p, confidence, ...texts];
   };
 
   const build = () => {
@@ -400,7 +408,8 @@
   const countedAs = (values) => {
     const known = data.values.findIndex((value) => joined(value) === joined(values));
     if (known >= 0) return data.counted[known];
-    const parts = values.flatMap((value) => value.split(/\s*[;/,|\\]\s*/));
+    const split = (texts, separator) => texts.flatMap((text) => text.split(separator));
+    const parts = [...data.separators].reduce(split, values).map((part) => part.trim()).filter(Boolean);
     return [...new Set(parts.map((part) => lower.get(part.toLowerCase()) ?? data.other))];
   };
 
@@ -453,7 +462,7 @@
       element("div", "detail-head", element("h2", "", bdi(row.name)), close),
       element("p", "folder", bdi(folder)),
       element("p", "outcome", pill(row.state), genresOf(row)),
-      element("p", "reason", row.reason),
+      ...textsOf(row).map((text) => element("p", "text", text)),
     );
     if (row.p) text.append(heardTable(row));
   };
@@ -483,7 +492,7 @@
     if (wanted.least !== null && !(row.confidence >= wanted.least && row.p)) return false;
     if (wanted.most !== null && !(row.confidence <= wanted.most && row.p)) return false;
     if (wanted.words.length) {
-      row.text ??= [row.name, row.folder, ...row.old, ...row.now, row.reason, words[row.state]]
+      row.text ??= [row.name, row.folder, ...row.old, ...row.now, ...textsOf(row), words[row.state]]
         .join("\n")
         .toLowerCase();
       if (!wanted.words.every((word) => row.text.includes(word))) return false;
@@ -673,19 +682,20 @@
   // print every row that the filters show: those beyond the screen are not in the page otherwise
 
   const forPrint = () => {
+    const titles = ["State", "Track", "Genre", "Heard", ...data.texts.map(([, title]) => title)];
+    const heads = titles.map((title) => element("th", "", title));
     const body = document.createDocumentFragment();
     let folder = null;
     for (const row of shown) {
       if (row.folder !== folder) {
         folder = row.folder;
         const head = element("th", "", bdi(folder));
-        head.colSpan = 5;
+        head.colSpan = heads.length;
         body.append(element("tr", "", head));
       }
-      const texts = [words[row.state], bdi(row.name), genresOf(row), row.p ? strongest(row) : "", row.reason];
+      const texts = [words[row.state], bdi(row.name), genresOf(row), row.p ? strongest(row) : "", ...textsOf(row)];
       body.append(element("tr", "", ...texts.map((text) => element("td", "", text))));
     }
-    const heads = ["State", "Track", "Genre", "Heard", "Reason"].map((title) => element("th", "", title));
     byId("print").replaceChildren(
       element("p", "", byId("shown").textContent),
       element("table", "", element("thead", "", element("tr", "", ...heads)), element("tbody", "", body)),

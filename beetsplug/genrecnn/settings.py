@@ -1,0 +1,100 @@
+"""The configuration, and what a run makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import confuse
+from beets import ui
+
+import genretagger
+
+DEFAULTS: dict[str, Any] = {
+    "auto": True,
+    "pretend": False,
+    "force": False,
+    "write": None,
+    "threshold": None,
+    "max_genres": 2,
+    "jobs": 0,
+    "bundle": "default",
+}
+"""The configuration, as docs/beets.md explains it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run, checked.
+
+    Attributes
+    ----------
+    bundle : genretagger.Bundle
+    policy : genretagger.DecisionPolicy
+    force : bool
+        Replace the genres that tracks and albums have.
+    pretend : bool
+        Change neither library nor files.
+    write : bool
+        Write files, too.
+    jobs : int
+        Worker processes; 0: one for each core.
+    """
+
+    bundle: genretagger.Bundle
+    policy: genretagger.DecisionPolicy
+    force: bool
+    pretend: bool
+    write: bool
+    jobs: int
+
+    @property
+    def words(self) -> Mapping[genretagger.State, str]:
+        """Words for the states of a track: what would become of it, or what has."""
+        return genretagger.PLANNED if self.pretend else genretagger.WRITTEN
+
+
+def read_settings(config: confuse.ConfigView) -> Settings:
+    """Check the plugin's configuration, and read the model that it names.
+
+    Raises
+    ------
+    confuse.ConfigError
+        If a value is out of its range or of another type.
+    beets.ui.UserError
+        If the model cannot be read.
+    """
+    threshold = config["threshold"].get(confuse.Optional(confuse.Number()))
+    max_genres = config["max_genres"].get(int)
+    jobs = config["jobs"].get(int)
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        raise confuse.ConfigValueError(f"genrecnn.threshold: {threshold} is not within 0 to 1")
+    if max_genres < 1:
+        raise confuse.ConfigValueError(f"genrecnn.max_genres: {max_genres} is less than 1")
+    if jobs < 0:
+        raise confuse.ConfigValueError(f"genrecnn.jobs: {jobs} is less than 0")
+    bundle = _read_bundle(config["bundle"])
+    thresholds = bundle.thresholds
+    if threshold is not None:
+        thresholds = (float(threshold),) * len(genretagger.GENRES)
+    return Settings(
+        bundle=bundle,
+        policy=genretagger.DecisionPolicy(thresholds, max_genres),
+        force=config["force"].get(bool),
+        pretend=config["pretend"].get(bool),
+        write=ui.should_write(config["write"].get(confuse.Optional(bool))),
+        jobs=jobs,
+    )
+
+
+def _read_bundle(config: confuse.ConfigView) -> genretagger.Bundle:
+    name = config.get(str)
+    path = genretagger.locate_bundle(name)
+    if path == Path(name):  # none that ships: a folder, seen from the configuration
+        path = Path(config.get(confuse.Filename()))
+    try:
+        return genretagger.read_bundle(path)
+    except genretagger.FatalError as error:
+        raise ui.UserError(str(error)) from error

@@ -1,0 +1,39 @@
+"""``genretagger apply``."""
+
+from __future__ import annotations
+
+import argparse
+
+from genretagger import planfile
+from genretagger.cli.caching import opened_cache
+from genretagger.cli.output import offer_undo
+from genretagger.cli.run import Run
+from genretagger.cli.writer import only_writer
+from genretagger.recall import remember
+from genretagger.records import State
+from genretagger.words import APPLIED
+from genretagger.writing import change
+from genretagger.writing.journal import Journal
+from genretagger.writing.signals import uninterrupted
+
+
+@only_writer
+def run(options: argparse.Namespace) -> int:
+    """Do what a saved plan says."""
+    plan = planfile.read(options.plan, options.within)
+    run = Run(options, APPLIED)
+    run.total = len(plan.changes)
+    run.make_page(title="What was written", model=plan.bundle_id, thresholds=plan.thresholds)
+    journal = Journal(options.command_line)
+    with opened_cache(options) as cache, run.reporting() as add:
+        for line in plan.changes:
+            with uninterrupted():
+                done = change.apply(
+                    line, journal, field=plan.field, preserve_mtime=options.preserve_mtime
+                )
+                if done.state is State.CHANGE:
+                    remember(done.path, plan.field, cache)
+                add(done)
+    code = run.summary()
+    offer_undo(journal.path)
+    return code

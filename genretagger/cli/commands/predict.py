@@ -1,0 +1,42 @@
+"""``genretagger predict``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from genretagger import pipeline
+from genretagger.cli.caching import opened_cache
+from genretagger.cli.run import Run
+from genretagger.cli.settings import chosen_bundle, decision_policy
+from genretagger.decide import DecisionPolicy, decide
+from genretagger.errors import TrackError
+from genretagger.records import Prediction, State, TagChange
+from genretagger.rows import prediction_row
+from genretagger.words import PREDICTED
+
+
+def run(options: argparse.Namespace) -> int:
+    """Predict the genres of tracks; never write."""
+    run = Run(options, PREDICTED, row=prediction_row)
+    paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
+    bundle = chosen_bundle(options)
+    policy = decision_policy(options, bundle)
+    with opened_cache(options) as cache, run.reporting() as add:
+        for path, answer in pipeline.predict(paths, bundle, options.jobs, cache=cache):
+            add(_line(path, answer, policy))
+    return run.summary()
+
+
+def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -> TagChange:
+    """Make a line that leaves the file as it is."""
+    if isinstance(answer, TrackError):
+        return TagChange(path, State.FAILED, reason=(str(answer),))
+    decision = decide(answer, policy)
+    return TagChange(
+        path,
+        State.KEEP if decision.genres else State.UNDECIDED,
+        genres=decision.genres,
+        probabilities=answer.probabilities,
+        reason=decision.reason,
+    )

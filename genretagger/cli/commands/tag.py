@@ -1,0 +1,60 @@
+"""``genretagger tag``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from genretagger.cli.caching import opened_cache
+from genretagger.cli.output import offer_undo
+from genretagger.cli.planning import plan_options, saved_plan
+from genretagger.cli.run import Run
+from genretagger.cli.writer import only_writer
+from genretagger.pipeline import make_plan
+from genretagger.recall import remember
+from genretagger.records import State
+from genretagger.words import PLANNED, WRITTEN
+from genretagger.writing.change import apply
+from genretagger.writing.journal import Journal
+from genretagger.writing.signals import uninterrupted
+
+
+@only_writer
+def run(options: argparse.Namespace) -> int:
+    """Write genres into the files of a collection, or show what would be written."""
+    if options.plan_file and not options.dry_run:
+        options.error("--plan goes with --dry-run; without it, the plan is carried out")
+    run = Run(options, PLANNED if options.dry_run else WRITTEN)
+    roots = run.named_paths(options)
+    planning = plan_options(options, analyse_all=options.dry_run)
+    run.make_page(
+        title="What would be written" if options.dry_run else "What was written",
+        model=planning.bundle.bundle_id,
+        thresholds=planning.decision.thresholds,
+        names=options.map,
+    )
+    journal = Journal(options.command_line)
+    with (
+        opened_cache(options) as cache,
+        run.reporting() as add,
+        saved_plan(options.plan_file, roots, planning) as save,
+    ):
+        paths = run.tracks(roots, options.ignore)
+        for change in make_plan(paths, replace(planning, cache=cache)):
+            save(change)
+            if options.dry_run or change.state is not State.CHANGE:
+                add(change)
+                continue
+            with uninterrupted():  # what is written is also reported: Ctrl-C waits for both
+                done = apply(
+                    change,
+                    journal,
+                    field=options.field,
+                    preserve_mtime=options.preserve_mtime,
+                )
+                if done.state is State.CHANGE:
+                    remember(done.path, options.field, cache)
+                add(done)
+    code = run.summary()
+    offer_undo(journal.path)
+    return code

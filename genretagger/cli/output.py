@@ -1,0 +1,94 @@
+"""Write messages, reports and other files beside the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from genretagger.containers import container_of, is_heard_only
+from genretagger.errors import FatalError
+from genretagger.text import printable
+
+_ERRORS = "surrogateescape"  # file names need not be UTF-8
+
+
+def warn(message: str) -> None:
+    """Write a message to standard error."""
+    sys.stderr.write(f"genretagger: {printable(message)}\n")
+
+
+def offer_undo(journal: Path | None, to: str = "take it back") -> None:
+    """Print the command that takes a run back, if the run has a journal."""
+    if journal is not None:
+        sys.stderr.write(f"to {to}: genretagger undo\n")
+
+
+def spare_audio(path: Path | None) -> None:
+    """Refuse to write a report, a plan or a picture over an audio file.
+
+    Raises
+    ------
+    FatalError
+        If the path is named as audio is.
+    """
+    if path is not None and (container_of(path) is not None or is_heard_only(path)):
+        raise FatalError(f"{path} is an audio file, and stays; nothing was done")
+
+
+@contextlib.contextmanager
+def output_file(
+    option: str, path: Path, *, errors: str = "strict", newline: str | None = None
+) -> Iterator[TextIO]:
+    """Open the file that an option names, to write text as UTF-8.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be opened; the message names the option.
+    """
+    try:
+        stream = path.open("w", encoding="utf-8", errors=errors, newline=newline)
+    except OSError as error:
+        raise FatalError(f"{option} {path}: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+def write_file(option: str, path: Path, data: bytes) -> None:
+    """Write the file that an option names.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be written; the message names the option.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise FatalError(f"{option} {path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def report_stream(path: Path | None) -> Iterator[TextIO]:
+    """Open the file of ``--output``, or else standard output; file names need not be UTF-8.
+
+    Raises
+    ------
+    FatalError
+        If the file cannot be opened.
+    """
+    if path is None:
+        utf8_output()
+        yield sys.stdout
+        return
+    with output_file("--output", path, errors=_ERRORS, newline="") as stream:
+        yield stream
+
+
+def utf8_output() -> None:
+    """Write UTF-8 to standard output, whatever the locale is."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors=_ERRORS)

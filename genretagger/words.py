@@ -1,0 +1,32 @@
+"""The names of states in summaries and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from genretagger.records import State
+
+Words = Mapping[State, str]
+
+WRITTEN: Words = {
+    State.CHANGE: "changed",
+    State.KEEP: "kept",
+    State.UNDECIDED: "undecided",
+    State.FAILED: "failed",
+}
+"""After a run."""
+
+PLANNED: Words = {**WRITTEN, State.CHANGE: "to change"}
+"""Before a run, or after a dry one."""
+
+APPLIED: Words = {State.CHANGE: "changed", State.FAILED: "failed"}
+"""After a saved plan was applied, of which only changes are done."""
+
+UNDONE: Words = {State.CHANGE: "undone", State.KEEP: "were not changed", State.FAILED: "failed"}
+"""After a run was taken back."""
+
+REDONE: Words = {**UNDONE, State.CHANGE: "done again"}
+"""After an undo was taken back."""
+
+PREDICTED: Words = {State.KEEP: "decided", State.UNDECIDED: "undecided", State.FAILED: "failed"}
+"""Of tracks that are heard while their tags are not looked at."""

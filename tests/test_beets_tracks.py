@@ -1,0 +1,209 @@
+"""What the plugin decides on tracks, stores in the library and writes to files."""
+
+import os
+from pathlib import Path
+
+import mutagen.id3
+import pytest
+
+import genretagger
+from genretagger import pipeline
+
+pytest.importorskip("beets")
+from beets.plugins import BeetsPlugin
+from beets_library import Helper, genres_in, heard, killed
+
+from beetsplug.genrecnn import tracks
+
+
+class TestDeciding(Helper):
+    def test_somebodys_own_genre_is_kept_and_not_even_heard(self):
+        item = self.track("One", heard(Rock=0.9), genre=("Blues",))
+        content = item.filepath.read_bytes()
+        out = self.beet("genrecnn")
+        assert self.asked == []
+        assert self.again(item).genres == ["Blues"]
+        assert item.filepath.read_bytes() == content
+        assert 'One: Blues | kept: has "Blues"' in out
+        assert "1 kept" in out
+
+    def test_force_replaces_it(self):
+        item = self.track("One", heard(Rock=0.9), genre=("Blues",))
+        out = self.beet("genrecnn", "--force")
+        assert self.again(item).genres == genres_in(item.filepath) == ["Rock"]
+        assert "One: Blues -> Rock | Rock 0.90" in out
+
+    def test_an_undecided_track_keeps_its_genre_even_with_force(self):
+        item = self.track("One", heard(Rock=0.4), genre=("Blues",))
+        content = item.filepath.read_bytes()
+        out = self.beet("genrecnn", "--force")
+        assert self.again(item).genres == ["Blues"]
+        assert item.filepath.read_bytes() == content
+        assert 'One: Blues | undecided: best Rock 0.40 < 0.50 | kept: has "Blues"' in out
+        assert "1 undecided" in out
+
+    def test_an_undecided_track_is_not_written_but_its_reason_is_kept(self):
+        item = self.track("One", heard(Rock=0.4))
+        content = item.filepath.read_bytes()
+        self.beet("genrecnn")
+        assert item.filepath.read_bytes() == content
+        assert self.again(item).genres == []
+        assert self.again(item).genrecnn_reason == "undecided: best Rock 0.40 < 0.50"
+        assert self.again(item).genrecnn_rock == 0.4
+
+    def test_what_is_there_already_is_not_written_again(self):
+        item = self.track("One", heard(Rock=0.9, Pop=0.8), genre=("Rock", "Pop"))
+        content = item.filepath.read_bytes()
+        out = self.beet("genrecnn", "--force")
+        assert "kept: already there" in out
+        assert self.again(item).genres == ["Rock", "Pop"]
+        assert item.filepath.read_bytes() == content
+
+
+class TestFields(Helper):
+    def test_probabilities_are_numbers_to_search_by(self):
+        self.track("Loud", heard(Rock=0.9, Hip_Hop=0.81234))
+        self.track("Soft", heard(Folk=0.7))
+        self.track("Own", genre=("Blues",))
+        self.beet("genrecnn")
+        assert self.beet("ls", "-f", "$title", "genrecnn_rock:0.8..") == "Loud\n"
+        assert self.beet("ls", "-f", "$title", "genrecnn_rock:..0.8") == "Soft\n"
+        assert self.beet("ls", "-f", "$genrecnn_hip_hop", "title:Loud") == "0.8123\n"
+        assert self.beet("ls", "-f", "$title", "genrecnn_rock:0..", "genrecnn_folk-") == (
+            "Soft\nLoud\n"
+        )
+
+    def test_every_genre_has_a_field(self):
+        item = self.track("One", heard(Rock=0.9))
+        self.beet("genrecnn")
+        found = {key for key in self.again(item).keys(with_album=False) if "genrecnn" in key}
+        assert found == {*tracks.FIELDS.values(), "genrecnn_reason", "genrecnn_bundle"}
+        assert len(tracks.FIELDS) == len(genretagger.GENRES)
+
+    @pytest.mark.parametrize("form", ["FLAC", "MP3"])
+    def test_fields_never_reach_a_file(self, form):
+        item = self.track("One", heard(Rock=0.9), form=form)
+        self.beet("genrecnn")
+        self.beet("write", "--force")
+        content = item.filepath.read_bytes().lower().replace(b"\0", b"")
+        assert genres_in(item.filepath) == ["Rock"]
+        assert b"genrecnn" not in content
+
+    def test_a_track_is_heard_once_and_decided_on_again(self):
+        item = self.track("One", heard(Rock=0.4))
+        self.beet("genrecnn")
+        out = self.beet("genrecnn", "--threshold", "0.3")
+        assert self.asked == ["One.flac"]
+        assert "One: (none) -> Rock | Rock 0.40 | heard before" in out
+        assert self.again(item).genres == ["Rock"]
+
+    @pytest.mark.parametrize("other", ["0123456789ab", ""])  # or of before hearing had a version
+    def test_another_model_hears_it_again(self, other):
+        item = self.track("One", heard(Rock=0.4))
+        self.beet("genrecnn")
+        shipped = genretagger.read_bundle(genretagger.DEFAULT_BUNDLE)
+        assert self.again(item)["genrecnn_bundle"] == genretagger.hearing_id(shipped)
+        self.beet("modify", "--yes", "--nowrite", f"genrecnn_bundle={other or shipped.bundle_id}")
+        self.heard["One"] = genretagger.Prediction(None, ("silent where it was heard",))
+        self.beet("genrecnn")
+        found = self.again(item)
+        assert self.asked == ["One.flac"] * 2
+        assert found.genrecnn_reason == "undecided: nothing to hear | silent where it was heard"
+        assert "genrecnn_rock" not in found  # nothing is left of what the other model said
+        assert "nothing to hear | heard before" in self.beet("genrecnn")
+
+    def test_a_file_that_is_gone_fails_though_it_was_heard_before(self, monkeypatch):
+        item = self.track("One", heard(Rock=0.4))
+        self.beet("genrecnn")
+        item.filepath.unlink()
+        monkeypatch.setattr(genretagger, "predict_tracks", pipeline.predict)
+        assert "One: failed: cannot be read: No such file" in self.beet("genrecnn", "-t", "0.3")
+
+
+class TestWriting(Helper):
+    def test_listeners_hear_of_the_file_itself_before_and_after_it_is_written(self):
+        item = self.track("One", heard(Rock=0.9))
+        told = []
+
+        class Listener(BeetsPlugin):
+            def __init__(self):
+                super().__init__("listener")
+                self.register_listener("write", self.before)
+                self.register_listener("after_write", self.after)
+
+            def before(self, item, path, tags):
+                told.append(("write", path, genres_in(item.filepath), tags["genres"]))
+                tags["comments"] = "from a listener"
+
+            def after(self, item, path):
+                os.utime(path, (10**9, 10**9))  # as importadded does
+                item.mtime = 10**9
+                told.append(("after_write", path, genres_in(item.filepath)))
+
+        Listener()
+        self.beet("genrecnn")
+        assert told == [
+            ("write", item.path, [], ["Rock"]),
+            ("after_write", item.path, ["Rock"]),
+        ]
+        assert mutagen.File(item.filepath)["comment"] == ["from a listener"]
+        assert self.again(item).mtime == item.filepath.stat().st_mtime == 10**9
+
+    def test_a_read_only_file_fails_and_says_so(self):
+        item, other = self.track("Bad", heard(Rock=0.9)), self.track("Good", heard(Rock=0.9))
+        content = item.filepath.read_bytes()
+        item.filepath.chmod(0o444)
+        out = self.beet("genrecnn", "title+")
+        assert "Bad: failed: the file is read-only; make it writable, or leave it out" in out
+        assert (self.again(item).genres, item.filepath.read_bytes()) == ([], content)
+        item.filepath.chmod(0o644)
+        assert "Bad: (none) -> Rock | Rock 0.90 | heard before" in self.beet("genrecnn")
+        assert genres_in(item.filepath) == genres_in(other.filepath) == ["Rock"]
+
+    def test_a_write_that_would_change_the_audio_is_refused(self, monkeypatch):
+        item = self.track("One", heard(Rock=0.9))
+        content = item.filepath.read_bytes()
+        monkeypatch.setattr(
+            tracks.MediaFile, "save", lambda file: Path(file.path).write_bytes(content[:-9])
+        )
+        out = self.beet("genrecnn")
+        assert "to write its tags would change its audio; it stays as it was" in out
+        assert (self.again(item).genres, item.filepath.read_bytes()) == ([], content)
+
+    def test_what_was_broken_off_waits_for_a_run_that_may_write(self, monkeypatch):
+        item = self.track("One", heard(Rock=0.4, Pop=0.9), genre=("Blues",))
+        content = item.filepath.read_bytes()
+        with monkeypatch.context() as patched, pytest.raises(SystemExit):
+            patched.setattr(genretagger, "rewrite", lambda *_, **__: killed())
+            self.beet("genrecnn", "--force")
+        assert (self.again(item).genres, item.filepath.read_bytes()) == (["Pop"], content)
+        assert 'Pop | kept: has "Pop"' in self.beet("genrecnn", "--nowrite")
+        expected = "One: Blues -> Pop | finishes what was broken off"
+        assert expected in self.beet("genrecnn", "--pretend")
+        assert item.filepath.read_bytes() == content
+        out = self.beet("genrecnn", "--force", "--threshold", "0.3")  # both, and in this order
+        assert "One: Pop -> Pop; Rock | " in out
+        assert genres_in(item.filepath) == ["Pop", "Rock"]
+        self.beet("genrecnn", "--undo")
+        assert item.filepath.read_bytes() == content
+
+    def test_a_file_that_cannot_be_written_leaves_the_librarys_genres_as_they_were(
+        self, monkeypatch
+    ):
+        item, other = self.track("Bad", heard(Rock=0.9)), self.track("Good", heard(Rock=0.9))
+
+        def wreck(paths, bundle, jobs):
+            for path, answer in self.predict(paths, bundle):
+                if path == item.filepath:
+                    path.write_bytes(b"no longer audio")
+                yield path, answer
+
+        monkeypatch.setattr(genretagger, "predict_tracks", wreck)
+        out = self.beet("genrecnn", "title+")
+        assert f"  {item.filepath}: cannot be read as FLAC (no FLAC stream); " in out
+        assert "1 changed, 0 kept, 0 undecided, 1 failed" in out
+        found = self.again(item)
+        assert (found.genres, found.mtime) == ([], item.mtime)
+        assert found.genrecnn_reason.startswith("failed: cannot be read as FLAC (")
+        assert "genrecnn_unwritten" not in found
+        assert self.again(other).genres == ["Rock"]

@@ -1,0 +1,481 @@
+"""From playlists on a server that answers as Deezer does to labelled tracks."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+from fake_deezer import QUICK, row, serve
+
+from genretagger.errors import FatalError
+from training import files
+from training.__main__ import main
+from training.collect import deezer
+from training.collect.config import COLLECT, load_collect
+from training.collect.tracks import read_tracks
+from training.collect.wanted import read_list
+from training.progress import Progress
+
+SETTINGS = load_collect(COLLECT)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with serve() as running:
+        monkeypatch.setenv(deezer.API, running.base)
+        yield running
+
+
+@pytest.fixture
+def quick(tmp_path):
+    """Give a config without waits, and pages of two tracks."""
+    text = COLLECT.read_text(encoding="utf-8")
+    for old, new in QUICK.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = tmp_path / "quick.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def impatient(quick):
+    """Wait half as long as the server's fault "slow" takes; on a busy machine that is short."""
+    text = quick.read_text(encoding="utf-8").replace("timeout_s = 20.0", "timeout_s = 0.8")
+    quick.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def stage(tmp_path, quick, capsys):
+    """Run the stage on the text of a list; give its exit code, output and errors."""
+
+    def run(text, *options):
+        path = tmp_path / "list.toml"
+        path.write_text(text, encoding="utf-8")
+        music = str(tmp_path / "music")
+        code = main(["playlists", str(path), "--config", str(quick), "--music", music, *options])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def result(tmp_path):
+    """Read what the stage wrote: the tracks by id, and the rule of each rejected id."""
+
+    def read():
+        tracks = files.read_jsonl(tmp_path / "music" / "tracks.jsonl")
+        rejected = files.read_jsonl(tmp_path / "music" / "rejected.jsonl")
+        rules = {r.get("track_id"): r["rule"] for r in rejected}
+        return {t["track_id"]: t for t in tracks}, rules
+
+    return read
+
+
+LIST = """
+[playlists]
+"https://www.deezer.com/en/playlist/1?utm_source=copy" = "Rock"
+2 = "Pop"
+"""
+
+
+# ---- The list ----
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1313621735",
+        " 1313621735 ",
+        "https://www.deezer.com/playlist/1313621735",
+        "https://www.deezer.com/en/playlist/1313621735",
+        "http://deezer.com/pt-br/playlist/1313621735/?a=b&c=d#x",
+        "www.deezer.com/us/playlist/1313621735?deferredFl=1",
+    ],
+)
+def test_an_id_and_every_form_of_link_name_the_same_playlist(name):
+    assert deezer.playlist_id(name) == "1313621735"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('"https://link.deezer.com/s/31abc" = "Rock"', "line 2: .*short link.*browser"),
+        ('"https://deezer.page.link/abc" = "Rock"', "short link"),
+        ('"https://www.deezer.com/en/album/12" = "Rock"', "is no playlist"),
+        ('"https://example.com/playlist/12" = "Rock"', "is no playlist"),
+        ('1 = "Blues"', "line 2: '1' has the genre 'Blues', which is none of Ambient"),
+        ('1 = "Classical; Punk"', "no fusion: Classical; Punk"),
+        ('1 = "Folk; Pop; Rock"', "more than two genres"),
+        ('1 = "Pop; pop music"', "names a genre twice"),
+        ("1 = 5", "has no genre"),
+        ('1 = "Pop"\n"https://www.deezer.com/en/playlist/1" = "Pop"', "line 3: .*comes twice"),
+        ('1 = "Pop"\n[by_hand]\nkep = [1]', "`keep` and `drop` only"),
+        ('1 = "Pop"\n[by_hand]\nkeep = ["x"]', "line 4: `keep` is a list of track ids"),
+        ('1 = "Pop"\n[by_hand]\nkeep = [5]\ndrop = [5]', "track 5 is to be kept and dropped"),
+        ("", "no playlists"),
+        ("1 = Pop", "list of playlists .*Invalid value"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_remedy(tmp_path, line, message):
+    path = tmp_path / "list.toml"
+    path.write_text(f"[playlists]\n{line}\n", encoding="utf-8")
+    with pytest.raises(FatalError, match=message) as raised:
+        read_list(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_list_takes_aliases_and_puts_fusions_in_order(tmp_path):
+    path = tmp_path / "list.toml"
+    path.write_text('[playlists]\n1 = "rap; Jazz"\n2 = "R&B"\n[by_hand]\nkeep = [7]\ndrop = ["8"]')
+    found = read_list(path)
+    assert found.playlists == {"1": ("Hip Hop", "Jazz"), "2": ("RNB",)}
+    assert (found.keep, found.drop) == ({"7"}, {"8"})
+
+
+def test_an_unknown_setting_is_refused(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(COLLECT.read_text(encoding="utf-8").replace("batch =", "bach ="))
+    with pytest.raises(FatalError, match=r"\[download\]: unknown setting bach"):
+        load_collect(path)
+
+
+# ---- The whole stage ----
+
+
+def test_three_pages_a_quota_error_and_duplicates_become_tracks(server, stage, result, tmp_path):
+    server.playlists["1"] = [
+        row(11, "One"),
+        row(12, "Both", "Band"),
+        row(13, "Sung (Karaoke Version)"),
+        row(14, "Gone", readable=False),
+        row(15, "Same", isrc="XXAAA2400011"),  # the ISRC of 11, without hyphens
+    ]
+    server.playlists["2"] = [
+        row(21, "Both (Remastered 2011)", "The Band"),  # 12 under another ISRC
+        row(22, "Two", isrc=None),
+        row(12, "Both", "Band"),
+    ]
+    server.tracks["22"] = {"id": 22, "isrc": "GBXYZ9900001"}
+    server.faults[2] = "quota"
+    code, out, err = stage(LIST)
+    assert (code, err) == (0, "")
+    tracks, rules = result()
+    assert {i: t["genres"] for i, t in tracks.items()} == {
+        "11": ["Rock"],
+        "12": ["Pop", "Rock"],
+        "22": ["Pop"],
+    }
+    assert tracks["12"]["playlists"] == ["1", "2"]
+    assert tracks["22"]["isrc"] == "GBXYZ9900001"
+    assert tracks["11"]["isrc"] == "XXAAA2400011"
+    assert tracks["11"]["duration_s"] == 200.0
+    assert rules == {
+        "13": "karaoke",
+        "14": "unreadable",
+        "15": "duplicate-isrc",
+        "21": "duplicate-artist-title",
+    }
+    # three pages, one of them twice; two pages; one look-up
+    assert [re.sub(r"&limit=\d+", "", r) for r in server.requests] == [
+        "/playlist/1/tracks?index=0",
+        "/playlist/1/tracks?index=2",
+        "/playlist/1/tracks?index=2",
+        "/playlist/1/tracks?index=4",
+        "/playlist/2/tracks?index=0",
+        "/playlist/2/tracks?index=2",
+        "/track/22",
+    ]
+    found = json.loads((tmp_path / "music/yield.json").read_text(encoding="utf-8"))
+    assert found["labels"] == {
+        "Pop": {"listed": 3, "taken": 2, "tracks": 1},
+        "Pop; Rock": {"listed": 0, "taken": 0, "tracks": 1},
+        "Rock": {"listed": 5, "taken": 2, "tracks": 1},
+    }
+    assert found["genres"]["Rock"] == 2
+    assert "no tracks at all of Ambient" in found["warnings"][0]
+    assert "fewer than 97 tracks of Pop (2), Rock (2)" in found["warnings"][1]
+    assert "rejected, karaoke: 1" in out
+    assert "3 tracks in" in out
+
+
+def test_every_rejection_says_which_words_in_which_field_and_on_which_list(server, stage, tmp_path):
+    server.playlists["1"] = [row(1, "A"), row(2, "B", album="Live in Paris")]
+    server.playlists["2"] = [row(1, "A"), {"id": "x"}, "no object", row(3, "C", duration=20)]
+    assert stage(LIST)[0] == 0
+    rejected = files.read_jsonl(tmp_path / "music/rejected.jsonl")
+    by_rule = {r["rule"]: r for r in rejected}
+    live = by_rule["live"]
+    assert (live["field"], live["matched"], live["track_id"]) == ("album", "Live in Paris", "2")
+    assert (live["playlists"], live["title"]) == (["1"], "B")
+    assert by_rule["too-short"]["matched"] == "20 s"
+    assert sum(r["rule"] == "incomplete" for r in rejected) == 2
+
+
+def test_labels_that_contradict_each_other_reject_the_track(server, stage, result):
+    server.playlists = {
+        "1": [row(1, "A"), row(2, "B")],
+        "2": [row(1, "A"), row(3, "C")],
+        "3": [row(3, "C"), row(4, "D")],
+        "4": [row(3, "C")],
+    }
+    text = '[playlists]\n1 = "Classical"\n2 = "Punk"\n3 = "Pop; Rock"\n4 = "Pop"'
+    assert stage(text)[0] == 0
+    tracks, rules = result()
+    assert set(tracks) == {"2", "4"}
+    assert rules == {"1": "no-fusion", "3": "more-than-two-genres"}
+
+
+def test_a_readable_copy_carries_the_labels_of_the_unreadable_one(server, stage, result):
+    server.playlists = {
+        "1": [row(1, "A", readable=False, isrc="XX1")],
+        "2": [row(2, "A", isrc="XX1")],
+    }
+    assert stage(LIST)[0] == 0
+    tracks, rules = result()
+    assert tracks["2"]["genres"] == ["Pop", "Rock"]
+    assert rules == {"1": "duplicate-isrc"}
+
+
+def test_a_judgement_by_ear_stands_above_the_names(server, stage, result):
+    server.playlists = {"1": [row(1, "A (Cover)"), row(2, "B")], "2": [row(3, "C (Live)")]}
+    assert stage(LIST + "[by_hand]\nkeep = [1]\ndrop = [2]")[0] == 0
+    tracks, rules = result()
+    assert set(tracks) == {"1"}
+    assert rules == {"2": "by-hand", "3": "live"}
+
+
+def test_a_playlist_that_is_gone_is_reported_and_the_others_count(server, stage, tmp_path):
+    server.playlists["2"] = [row(1, "A")]
+    code, out, _ = stage(LIST)
+    assert code == 0
+    assert "playlist 1 (Rock) cannot be had" in out
+    assert "'no data' (code 800)" in out
+    found = json.loads((tmp_path / "music/yield.json").read_text(encoding="utf-8"))
+    assert found["playlists"][0]["refused"]
+    assert any("playlist 1 cannot be had" in w for w in found["warnings"])
+    # the answer is remembered, until it is asked for anew
+    asked = len(server.requests)
+    assert stage(LIST)[0] == 0
+    assert len(server.requests) == asked
+    server.playlists["1"] = [row(5, "B")]
+    assert stage(LIST, "--refresh")[0] == 0
+    assert len(files.read_jsonl(tmp_path / "music/tracks.jsonl")) == 2
+
+
+def test_all_playlists_gone_is_an_error(server, stage, tmp_path):
+    code, _, err = stage(LIST)
+    assert code == 1
+    assert "none of the playlists in" in err
+    assert not (tmp_path / "music/tracks.jsonl").exists()
+
+
+def test_an_isrc_that_deezer_does_not_know_stays_empty_and_is_not_asked_for_again(
+    server, stage, result
+):
+    server.playlists = {"1": [row(1, "A", isrc=None)], "2": [row(2, "B", isrc="")]}
+    server.tracks["2"] = {"id": 2, "isrc": "gb-abc-12-34567"}
+    assert stage(LIST)[0] == 0
+    asked = len(server.requests)
+    assert stage(LIST)[0] == 0
+    assert len(server.requests) == asked == 4
+    assert {i: t["isrc"] for i, t in result()[0].items()} == {"1": "", "2": "GBABC1234567"}
+
+
+@pytest.mark.parametrize("fault", ["cut", "not json", "not an object", "slow", "busy", 503, 429])
+def test_a_passing_fault_costs_a_second_request_and_nothing_else(
+    server, stage, result, quick, fault
+):
+    if fault == "slow":
+        impatient(quick)
+    server.playlists = {"1": [row(1, "A"), row(2, "B"), row(3, "C")], "2": [row(4, "D")]}
+    server.faults[2] = fault
+    code, _, err = stage(LIST)
+    assert (code, err) == (0, "")
+    assert len(result()[0]) == 4
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("quota", r"Quota limit exceeded' \(code 4\), 3 times; run this again later"),
+        (503, "answers HTTP 503 every time"),
+        ("not json", "playlist 1: .*no JSON, 3 times.*take it off the list"),
+        ("cut", "connection was cut or too slow, 3 times"),
+        ("slow", "no connection to 127.0.0.1"),
+        (403, "playlist 1: .*HTTP 403"),  # a gate before Deezer: not its own "no data"
+    ],
+)
+def test_a_lasting_fault_ends_with_its_reason_and_the_next_run_goes_on(
+    server, stage, result, quick, fault, message
+):
+    if fault == "slow":
+        impatient(quick)
+    server.playlists = {"1": [row(n, f"T{n}") for n in range(1, 6)], "2": [row(9, "Z")]}
+    server.faults = dict.fromkeys(range(3, 40), fault)
+    code, _, err = stage('[playlists]\n2 = "Pop"\n1 = "Rock"')
+    assert code == 1
+    assert re.search(message, err)
+    server.faults = {}
+    asked = len(server.requests)
+    assert stage('[playlists]\n2 = "Pop"\n1 = "Rock"')[0] == 0
+    assert len(result()[0]) == 6
+    assert not any("playlist/2/" in request for request in server.requests[asked:])
+
+
+def test_no_server_at_all_is_one_clear_line(stage, monkeypatch):
+    monkeypatch.setenv(deezer.API, "http://127.0.0.1:9")
+    code, _, err = stage(LIST)
+    assert code == 1
+    assert "no connection to 127.0.0.1:9" in err
+    assert "Traceback" not in err
+
+
+def test_pages_that_go_round_in_a_circle_are_noticed(server):
+    server.playlists["1"] = [row(n, "T") for n in range(4)]
+    api = deezer.Api(replace(SETTINGS.deezer, page_size=2, attempts=1), server.base)
+    server.answer = lambda path, query: {"data": [row(1, "A")], "next": "x?index=0", "total": 9}
+    with pytest.raises(deezer.BrokenError, match="circle"):
+        list(api.playlist("1"))
+
+
+# ---- Time ----
+
+
+class Clock:
+    """Time that passes only in sleep."""
+
+    def __init__(self):
+        self.now_s = 0.0
+        self.slept = []
+
+    def __call__(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now_s += seconds
+
+
+def test_never_more_than_the_quota_in_any_five_seconds(server):
+    clock = Clock()
+    api = deezer.Api(SETTINGS.deezer, server.base, sleep=clock.sleep, clock=clock)
+    server.tracks["1"] = {"id": 1}
+    times = []
+    for _ in range(120):
+        api.track(1)
+        times.append(clock())
+    assert max(sum(t <= u < t + 5.0 for u in times) for t in times) <= 46
+    assert times[-1] == pytest.approx(119 * 5 / 45)
+
+
+def test_waits_for_the_quota_double_and_stay_bounded(server):
+    clock = Clock()
+    settings = replace(SETTINGS.deezer, attempts=8, longest_wait_s=20.0, requests=10**6)
+    api = deezer.Api(settings, server.base, sleep=clock.sleep, clock=clock)
+    server.always = "quota"
+    with pytest.raises(FatalError, match="8 times"):
+        api.track(1)
+    assert [s for s in clock.slept if s > 0.1] == [2, 4, 8, 16, 20, 20, 20]
+
+
+def test_a_server_cannot_make_us_wait_longer_than_the_bound(server):
+    retry = deezer._Retry(backoff_max=3.0)
+
+    class Response:
+        def __init__(self):
+            self.headers = {"Retry-After": "86400"}
+
+    assert retry.get_retry_after(Response()) == 3.0
+
+
+def test_progress_says_the_time_left_and_not_too_often():
+    clock, lines = Clock(), []
+    progress = Progress(100, lines.append, every_s=5.0, clock=clock)
+    for n in range(1, 101):
+        clock.sleep(1.0)
+        progress.at(n, f"{n} done")
+    assert lines[0] == "1 done; about 99 s left"
+    assert lines[1] == "6 done; about 94 s left"
+    assert lines[-1] == "100 done"
+    assert len(lines) == 21
+
+
+# ---- Killed, stale, changed ----
+
+
+def test_a_killed_run_goes_on_with_what_it_has_not_read(server, quick, tmp_path, result):
+    server.playlists = {str(n): [row(10 * n + k, f"{n} {k}") for k in range(5)] for n in (1, 2)}
+    path = tmp_path / "list.toml"
+    path.write_text(LIST, encoding="utf-8")
+    music = tmp_path / "music"
+    command = [sys.executable, "-m", "training", "playlists", str(path)]
+    command += ["--config", str(quick), "--music", str(music)]
+    # the fifth request is in the middle of the second playlist
+    server.on_request = lambda n: time.sleep(60) if n == 5 else None
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ) as process:
+        limit_s = time.monotonic() + 30
+        while len(server.requests) < 5 and time.monotonic() < limit_s:
+            time.sleep(0.02)
+        process.kill()
+    assert len(server.requests) == 5
+    assert not (music / "tracks.jsonl").exists()
+    server.on_request = lambda n: None
+    again = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True)
+    assert "10 tracks in" in again.stdout
+    assert [r.partition("?")[0] for r in server.requests[5:]] == ["/playlist/2/tracks"] * 3
+    assert len(result()[0]) == 10
+
+
+def test_a_changed_list_needs_no_second_reading_but_a_second_run(server, stage, result, tmp_path):
+    server.playlists = {"1": [row(1, "A")], "2": [row(2, "B")]}
+    assert stage(LIST)[0] == 0
+    settings = SETTINGS.playlists
+    assert len(read_tracks(tmp_path / "music", settings)) == 2
+    changed = LIST.replace('"Pop"', '"Jazz"')
+    (tmp_path / "list.toml").write_text(changed, encoding="utf-8")
+    with pytest.raises(FatalError, match=r"list\.toml has changed since .* run the stage"):
+        read_tracks(tmp_path / "music", settings)
+    asked = len(server.requests)
+    assert stage(changed)[0] == 0
+    assert len(server.requests) == asked
+    assert result()[0]["2"]["genres"] == ["Jazz"]
+    found = read_tracks(tmp_path / "music", settings)
+    assert {track.track_id: track.genres for track in found} == {"1": ("Rock",), "2": ("Jazz",)}
+
+
+def test_stale_settings_edited_tracks_and_an_unfinished_stage_are_refused(server, stage, tmp_path):
+    settings, music = SETTINGS.playlists, tmp_path / "music"
+    with pytest.raises(FatalError, match=r"no finished tracks\.jsonl: run the stage `playlists`"):
+        read_tracks(music, settings)
+    server.playlists = {"1": [row(1, "A")]}
+    assert stage(LIST)[0] == 0
+    with pytest.raises(FatalError, match=r"\[playlists\] in the config has changed"):
+        read_tracks(music, replace(settings, reject_live=False))
+    with (music / "tracks.jsonl").open("a", encoding="utf-8") as file:
+        file.write("{}\n")
+    with pytest.raises(FatalError, match=r"is not what yield\.json says"):
+        read_tracks(music, settings)
+
+
+def test_a_damaged_cache_is_read_again_and_a_torn_journal_loses_one_line(server, stage, tmp_path):
+    server.playlists = {"1": [row(1, "A", isrc=None)], "2": [row(2, "B", isrc=None)]}
+    assert stage(LIST)[0] == 0
+    music = tmp_path / "music"
+    (music / "playlists/1.json").write_text('{"id": "1", "ro', encoding="utf-8")
+    journal = music / "isrc.jsonl"
+    journal.write_text(journal.read_text(encoding="utf-8")[:-5], encoding="utf-8")
+    asked = len(server.requests)
+    assert stage(LIST)[0] == 0
+    assert len(server.requests) == asked + 2
+    assert len(files.read_jsonl(journal)) == 2
+
+
+def test_unevenness_is_warned_of(server, stage):
+    server.playlists = {"1": [row(n, f"T{n}") for n in range(1, 13)], "2": [row(90, "P")]}
+    _, out, _ = stage(LIST)
+    assert "warning: uneven: Rock has 12.0 times the tracks of Pop" in out

@@ -1,0 +1,153 @@
+"""MusiCNN as the body of a network, with heads of our own."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from musicnn_stand_in import checkpoint, decibels
+
+from genretagger.errors import FatalError
+from genretagger.genres import GENRES
+from training import config
+from training.data.clips import Clip
+from training.folders import ModelFolder
+from training.learn.embed import Embedded
+from training.learn.heads import train_heads
+from training.networks import body, heads, musicnn
+
+pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
+
+ACCURATE = config.DEFAULT.with_name("accurate.toml")
+
+
+NOTHING = np.empty((0, musicnn.SIZE), np.float32)
+
+
+@pytest.fixture(scope="module")
+def settings():
+    found = config.load(ACCURATE)
+    head = replace(found.model.train, hidden=16, n_heads=2, epochs=30)
+    return replace(found, model=replace(found.model, train=head))
+
+
+def changed(settings, **head):
+    """Change settings of the heads."""
+    return replace(
+        settings, model=replace(settings.model, train=replace(settings.model.train, **head))
+    )
+
+
+def networks(settings):
+    """Build body, heads, and both as one."""
+    return heads.with_body(settings.features, settings.model.train)
+
+
+@pytest.fixture(scope="module")
+def published():
+    return checkpoint(np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def embedder(published):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(musicnn, "load", lambda _: published)
+        return body.load("a wheel")
+
+
+def test_the_body_gives_what_the_published_network_gives(published, embedder):
+    x = decibels(2, musicnn.N_FRAMES, 96)
+    power = 10.0 ** (body.LOG_RANGE - 4 + x.astype(float) / 10)
+    expected = musicnn.network(published)(np.log10(10000 * power + 1).astype(np.float32))
+    assert np.ptp(expected) > 1
+    assert embedder.predict_on_batch(x) == pytest.approx(np.asarray(expected), abs=1e-4)
+
+
+def test_a_segment_is_predicted_in_patches_of_three_seconds(settings, embedder):
+    inner, top, inference = networks(settings)
+    inner.set_weights(embedder.get_weights())
+    x = decibels(1, 96, settings.features.n_frames, 1)
+    n = musicnn.N_FRAMES
+    patches = np.stack([x[0, :, i * n : (i + 1) * n, 0].T for i in range(3)])
+    said = embedder.predict_on_batch(patches).mean(axis=0, keepdims=True)
+    logits = np.asarray(top(said, training=False)).mean(axis=1)
+    assert np.ptp(logits) > 0.01
+    found = np.asarray(inference(x, training=False))
+    assert found == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)
+
+
+def test_heads_learn_from_the_training_clips_alone_and_are_not_trained_twice(
+    settings, embedder, tmp_path
+):
+    rng = np.random.default_rng(2)
+    clips = [Clip(f"t{i}", f"a{i}", "panda", "", (GENRES[i % 3],), 3, 30.0) for i in range(120)]
+    owner = np.repeat(np.arange(120), 2)
+    embeddings = rng.normal(0, 1, (240, musicnn.SIZE)).astype(np.float32)
+    embeddings[np.arange(240), owner % 3] += 6.0
+    embeddings[200:] = np.nan  # what is left out must not be looked at
+    embedded = Embedded(embeddings, owner, NOTHING, embedder, "shards")
+    said = []
+    settings = changed(settings, batch_size=20, learning_rate=0.01)
+    folder = ModelFolder(tmp_path)
+
+    def train(config):
+        train_heads(
+            config,
+            clips,
+            embedded,
+            lambda: networks(config),
+            rows=range(100),
+            name="0",
+            folder=folder,
+            say=said.append,
+        )
+
+    train(settings)
+    _, top, inference = networks(settings)
+    inference.load_weights(folder.weights)
+    logits = np.asarray(top(embeddings[:200], training=False)).mean(axis=1)
+    assert (
+        logits.argmax(axis=1) == [GENRES.index(GENRES[i % 3]) for i in owner[:200]]
+    ).mean() > 0.9
+    train(settings)
+    assert said[-1] == "0: trained before"
+    with pytest.raises(FatalError, match="another configuration"):
+        train(changed(settings, hidden=8))
+
+
+def test_heads_learn_to_say_nothing_about_speech(settings, embedder, tmp_path):
+    rng = np.random.default_rng(3)
+    clips = [Clip(f"t{i}", f"a{i}", "panda", "", (GENRES[i % 3],), 3, 9.0) for i in range(100)]
+    embeddings = rng.normal(0, 0.3, (100, musicnn.SIZE)).astype(np.float32)
+    embeddings[np.arange(100), np.arange(100) % 3] += 6.0
+    speech = rng.normal(0, 0.3, (30, musicnn.SIZE)).astype(np.float32)
+    speech[:, [0, 5]] += 6.0  # as the first genre, and something of its own
+    taught_by_half = changed(settings, batch_size=20, learning_rate=0.01)
+    half = replace(settings.model.negatives, share=0.5)
+    taught_by_half = replace(taught_by_half, model=replace(taught_by_half.model, negatives=half))
+
+    def probability_of(negatives, name):
+        folder = ModelFolder(tmp_path / name)
+        train_heads(
+            taught_by_half,
+            clips,
+            Embedded(embeddings, np.arange(100), negatives, embedder, "shards"),
+            lambda: networks(taught_by_half),
+            rows=range(100),
+            name="0",
+            folder=folder,
+            say=lambda _: None,
+        )
+        _, top, inference = networks(taught_by_half)
+        inference.load_weights(folder.weights)
+        logits = np.asarray(top(speech[20:], training=False)).mean(axis=1)
+        return 1 / (1 + np.exp(-logits[:, 0].mean()))
+
+    without, taught = probability_of(NOTHING, "without"), probability_of(speech[:20], "taught")
+    assert taught < without / 2
+
+
+def test_the_configuration_of_the_accurate_bundle_is_complete():
+    found = config.load(ACCURATE)
+    assert isinstance(found.model, config.MusicnnHeads)
+    assert (found.features.n_frames, found.features.n_mels) == (626, 96)

@@ -1,0 +1,237 @@
+"""The study: its protocols, its figures, and one tiny variant through the whole stage."""
+
+import json
+from dataclasses import replace
+
+import make_audio
+import numpy as np
+import pytest
+import soundfile
+
+from genretagger.errors import FatalError
+from training import config
+from training.__main__ import main
+from training.data import split
+from training.data.clips import Clip, read_clips, with_splits, write_clips
+from training.networks import report
+from training.study import findings, grid, trainings, variants
+
+pytest.importorskip("librosa")
+CONFIG = trainings.load(trainings.DEFAULT)
+
+# ---- Figures ---------------------------------------------------------------------------------
+
+
+def test_the_reports_accuracy_is_that_of_keras_ties_to_the_first():
+    keras = pytest.importorskip("keras")
+    rng = np.random.default_rng(0)
+    labels = rng.random((500, 14)) < 0.2
+    labels[0] = False
+    estimated = rng.random((500, 14)).astype(np.float32)
+    estimated[:50] = 0.5
+    metric = keras.metrics.CategoricalAccuracy()
+    metric.update_state(labels.astype(np.float32), estimated)
+    assert trainings.category_hits(labels, estimated).mean() == pytest.approx(
+        float(metric.result())
+    )
+
+
+def test_thresholds_are_those_of_the_highest_f1():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(1)
+    scores = rng.random((60, 3))
+    labels = scores + 0.5 * rng.random((60, 3)) > 0.9
+    found = findings.tune(labels, scores, least_tuned=1)
+    for known, mine, threshold in zip(labels.T, scores.T, found, strict=True):
+        best = max(sklearn.f1_score(known, mine >= t) for t in mine)
+        assert sklearn.f1_score(known, mine >= threshold) == pytest.approx(best)
+    decided = scores >= found
+    expected = sklearn.f1_score(labels, decided, average="micro")
+    assert findings.f1_score(labels, decided) == pytest.approx(expected)
+
+
+def test_a_thin_genre_has_the_threshold_common_to_all():
+    scores = np.array([[0.9, 0.4], [0.8, 0.3], [0.2, 0.1], [0.1, 0.35]])
+    labels = np.array([[1, 0], [1, 0], [0, 0], [0, 1]], dtype=bool)
+    assert findings.tune(labels, scores, least_tuned=2).tolist() == [0.8, 0.35]
+
+
+def test_resampling_by_artist_knows_that_one_artists_clips_are_alike():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 25)
+    hits = rng.integers(0, 2, 40)[groups].astype(float)
+    drawn = findings.draw(40, CONFIG.evaluate)
+    spread = findings.resample(hits, groups, drawn).std()
+    assert spread == pytest.approx(0.5 / np.sqrt(40), rel=0.15)  # as 40 tosses, not as 1,000
+
+
+# ---- Networks --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [30, 10, 3])
+@pytest.mark.parametrize("mfcc", [False, True])
+def test_the_reports_networks_take_its_shapes(mfcc, seconds):
+    pytest.importorskip("keras")
+    variant = grid.Variant(mfcc, True, False, seconds)
+    model = report.build(variant.shape(44100))
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("Conv2D") == 5
+    assert kinds.count("MaxPooling2D") == 4
+    assert [layer.filters for layer in model.layers if hasattr(layer, "filters")] == [
+        *(8, 16, 32, 64, 128)
+    ]
+    before_flatten = model.layers[kinds.index("Flatten") - 1].output.shape
+    frames = {30: 157, 10: 50, 3: 14}[seconds]
+    assert before_flatten == (None, 3 if mfcc else 4, frames, 128)
+    assert model.output.shape == (None, 14)
+
+
+def test_the_network_with_global_pooling_takes_any_length():
+    pytest.importorskip("keras")
+    model = report.build((13, 105, 3), pooling="global")
+    for frames in (105, 313, 938):
+        assert model(np.zeros((2, 13, frames, 3), np.float32)).shape == (2, 14)
+    with pytest.raises(FatalError, match="no pooling 'none'"):
+        report.build((13, 105, 3), pooling="none")
+
+
+def test_masks_and_mixup_change_what_they_should():
+    train = replace(CONFIG.train, mixup_share=1.0, n_masks=2)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 20, 40, 3)).astype(np.float32)
+    y = np.eye(8, 14, dtype=np.float32)
+    mixed, targets = x.copy(), y.copy()
+    trainings._mix(mixed, targets, replace(train, n_masks=0), np.random.default_rng(1))
+    assert np.allclose(targets.sum(axis=1), 1)
+    for row in range(8):
+        other = int(np.argmax(np.where(np.arange(14) == row, -1, targets[row])))
+        expected = targets[row, row] * x[row]
+        if targets[row, row] < 1:
+            expected = expected + targets[row, other] * x[other]
+        assert np.allclose(mixed[row], expected, atol=1e-5)
+    masked = x.copy()
+    trainings._mix(masked, y, replace(train, mixup_share=0.0), np.random.default_rng(2))
+    changed = masked != x
+    assert 0.02 < changed.mean() < 0.5
+    lowest = np.broadcast_to(x.min(axis=(1, 2), keepdims=True), x.shape)
+    assert np.array_equal(masked[changed], lowest[changed])
+
+
+# ---- The stage -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Fifteen artists with two tracks each, in three timbres that are genres, as shards."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "tiny.toml").write_text(
+        trainings.DEFAULT.read_text(encoding="utf-8")
+        .replace("sr = 16000", "sr = 8000")
+        .replace("least_s = 29.5", "least_s = 30.0")
+        .replace("passes = 6", "passes = 20")
+        .replace("measure_every = 2", "measure_every = 10")
+        .replace("n_resamples = 1000", "n_resamples = 50"),
+        encoding="utf-8",
+    )
+    clips = []
+    one = make_audio.music(5.0, 8000, 1)[:, 0]
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        kind = i % 3
+        y = np.tile(one, 6) if kind == 0 else 0.2 * rng.standard_normal(240000)
+        y = np.convolve(y, [0.5, 0.5], "same") if kind == 2 else y
+        path = folder / f"{i}.wav"
+        soundfile.write(path, y + 0.001 * rng.standard_normal(240000), 8000)
+        genre = ("Classical", "Punk", "Rock")[kind]
+        clips.append(Clip(f"t{i:02}", f"a{i // 2}", "panda", path.name, (genre,), 3, 30.0))
+    clips.append(replace(clips[0], track_id="short", duration_s=20.0))
+    splits = split.named(clips, config.load(config.DEFAULT).split)
+    write_clips(folder / "run/manifest.jsonl", with_splits(clips, splits))
+    assert command("shards", folder, "--variant", "mfcc-10s-augmented", "--copy-all") == 0
+    return folder
+
+
+def command(stage, folder, *options):
+    common = ["--run", folder / "run", "--grid", folder / "tiny.toml", "--jobs", "2"]
+    common += ["--data", folder] if stage == "shards" else []
+    return main([stage, *map(str, [*common, *options])])
+
+
+@pytest.fixture(scope="module")
+def store(begun):
+    tiny = trainings.load(begun / "tiny.toml")
+    clips = trainings.eligible(read_clips(begun / "run/manifest.jsonl"), tiny)
+    variant = grid.parse("mfcc-10s-augmented")
+    return tiny, clips, variants.read(begun / "run/variants", clips, variant, tiny.features)
+
+
+def tracks(examples, indices):
+    return set(examples.track[indices].tolist())
+
+
+def test_shuffled_examples_leak_tracks_and_artists_apart_do_not(store):
+    tiny, clips, examples = store
+    artists = np.array([clip.artist_id for clip in clips])
+    for protocol in trainings.PROTOCOLS:
+        parts = trainings.divide(examples, clips, tiny, protocol)
+        train, test = tracks(examples, parts.train), tracks(examples, parts.test)
+        validation = tracks(examples, parts.validation)
+        n = sum(len(part) for part in (parts.train, parts.validation, parts.test))
+        if protocol == "shuffled":
+            assert n == len(examples)
+            assert train & test
+            assert set(examples.copy[parts.test]) == {0, 1, 2}
+            continue
+        assert train | validation | test == set(range(30))
+        assert not (train & test or train & validation or test & validation)
+        assert set(examples.copy[parts.test]) == set(examples.copy[parts.validation]) == {0}
+        assert set(examples.copy[parts.train]) == {0, 1, 2}
+        shared = set(artists[list(train)]) & set(artists[list(test)])
+        assert bool(shared) == (protocol == "tracks")
+        assert len(test) == pytest.approx(6, abs=2)
+
+
+def test_the_input_is_standardised_by_row_and_channel(store):
+    _, _, examples = store
+    chosen = np.arange(0, len(examples), 7)
+    mean, variance = trainings._moments(examples, chosen)
+    x = examples.read(chosen).astype(np.float64)
+    assert np.allclose(mean, x.mean(axis=(0, 2)), rtol=1e-3, atol=1e-3)
+    assert np.allclose(variance, x.var(axis=(0, 2)), rtol=1e-2, atol=1e-2)
+
+
+def test_one_tiny_variant_goes_through_the_whole_stage(begun, capfd):
+    pytest.importorskip("tensorflow")
+    chosen = ("--variant", "mfcc-10s-augmented", "--protocol", "artists")
+    assert command("study", begun, *chosen) == 0
+    out = capfd.readouterr().out
+    assert "30 of 31 clips are 30.0 s long or longer; sr = 8000" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("| mfcc-10s-augmented | 59.89")]
+    results = begun / "run/study"
+    assert line in (results / "study.md").read_text(encoding="utf-8")
+    assert (results / "study.svg").stat().st_size > 5000
+    found = json.loads((results / "artists/mfcc-10s-augmented.json").read_text())
+    assert [line["passes"] for line in found["log"]] == [10, 20]
+    assert found["log"][-1]["accuracy"] > 0.6  # three timbres, a third by chance
+    # what is there is not trained again, and results of other settings are refused
+    before = (results / "artists/mfcc-10s-augmented.json").stat().st_mtime_ns
+    assert command("study", begun, *chosen) == 0
+    assert (results / "artists/mfcc-10s-augmented.json").stat().st_mtime_ns == before
+    text = (begun / "tiny.toml").read_text(encoding="utf-8")
+    (begun / "tiny.toml").write_text(text.replace("passes = 20", "passes = 21"), encoding="utf-8")
+    assert command("study", begun, *chosen) == 1
+    assert "comes from other data or settings: remove" in capfd.readouterr().err
+    (begun / "tiny.toml").write_text(text, encoding="utf-8")
+
+
+def test_a_variant_without_shards_is_named_with_the_command_that_makes_them(begun, capfd):
+    assert command("study", begun, "--variant", "mel-3s", "--protocol", "artists") == 1
+    assert (
+        "lacks mel-3s: run `python -m training shards --variant mel-3s`" in capfd.readouterr().err
+    )
+
+
+def test_no_track_long_enough_is_a_clear_error(store):
+    tiny, clips, _ = store
+    with pytest.raises(FatalError, match=r"no track of the manifest is 30\.0 s long"):
+        trainings.eligible([replace(clip, duration_s=20.0) for clip in clips], tiny)

@@ -1,0 +1,1 @@
+"""Music with labels from playlists: found, fetched and checked."""

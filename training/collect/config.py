@@ -1,0 +1,76 @@
+"""How music is collected: ``configs/collect.toml``, read strictly."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.config import DEFAULT, read_toml, section, sections
+
+COLLECT = DEFAULT.with_name("collect.toml")
+
+
+@dataclass(frozen=True)
+class DeezerConfig:
+    """How Deezer's API is asked; see `training.collect.deezer`."""
+
+    requests: int
+    window_s: float
+    page_size: int
+    timeout_s: float
+    attempts: int
+    first_wait_s: float
+    longest_wait_s: float
+
+
+@dataclass(frozen=True)
+class PlaylistsConfig:
+    """Which tracks of the playlists are taken; see `training.collect.playlists`."""
+
+    reject_live: bool
+    shortest_s: float
+    longest_s: float
+    few_tracks: int
+    uneven: float
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """How audio is fetched and checked; see `training.collect.download`."""
+
+    preview_s: float
+    tolerance_s: float
+    quality: int
+    batch: int
+    silence_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """How music is collected: apart from `Config`, because many experiments share it."""
+
+    deezer: DeezerConfig
+    playlists: PlaylistsConfig
+    download: DownloadConfig
+
+
+def load_collect(path: Path) -> CollectConfig:
+    """Read how music is collected, a file as ``configs/collect.toml``; raises as `load` does."""
+    kinds = {"deezer": DeezerConfig, "playlists": PlaylistsConfig, "download": DownloadConfig}
+    table = read_toml(path, "config")
+    parts = sections(path, table, kinds)
+    return section(CollectConfig, table | parts, f"config {path}")
+
+
+def add_collection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a collection."""
+    parser.add_argument("--config", type=Path, default=COLLECT, metavar="TOML")
+    parser.add_argument(
+        "--music",
+        type=Path,
+        default=Path("runs/music"),
+        metavar="FOLDER",
+        help="the collection (default: runs/music)",
+    )

@@ -1,0 +1,199 @@
+"""Playlists read from Deezer, and their tracks judged by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genretagger.errors import FatalError
+from training.collect import filters
+from training.collect.config import PlaylistsConfig
+from training.collect.deezer import Api, BrokenError, RefusedError
+from training.collect.tracks import Candidate, Track
+from training.collect.wanted import Wanted
+from training.files import appending, read_jsonl, write_text
+from training.progress import Progress
+
+_CACHE, _ISRCS = "playlists", "isrc.jsonl"
+
+
+def fetch(
+    api: Api,
+    wanted: Wanted,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    refresh: bool = False,
+) -> None:
+    """Read every playlist into a file of its own; those that have one are left as they are.
+
+    Raises
+    ------
+    FatalError
+        If there is no connection, the quota stays exhausted, or a playlist gives nothing
+        readable. What was read before is kept.
+    """
+    missing = [n for n in wanted.playlists if refresh or not _cached(folder, n)]
+    progress = Progress(len(missing), say)
+    broken = []
+    for done, number in enumerate(missing):
+        label = "; ".join(wanted.playlists[number])
+        rows: list[Any] = []
+        refused = None
+        try:
+            for page, total in api.playlist(number):
+                rows += page
+                progress.at(
+                    done + min(len(rows) / max(total, 1), 1.0) * 0.99,
+                    f"playlist {number} ({label}), {done + 1} of {len(missing)}: "
+                    f"{len(rows)} of {total} tracks",
+                )
+        except RefusedError as error:
+            refused = str(error)
+            say(f"playlist {number} ({label}) cannot be had: {error}")
+        except BrokenError as error:
+            broken.append(f"playlist {number}: {error}")
+            continue
+        kept = [_trimmed(row) for row in rows]
+        write_text(
+            folder / _CACHE / f"{number}.json",
+            json.dumps({"id": number, "refused": refused, "rows": kept}, ensure_ascii=False),
+        )
+        progress.at(done + 1, f"playlist {number} ({label}): {len(rows)} tracks")
+    if broken:
+        raise FatalError(
+            f"{'; '.join(broken)}. Run this again (the others are kept), or take it off the list"
+        )
+
+
+def _cached(folder: Path, number: str) -> dict[str, Any] | None:
+    path = folder / _CACHE / f"{number}.json"
+    try:
+        cached: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = cached["id"], cached["refused"], cached["rows"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # it was never read, or not by us: it is read again
+    return cached
+
+
+def _trimmed(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    names = ("id", "readable", "title", "title_short", "title_version", "isrc", "duration")
+    kept = {name: row.get(name) for name in (*names, "preview")}
+    for part, wanted in (("artist", ("id", "name")), ("album", ("title",))):
+        inner = row.get(part)
+        kept[part] = {n: inner.get(n) for n in wanted} if isinstance(inner, dict) else {}
+    return kept
+
+
+def gather(
+    wanted: Wanted, folder: Path, rejected: list[dict[str, Any]]
+) -> tuple[dict[str, Candidate], list[dict[str, Any]]]:
+    """Merge the rows of all playlists, one candidate for each id."""
+    candidates: dict[str, Candidate] = {}
+    report = []
+    for number, genres in wanted.playlists.items():
+        cached = _cached(folder, number)
+        assert cached is not None  # `fetch` has seen to it
+        report.append(
+            {
+                "id": number,
+                "genres": list(genres),
+                "listed": len(cached["rows"]),
+                "refused": cached["refused"],
+            }
+        )
+        for row in cached["rows"]:
+            candidate = _candidate(row)
+            if candidate is None:
+                rejected.append({"rule": "incomplete", "row": row, "playlists": [number]})
+                continue
+            candidate = candidates.setdefault(candidate.track.track_id, candidate)
+            if number not in candidate.lists:
+                candidate.lists.append(number)
+    return candidates, report
+
+
+def _candidate(row: Any) -> Candidate | None:
+    try:
+        track = Track(
+            track_id=str(int(row["id"])),
+            isrc=_isrc(row.get("isrc")),
+            artist_id=str(row["artist"].get("id") or ""),
+            artist=row["artist"]["name"].strip(),
+            title=(row.get("title") or row["title_short"]).strip(),
+            album=(row["album"].get("title") or "").strip(),
+            duration_s=float(row["duration"]),
+            genres=(),
+            playlists=(),
+            preview=row.get("preview") or "",
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    if not track.artist or not track.title:
+        return None
+    readable = row.get("readable") is not False  # the field may be left out
+    return Candidate(track, str(row.get("title_version") or ""), readable)
+
+
+def _isrc(value: object) -> str:
+    """Spell an ISRC as ISO 3901 stores it, without the hyphens of its printed form."""
+    return "".join(c for c in str(value or "").upper() if c.isalnum())
+
+
+def reject_by_name(
+    candidate: Candidate, wanted: Wanted, settings: PlaylistsConfig
+) -> dict[str, Any] | None:
+    """Reject a track by its name or length, or return None."""
+    track = candidate.track
+    if track.track_id in wanted.drop:
+        return candidate.rejected("by-hand")
+    if track.track_id in wanted.keep:
+        return None
+    if track.duration_s < settings.shortest_s:
+        return candidate.rejected("too-short", matched=f"{track.duration_s:.0f} s")
+    if track.duration_s > settings.longest_s:
+        return candidate.rejected("too-long", matched=f"{track.duration_s:.0f} s")
+    rejection = filters.rejection(
+        title=track.title,
+        version=candidate.version,
+        artist=track.artist,
+        album=track.album,
+        classical=any("Classical" in wanted.playlists[number] for number in candidate.lists),
+        live=settings.reject_live,
+    )
+    if rejection is None:
+        return None
+    rule, where, matched = rejection
+    return candidate.rejected(rule, field=where, matched=matched)
+
+
+def look_up_isrcs(
+    api: Api, candidates: Iterable[Candidate], folder: Path, say: Callable[[str], None]
+) -> None:
+    """Ask for the ISRCs that the lists leave out, and remember each answer."""
+    path = folder / _ISRCS
+    known = {row["track_id"]: row["isrc"] for row in read_jsonl(path)}
+    lacking = [c for c in candidates if not c.track.isrc]
+    asked = [c for c in lacking if c.track.track_id not in known]
+    progress = Progress(len(asked), say)
+    with appending(path) as file:
+        for done, candidate in enumerate(asked, 1):
+            number = candidate.track.track_id
+            try:
+                isrc = _isrc(api.track(int(number)).get("isrc"))
+            except RefusedError:
+                isrc = ""
+            except BrokenError as error:
+                say(f"track {number}: {error}; its ISRC stays unknown in this run")
+                continue
+            known[number] = isrc
+            file.write(json.dumps({"track_id": number, "isrc": isrc}) + "\n")
+            file.flush()
+            progress.at(done, f"{done} of {len(asked)} missing ISRCs looked up")
+    for candidate in lacking:
+        candidate.track = replace(candidate.track, isrc=known.get(candidate.track.track_id, ""))

@@ -1,0 +1,1 @@
+"""Inputs of training: mel spectrograms, their augmentation, and sound without labels."""

@@ -1,0 +1,163 @@
+"""From scores to decisions: a calibration and a threshold for each genre."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genretagger.decide import DecisionPolicy, decide
+from genretagger.genres import GENRES
+from genretagger.records import Prediction
+from training.arrays import Bools, Numbers
+
+MAX_SLOPE = 100.0
+"""What `genretagger.bundle` accepts."""
+
+
+def platt(logits: Numbers, reference: Bools, strength: float) -> tuple[float, float]:
+    """Fit a logistic curve to one genre's mean logits.
+
+    Platt 1999, with a Gaussian prior around "leave it as it is" (slope 1, intercept 0)
+    instead of smoothed targets, so that a genre with few positives moves little.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray, shape (n_clips,)
+    reference : numpy.ndarray, shape (n_clips,), bool
+    strength : float
+        Of the prior: its precision, against one for each clip's log-likelihood.
+
+    Returns
+    -------
+    slope, intercept : float
+        Slope in [0, `MAX_SLOPE`].
+    """
+    design = np.stack([logits, np.ones_like(logits)], axis=1).astype(float)
+    prior = np.array([1.0, 0.0])
+    theta = prior.copy()
+    y = reference.astype(float)
+
+    def cost(t: Numbers) -> float:
+        z = design @ t
+        penalty = 0.5 * strength * ((t - prior) ** 2).sum()
+        return float((np.logaddexp(0.0, z) - y * z).sum() + penalty)
+
+    for _ in range(100):  # Newton's method, damped; the cost is convex
+        p = 1.0 / (1.0 + np.exp(-np.clip(design @ theta, -50, 50)))
+        gradient = design.T @ (p - y) + strength * (theta - prior)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + strength * np.eye(2)
+        move = np.linalg.solve(hessian, gradient)
+        size = 1.0
+        while cost(theta - size * move) > cost(theta) and size > 1e-6:
+            size /= 2
+        theta = theta - size * move
+        if np.abs(size * move).max() < 1e-9:
+            break
+    return float(np.clip(theta[0], 0.0, MAX_SLOPE)), float(np.clip(theta[1], -100.0, 100.0))
+
+
+def platt_by_genre(logits: Numbers, reference: Bools, strength: float) -> list[tuple[float, float]]:
+    """Calibrate each genre.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray, shape (n_clips, n_genres)
+        Mean logits of clips that the network has not learned from.
+    reference : numpy.ndarray, shape (n_clips, n_genres), bool
+    strength : float
+
+    Returns
+    -------
+    list of (float, float), length n_genres
+        Slope and intercept.
+    """
+    return [platt(logits[:, g], reference[:, g], strength) for g in range(logits.shape[1])]
+
+
+def apply(logits: Numbers, calibration: list[tuple[float, float]]) -> Numbers:
+    """Turn mean logits into calibrated probabilities, as `aggregate.aggregate` does."""
+    slope, intercept = np.array(calibration).T
+    return np.asarray(1.0 / (1.0 + np.exp(-(logits * slope + intercept))))
+
+
+def written(probabilities: Numbers, thresholds: Numbers) -> Bools:
+    """Let the product decide on each clip.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray, shape (n_clips, n_genres)
+        Calibrated.
+    thresholds : numpy.ndarray, shape (n_genres,)
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_clips, n_genres), bool
+        What `decide.decide` would write, with its default policy.
+    """
+    policy = DecisionPolicy(tuple(float(t) for t in thresholds))
+    out = np.zeros(probabilities.shape, dtype=bool)
+    for row, p in zip(out, probabilities, strict=True):
+        for genre in decide(Prediction(tuple(float(v) for v in p)), policy).genres:
+            row[GENRES.index(genre)] = True
+    return out
+
+
+def precision(out: Bools, reference: Bools) -> float:
+    """Of the genres written, compute the share that are labels; NaN if none is written."""
+    n = int(out.sum())
+    return float((out & reference).sum() / n) if n else float("nan")
+
+
+def coverage(out: Bools) -> float:
+    """Compute the share of clips that get a decision."""
+    return float(out.any(axis=1).mean()) if len(out) else float("nan")
+
+
+def choose_thresholds(
+    probabilities: Numbers, reference: Bools, *, wanted: float, prior: float, lowest: float
+) -> Numbers:
+    """Choose thresholds for precision first, then coverage.
+
+    One threshold for all genres gives most decisions at a given precision as long as
+    probabilities mean what they say. So the lowest common one is taken at which the
+    product's decisions reach the wanted precision. Where a genre on its own does worse
+    than that (its probabilities are not to be trusted), its threshold is raised until
+    it reaches it too, on a smoothed count: ``prior`` imagined decisions, half of them
+    right, are added, so that a genre with few decisions has to be better than it looks.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray, shape (n_clips, n_genres)
+        Calibrated, of clips that the network has not learned from.
+    reference : numpy.ndarray, shape (n_clips, n_genres), bool
+    wanted : float
+        Precision.
+    prior : float
+        Imagined decisions for each genre.
+    lowest : float
+        No threshold is below.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_genres,), float64
+        Rounded up to two digits, in [lowest, 0.95].
+    """
+    grid = np.round(np.arange(round(lowest * 100), 96) / 100, 2)
+    n_genres = probabilities.shape[1]
+
+    def raised(common: float) -> Numbers:
+        chosen = np.full(n_genres, common)
+        for g in range(n_genres):
+            for t in grid[grid >= common]:
+                passing = probabilities[:, g] >= t
+                right = float((passing & reference[:, g]).sum())
+                chosen[g] = t
+                # a genre may be somewhat worse than the whole: half the way to a coin
+                if (right + prior / 2) / (passing.sum() + prior) >= (wanted + 0.5) / 2:
+                    break
+        return chosen
+
+    for common in grid:
+        thresholds = raised(float(common))
+        if not precision(written(probabilities, thresholds), reference) < wanted:
+            break
+    return thresholds

@@ -1,0 +1,64 @@
+"""Networks for LiteRT: converted, and run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from training.arrays import Floats
+
+if TYPE_CHECKING:
+    import keras
+
+
+def to_tflite(inference: keras.Model) -> bytes:
+    """Convert the inference model to a TensorFlow Lite flatbuffer, weights in float32.
+
+    Parameters
+    ----------
+    inference : keras.Model
+        The second model of `build`.
+
+    Returns
+    -------
+    bytes
+    """
+    import tensorflow as tf
+
+    return bytes(tf.lite.TFLiteConverter.from_keras_model(inference).convert())
+
+
+def runner(network: Callable[[Any], Any], shape: Sequence[int]) -> Callable[[Floats], Floats]:
+    """Make LiteRT run a network, on one core: several times as fast as TensorFlow here.
+
+    TensorFlow's convolutions are slow where one channel enters, as in MusiCNN's first layer.
+
+    Parameters
+    ----------
+    network : callable
+        A model or function, from one tensor to one.
+    shape : sequence of int
+        Of the input, float32.
+
+    Returns
+    -------
+    callable
+        From an array of that shape to the output.
+    """
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    function = tf.function(network, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    concrete = function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
+    interpreter = Interpreter(model_content=converter.convert(), num_threads=1)
+    interpreter.allocate_tensors()
+    (input_at,), (output_at,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(x: Floats) -> Floats:
+        interpreter.set_tensor(input_at["index"], x)
+        interpreter.invoke()
+        output: Floats = interpreter.get_tensor(output_at["index"])
+        return output
+
+    return run

@@ -1,0 +1,149 @@
+"""A run: one configuration and one folder, and the checks that its stages share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genretagger.errors import FatalError
+from training import config as configuration
+from training import files
+from training.arrays import Bools
+from training.data import split
+from training.data.clips import Clip, read_clips
+from training.features import shards
+from training.folders import FINAL, RunFolder
+from training.learn import models
+from training.learn.recipes import recipe
+
+DATA = "GENRETAGGER_DATA"
+"""The environment variable that may name the data folder."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, data: bool = False) -> None:
+    """Add the options that name a run.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    data : bool
+        Also the one that names the folder of the audio.
+    """
+    parser.add_argument("--config", type=Path, default=configuration.DEFAULT, metavar="TOML")
+    parser.add_argument("--run", type=Path, default=Path("runs/default"), metavar="FOLDER")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes or threads"
+    )
+    if data:
+        parser.add_argument(
+            "--data",
+            type=Path,
+            default=os.environ.get(DATA, "."),
+            metavar="FOLDER",
+            help=f"what the manifest's paths are relative to; or set {DATA}; default: here",
+        )
+
+
+class Run:
+    """One run: its configuration, folder and recipe.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With the options of `add_arguments`.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    config : Config
+    recipe : Recipe
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.folder = RunFolder(args.run)
+        self.config = configuration.load(args.config)
+        self.recipe = recipe(self.config)
+
+    def clips(self) -> list[Clip]:
+        """Read the manifest.
+
+        Raises
+        ------
+        FatalError
+            If it is split otherwise than the configuration says.
+        """
+        clips = read_clips(self.folder.manifest)
+        if [clip.split for clip in clips] != split.named(clips, self.config.split):
+            raise FatalError(
+                f"{self.folder.manifest} is split otherwise than the configuration says: run the "
+                "stage `manifest` again"
+            )
+        return clips
+
+    def manifest_sha256(self) -> str:
+        """Hash the manifest."""
+        return files.sha256(self.folder.manifest)
+
+    def open_shards(self) -> shards.Shards:
+        """Open the shards; refuse those of another manifest or with other features."""
+        return shards.read(
+            self.folder.shards, self.config.features, manifest_sha256=self.manifest_sha256()
+        )
+
+    def folds(self, clips: Sequence[Clip]) -> dict[str, int]:
+        """Assign artist groups to folds."""
+        config = self.config.split
+        return split.assign(clips, config.n_folds, config.seed, config.large_sets)
+
+    def models(self) -> list[str]:
+        """Name the models: one for each fold and the final one, or the final one alone."""
+        if self.config.split.is_holdout:
+            return [FINAL]
+        return [*(str(k) for k in range(self.config.split.n_folds)), FINAL]
+
+    def measured(self) -> list[str]:
+        """Name the models that are measured."""
+        return self.models() if self.config.split.is_holdout else self.models()[:-1]
+
+    def learns(self, name: str, clips: Sequence[Clip]) -> Bools:
+        """Tell which clips a model learns from."""
+        splits = np.array([clip.split for clip in clips])
+        allowed = splits == split.TRAIN if self.config.split.is_holdout else splits != name
+        least = self.config.model.train.least_confidence
+        sure = [clip.confidence >= least for clip in clips]
+        return np.asarray(allowed & np.array(sure))
+
+    def teachers(self, name: str) -> tuple[int, int]:
+        """Look up the sizes of a trained model's heads for its teachers.
+
+        Raises
+        ------
+        FatalError
+            If it is not trained, or with another configuration or on other shards.
+        """
+        folder = self.folder.model(name)
+        about = models.check(self.config, folder, self.open_shards().sha256)
+        if not folder.weights.exists():
+            raise FatalError(f"{folder.path} is half trained: run the stage `train` again")
+        return int(about["n_sounds"]), int(about["n_tags"])
+
+    def load_model(self, name: str) -> Any:
+        """Build a trained model for inference."""
+        return self.recipe.load(self.folder.model(name).weights, self.teachers(name))
+
+    def made_from(self) -> dict[str, str]:
+        """Hash the origin of the metrics, so that `export` refuses those of other models."""
+        weights = {name: self.folder.model(name).weights for name in self.measured()}
+        subsets = {name: asdict(subset) for name, subset in self.config.subsets.items()}
+        return {
+            "manifest": self.manifest_sha256(),
+            "evaluate": configuration.sha256(self.config.evaluate),
+            "subsets": configuration.digest(subsets),
+            **{name: files.sha256(path) for name, path in weights.items()},
+        }

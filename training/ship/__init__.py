@@ -1,0 +1,1 @@
+"""From the final model to a bundle."""

@@ -1,0 +1,42 @@
+"""Stage 9, baselines: other models on the same folds, for comparison, in one table."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from training import run as runs
+from training.config import with_heads
+from training.folders import RunFolder
+from training.measure import baselines
+
+NAME = "baselines"
+HELP = "what the models are compared with -> baselines.md"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the stage's options."""
+    runs.add_arguments(parser)
+    parser.add_argument(
+        "--of",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="measure this run's models, too, out of their folds; repeatable",
+    )
+
+
+def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Run the stage."""
+    this = runs.Run(args)
+    config = with_heads(this.config)
+    clips, cached = this.clips(), this.open_shards()
+    of_runs = {
+        f"`{folder.name}`": baselines.of_run(RunFolder(folder).predictions, clips)
+        for folder in args.of
+    }
+    logits = baselines.predict(config, clips, cached, this.folder.baselines, say=say)
+    results = baselines.measure(config, clips, logits | of_runs, say=say)
+    say(baselines.write(this.folder.baselines, results))

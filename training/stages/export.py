@@ -1,0 +1,96 @@
+"""Stage 8, export: the final network becomes a bundle, with all that it assumes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from genretagger.errors import FatalError
+from training import run as runs
+from training.data import split
+from training.data.clips import Clip
+from training.folders import FINAL
+from training.ship import export
+
+NAME = "export"
+HELP = "the final model -> bundle/"
+
+_TEACHERS = (
+    "YAMNet (Google; AudioSet; Apache-2.0)",
+    "MusiCNN, MSD_musicnn (Pons and Serra; Million Song Dataset; ISC)",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the stage's options."""
+    runs.add_arguments(parser, data=True)
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: bundle/ in the run")
+    parser.add_argument("--compare", type=int, default=100, help="clips for LiteRT against Keras")
+
+
+def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Run the stage."""
+    this = runs.Run(args)
+    clips = this.clips()
+    measured = _read_metrics(this)
+    written, difference, golden = export.export(
+        this.config,
+        this.load_model(FINAL),
+        licence=this.recipe.licence,
+        n_macs=this.recipe.n_macs(),
+        measured=measured,
+        data=_data_summary(this, clips),
+        training=_training_summary(this),
+        template=Path(this.config.card).read_text(encoding="utf-8"),
+        folder=args.out or this.folder.bundle,
+        paths=[args.data / clip.path for clip in clips[:: max(1, len(clips) // args.compare)]],
+    )
+    size = sum(path.stat().st_size for path in written.path.iterdir())
+    say(f"bundle {written.bundle_id} in {written.path}, {size / 1e6:.2f} MB")
+    say(f"LiteRT against Keras: {difference:.2g}; golden segment: {golden:.2g}")
+
+
+def _read_metrics(this: runs.Run) -> dict[str, Any]:
+    path = this.folder.metrics
+    try:
+        measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FatalError(f"{path} is missing: run the stage `evaluate` first") from error
+    for name in this.models():
+        this.teachers(name)  # refuses those of another configuration or of other shards
+    made_from = this.made_from()
+    # the subsets were no setting once, and the same for all
+    if {"subsets": made_from["subsets"]} | measured.pop("made_from", {}) != made_from:
+        raise FatalError(f"{path} is of other models or settings: run the stage `evaluate` again")
+    return measured
+
+
+def _data_summary(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
+    """Describe the final model's training data for ``bundle.json``."""
+    learns = this.learns(FINAL, clips)
+    learned = [clip for clip, mine in zip(clips, learns, strict=True) if mine]
+    return {
+        "description": f"{len({c.source for c in learned})} sources of labels; see MODEL_CARD.md",
+        "n_clips": len(learned),
+        "n_groups": len({clip.artist_id for clip in learned}),
+        "hours": round(sum(clip.duration_s for clip in learned) / 3600, 1),
+        "manifest_sha256": this.manifest_sha256(),
+        "split_sha256": split.sha256(this.folds(clips)),
+    }
+
+
+def _training_summary(this: runs.Run) -> dict[str, Any]:
+    """Describe the final model's training for ``bundle.json``."""
+    log = this.folder.model(FINAL).log
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    sizes = this.teachers(FINAL)
+    return {
+        **asdict(this.config.model.train),
+        **this.recipe.summary(this.folder),
+        "minutes": round(sum(line["seconds"] for line in lines) / 60, 1),
+        "teachers": [name for name, n in zip(_TEACHERS, sizes, strict=True) if n],
+    }

@@ -1,0 +1,130 @@
+"""Stage 3, manifest: labelled tracks of any source become the list that all stages read."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from genretagger.errors import FatalError
+from genretagger.genres import GENRES
+from training import run as runs
+from training.data import manifest, sources, split
+from training.data.clips import Clip, with_splits, write_clips
+from training.data.sources import Entry, Rejects
+from training.files import write_jsonl
+from training.folders import RunFolder
+
+NAME = "manifest"
+HELP = "labelled audio of any source -> manifest.jsonl"
+
+LABELS = "labels.tsv"
+"""The table in the data folder that is read if no source is named."""
+
+_MOST_SHOWN = 10  # rows that are left out
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the stage's options; all sources may be named, and more than once."""
+    runs.add_arguments(parser, data=True)
+    for option, what in (
+        ("--labels", "a table with id, genres, artist_group or artist; path, set, confidence"),
+        ("--downloads", "downloads.jsonl of the stage `download`"),
+        ("--tree", "a folder for each genre: GTZAN's layout, Artist - Title, Artist/Album/x"),
+        ("--collection", "a folder of tagged files: the genres are what their tags say now"),
+    ):
+        parser.add_argument(
+            option, type=Path, action="append", default=[], metavar="PATH", help=what
+        )
+    parser.add_argument(
+        "--mapping", type=Path, metavar="FILE", help="lines 'disco = Dance; RNB', 'blues ='"
+    )
+    parser.add_argument(
+        "--keep-groups",
+        action="store_true",
+        help="report near-duplicates, but leave artist groups as they are",
+    )
+
+
+def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Run the stage."""
+    this = runs.Run(args)
+    clips = collect(args, this.folder, say)
+    clips = with_splits(clips, split.named(clips, this.config.split))
+    write_clips(this.folder.manifest, clips)
+    folds = this.folds(clips)
+    say(f"{len(clips)} clips, {len(folds)} artist groups, manifest {this.manifest_sha256()[:12]}")
+    counts = dict(sorted(Counter(clip.split for clip in clips).items()))
+    say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
+    for genre in GENRES:
+        having = [clip for clip in clips if genre in clip.genres]
+        groups = len({clip.artist_id for clip in having})
+        by_split = dict(sorted(Counter(clip.split for clip in having).items()))
+        say(f"{genre}: {len(having)} clips, {groups} groups, {by_split}")
+
+
+def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], None]) -> list[Clip]:
+    """Build a manifest's clips from what the command line names, and report on it.
+
+    Returns
+    -------
+    list of Clip
+        Without splits. What is left out and what sounds the same is written beside the
+        manifest.
+
+    Raises
+    ------
+    FatalError
+        If nothing is left, or a source cannot be read.
+    """
+    rejects = Rejects()
+    clips, pairs = manifest.build(
+        _entries(args, rejects),
+        args.data,
+        folder.decoded,
+        rejects,
+        n_jobs=args.jobs,
+        say=say,
+        keep_groups=args.keep_groups,
+    )
+    write_jsonl(folder.rejected, rejects.rows)
+    write_jsonl(folder.duplicates, pairs)
+    _report(rejects.rows, folder.rejected, say)
+    done = "reported only" if args.keep_groups else "now one group"
+    across = sum(pair["across_artists"] for pair in pairs)
+    say(f"{len(pairs)} pairs sound the same, {across} of them across artists ({done})")
+    if not clips:
+        raise FatalError(f"no track can be used: {folder.rejected} says why")
+    return clips
+
+
+def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
+    meaning = sources.read_names(args.mapping)
+    labels = args.labels
+    if not (labels or args.downloads or args.tree or args.collection):
+        labels = [args.data / LABELS]
+        if not labels[0].exists():
+            raise FatalError(
+                f"{labels[0]} does not exist: name --labels, --downloads, --tree, --collection, "
+                "or the folder --data"
+            )
+    for path in labels:
+        yield from sources.from_labels(path, rejects)
+    for path in args.downloads:
+        yield from sources.from_downloads(path, rejects)
+    for path in args.tree:
+        yield from sources.from_tree(path, meaning, rejects)
+    for path in args.collection:
+        yield from sources.from_collection(path, meaning, rejects)
+
+
+def _report(rows: Sequence[dict[str, str]], path: Path, say: Callable[[str], None]) -> None:
+    """Print the first rows that are left out, and the number of tracks of each unmapped genre."""
+    for row in rows[:_MOST_SHOWN]:
+        say(f"left out: {row['where']}: {row['reason']}; {row['remedy']}")
+    if len(rows) > _MOST_SHOWN:
+        say(f"{len(rows)} rows left out, all in {path}")
+    reasons = Counter(row["reason"] for row in rows if row["reason"].startswith("unmapped"))
+    for reason, count in reasons.most_common():
+        say(f"{reason}: {count} tracks")

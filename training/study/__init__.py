@@ -1,0 +1,1 @@
+"""The founding report's grid of 24 variants."""
