@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import make_audio
@@ -19,6 +20,8 @@ import pytest
 import soundfile
 
 from genretagger import bundle, cli, tags
+from genretagger.cli import commands
+from genretagger.cli.options import COMMANDS
 from genretagger.genres import GENRES
 from genretagger.writing.signals import uninterrupted
 
@@ -444,6 +447,14 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(collection):
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_a_module_that_runs_it():
+    folder = Path(commands.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert set(COMMANDS) == modules
+    for name in COMMANDS:
+        assert callable(import_module(f"genretagger.cli.commands.{name}").run)
 
 
 def test_help_answers_at_once(capsys):

@@ -1,4 +1,4 @@
-"""The cache of a run."""
+"""Open the cache of a run."""
 
 from __future__ import annotations
 

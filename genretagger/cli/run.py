@@ -88,7 +88,7 @@ class Run:
         return paths
 
     def _fail(self, path: Path, why: str) -> None:
-        """Take a file or folder that cannot be used, also before anything is reported."""
+        """Take a file or folder that cannot be used, even before the report is open."""
         line = TagChange(path, State.FAILED, reason=(why,))
         if self._is_reporting:
             self._take(line)
@@ -118,13 +118,19 @@ class Run:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
 
     def make_page(self, **head: Any) -> None:
-        """Also report to the page of ``--report``, if it is asked for; `head` is as in `Page`."""
+        """Prepare the page of ``--report``, if it is asked for; `head` as in `Page`."""
         if self._page_path is not None:
             self._page = Page(command=self._command, words=self._words, **head)
 
     @contextlib.contextmanager
     def reporting(self, *, shown: bool = True) -> Iterator[Callable[[TagChange], None]]:
-        """Show progress, and take lines, which are shown or counted; end quietly on Ctrl-C."""
+        """Open the report and the page, show progress, and end quietly on Ctrl-C.
+
+        Yields
+        ------
+        callable
+            Takes one line: counts it and, if `shown`, reports it.
+        """
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
             if shown:
@@ -177,7 +183,7 @@ class Run:
             yield FORMATS[self._format](stream)
 
     def summary(self) -> int:
-        """Say what has become of the tracks, list every failure, and return the exit code."""
+        """Print the counts and every failure, and return the exit code."""
         say = sys.stderr.write
         total = sum(self._counts.values())
         counts = ", ".join(f"{self._counts[state]} {word}" for state, word in self._words.items())

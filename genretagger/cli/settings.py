@@ -1,4 +1,4 @@
-"""Options as the settings that the steps take."""
+"""Turn options into the settings of the steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def chosen_bundle(options: argparse.Namespace) -> Bundle:
 
 
 def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
-    """Say how probabilities become genres; exit if no genre is left to decide on."""
+    """Return the policy of `decide`; exit if no genre is left."""
     thresholds = bundle.thresholds
     if options.threshold is not None:
         thresholds = (options.threshold,) * len(GENRES)
@@ -28,7 +28,7 @@ def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPoli
 
 
 def tag_policy(options: argparse.Namespace) -> TagPolicy:
-    """Say what becomes of the tags in a file."""
+    """Return the policy of `plan`."""
     return TagPolicy(
         existing=options.existing,
         style=options.genre_style,

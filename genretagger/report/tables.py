@@ -13,7 +13,7 @@ from genretagger.text import printable
 
 
 class Report(Protocol):
-    """Where rows go."""
+    """Takes rows and writes them."""
 
     def add(self, row: Row) -> None:
         """Write one row."""
@@ -74,11 +74,11 @@ FORMATS: dict[str, Callable[[TextIO], Report]] = {
     "json": JsonLines,
     "csv": Csv,
 }
-"""What each ``--format`` writes into a file or a pipe."""
+"""The report of each ``--format``, in a file or a pipe."""
 
 
 def genres_cell(row: Row) -> str:
-    """Say what becomes of the genre, or what is predicted."""
+    """Return the genres of a row as text: before and after, or predicted."""
     if "new" not in row:  # a prediction
         return "; ".join(row["genres"]) or f"({row['state']})"
     old, new = (printable("; ".join(row[key])) or "(none)" for key in ("old", "new"))

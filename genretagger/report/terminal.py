@@ -1,4 +1,4 @@
-"""Rows and progress on a terminal. What rich needs for them takes 50 ms, so pipes do without."""
+"""Rows and progress on a terminal; imported only there, because rich takes 50 ms for them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TerminalTable:
 
 @contextlib.contextmanager
 def progress_bar(console: Console, total: Callable[[], int | None]) -> Iterator[Callable[[], None]]:
-    """Show how far a run is.
+    """Show a progress bar.
 
     Parameters
     ----------

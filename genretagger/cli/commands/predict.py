@@ -17,7 +17,7 @@ from genretagger.words import PREDICTED
 
 
 def run(options: argparse.Namespace) -> int:
-    """Say what is heard in each track; never write."""
+    """Predict the genres of tracks; never write."""
     run = Run(options, PREDICTED, row=prediction_row)
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
     bundle = chosen_bundle(options)
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -> TagChange:
-    """Make a line of a plan that leaves every file as it is."""
+    """Make a line that leaves the file as it is."""
     if isinstance(answer, TrackError):
         return TagChange(path, State.FAILED, reason=(str(answer),))
     decision = decide(answer, policy)
