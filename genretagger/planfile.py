@@ -35,7 +35,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan as it was read.
+    """A saved plan.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def changes(self) -> list[TagChange]:
-        """What is to be done. A line that is refused has the state FAILED."""
+        """The lines to apply; a refused one has the state FAILED."""
         is_reviewed = self.is_reviewed
         return [
             _refused(self.line(n)) if n in self.refused else self.line(n)
@@ -79,7 +79,7 @@ class Plan:
         ]
 
     def line(self, n: int) -> TagChange:
-        """Return a line with what was decided on it carried in."""
+        """Return a line with its decision carried in."""
         verdict = self.verdicts[n]
         return self.lines[n] if verdict is None else verdict.carried_into(self.lines[n])
 
@@ -194,7 +194,7 @@ def _read_head(row: Row) -> _Head:
 
 
 def _read_lines(texts: Sequence[str], path: Path) -> tuple[list[TagChange], list[Verdict | None]]:
-    """Read the lines after the head, and what was decided last on each track."""
+    """Read the lines after the head, and the last decision on each."""
     lines: list[TagChange] = []
     verdicts: list[Verdict | None] = []
     number: dict[Path, int] = {}
