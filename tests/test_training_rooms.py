@@ -3,6 +3,8 @@
 import inspect
 from pathlib import Path
 
+import pytest
+
 from training.__main__ import STAGES
 
 pytestmark = pytest.mark.quick
