@@ -134,8 +134,8 @@ def plan(
     if not genres:
         return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
-    wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
-    return _written(line(State.UNDECIDED, ""), tags, wanted, policy)
+    new_values = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
+    return _written(line(State.UNDECIDED, ""), tags, new_values, policy)
 
 
 def plan_unheard(
@@ -204,23 +204,25 @@ def plan_by_hand(
         raise ValueError(f"at most {_MOST_BY_HAND} genres of {_LONGEST_BY_HAND} letters")
     if any(set(value) & set(SEPARATORS) for value in values):
         raise ValueError("players split genres at the likes of ; / , |")
-    meant = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
-    ours = tuple(genre for genre in meant if canonical(genre) == genre)
-    ordered = in_order(ours) if len(ours) == len(meant) else meant
+    genres = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
+    ours = tuple(genre for genre in genres if canonical(genre) == genre)
+    ordered = in_order(ours) if len(ours) == len(genres) else genres
     old = existing_genres(tags)
     line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours)
-    named = tuple(policy.names.get(genre, genre) for genre in ordered)
-    return _written(line, tags, named, replace(policy, existing="replace"))
+    names = tuple(policy.names.get(genre, genre) for genre in ordered)
+    return _written(line, tags, names, replace(policy, existing="replace"))
 
 
 _MOST_BY_HAND, _LONGEST_BY_HAND = 10, 60
 
 
 def _written(
-    line: TagChange, tags: TrackTags, wanted: tuple[str, ...], policy: TagPolicy
+    line: TagChange, tags: TrackTags, new_values: tuple[str, ...], policy: TagPolicy
 ) -> TagChange:
-    """Say which blocks change so that they hold what is wanted."""
-    blocks = tuple(_block_change(block, wanted, policy, line.genres) for block in _targets(tags))
+    """Say which blocks change so that they hold the new values."""
+    blocks = tuple(
+        _block_change(block, new_values, policy, line.genres) for block in _targets(tags)
+    )
     if not any(change.new for change in blocks):
         return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
     blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy.separator))
@@ -247,7 +249,7 @@ def _targets(tags: TrackTags) -> list[GenreBlock]:
 
 
 def _block_change(
-    block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy, genres: tuple[str, ...]
+    block: GenreBlock, new_values: tuple[str, ...], policy: TagPolicy, genres: tuple[str, ...]
 ) -> BlockChange:
     kind = block.kind
     if kind.startswith("ID3v2"):
@@ -255,7 +257,7 @@ def _block_change(
             kind = f"ID3v{policy.id3}"
         elif kind == "ID3v2.2":  # nothing writes it any more
             kind = "ID3v2.3"
-    new = stored_values(kind, wanted, style=policy.style, separator=policy.separator)
+    new = stored_values(kind, new_values, style=policy.style, separator=policy.separator)
     if kind == "ID3v1" and block.values:
         # ID3v1 has room for one genre. `append` keeps the file's. `prepend` keeps it, too, if it
         # is one of those decided on; otherwise two runs would swap the two for ever
