@@ -40,7 +40,8 @@ ROOMS = {
         "decide": "",
         "plan": "",
         "tags": "",
-        "cache": "",
+        "cache": "database",
+        "database": "",
     },
     "beetsplug.genrecnn": {
         "__init__": "albums id3v23 outcomes page runs settings tracks",
