@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
+    from genretagger.hearing import hearing_id
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
     from genretagger.records import Decision, Prediction, State, TagChange
@@ -58,6 +59,7 @@ __all__ = [
     "aggregate_probabilities",
     "canonical",
     "decide_genres",
+    "hearing_id",
     "in_order",
     "list_journals",
     "locate_bundle",
@@ -79,6 +81,7 @@ _MODULES = {
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
+    "hearing": ("hearing_id",),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange"),
     "rows": ("plan_row",),

@@ -3,7 +3,7 @@
 One SQLite file for each user. Tags, the identity of the audio and whether a change can be written
 are kept by path and hold as long as the file's inode, size, mtime and ctime stay; predictions are
 kept by the identity of the audio, so that they survive renames, moves and edits of the tags, and
-by the bundle.
+by the bundle and the version of hearing.
 
 Only the main process writes, and whatever is lost here costs time, never a file: a cache that is
 damaged is set aside, one that cannot be used is done without.
@@ -25,8 +25,8 @@ from genretagger.identity import is_settled, stamp
 from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
 
 SCHEMA = 1
-"""Version of the tables and of what is in them. Raise it also when a change to the code, rather
-than the bundle, changes what is heard or what `TrackTags` or `Prediction` hold."""
+"""Version of the tables and of what is in them. Raise it also when a change to the code changes
+what `TrackTags` or `Prediction` hold. (`audio.HEARING_VERSION` is for what is heard.)"""
 
 _TABLES = {
     "tags": "path BLOB, field TEXT, identity TEXT, cue_beside INTEGER, tags TEXT, "

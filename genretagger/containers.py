@@ -44,20 +44,29 @@ class Block:
         How it holds several values; empty if it holds one string only.
     custom : str
         Where ``--field NAME`` goes; empty if the block has no free fields.
+    also : tuple of str
+        Other keys under which programs write and show a genre. Where one is there, it counts,
+        and is changed with the first.
     """
 
     key: str
     several: str
     custom: str
+    also: tuple[str, ...] = ()
 
 
 BLOCKS: dict[str, Block] = {
     "Vorbis comment": Block("GENRE", "repeated GENRE", "NAME"),
-    "ID3v2.4": Block("TCON", "one TCON, NUL-separated", "TXXX:NAME"),
-    "ID3v2.3": Block("TCON", "", "TXXX:NAME"),
-    "ID3v2.2": Block("TCO", "", ""),
-    "MP4": Block("©gen", "several ©gen values", "----:com.apple.iTunes:NAME"),
-    "ASF": Block("WM/Genre", "several WM/Genre", "NAME"),
+    "ID3v2.4": Block("TCON", "one TCON, NUL-separated", "TXXX:NAME", ("TXXX:GENRE",)),
+    "ID3v2.3": Block("TCON", "", "TXXX:NAME", ("TXXX:GENRE",)),
+    "ID3v2.2": Block("TCO", "", "", ("TXXX:GENRE",)),
+    "MP4": Block(
+        "©gen",
+        "several ©gen values",
+        "----:com.apple.iTunes:NAME",
+        ("----:com.apple.iTunes:GENRE",),
+    ),
+    "ASF": Block("WM/Genre", "several WM/Genre", "NAME", ("Genre",)),
     "APEv2": Block("Genre", "NUL inside one item", "NAME"),
     "RIFF INFO": Block("IGNR", "", ""),
     "ID3v1": Block("byte 127", "", ""),
@@ -113,6 +122,15 @@ CONTAINERS: tuple[Container, ...] = (
 )
 """Every container that genretagger reads and writes."""
 
+HEARD_ONLY: frozenset[str] = frozenset(
+    {
+        *(".aac", ".ac3", ".amr", ".au", ".caf", ".dff", ".dts", ".eac3", ".mka"),
+        *(".mp1", ".mp2", ".oma", ".ra", ".rm", ".shn", ".snd", ".spx", ".tak", ".tta", ".voc"),
+        *(".w64", ".weba", ".webm"),
+    }
+)
+"""Endings of audio that ffmpeg decodes and genretagger does not tag."""
+
 _BY_SUFFIX = {suffix: c for c in CONTAINERS for suffix in c.suffixes}
 
 
@@ -167,3 +185,14 @@ def stored_values(
     if style == "multi" and BLOCKS[kind].several:
         return genres
     return (separator.join(genres),) if genres else ()
+
+
+def is_heard_only(path: Path) -> bool:
+    """Tell by a file's name whether it can be heard, but not tagged.
+
+    Examples
+    --------
+    >>> is_heard_only(Path("a.AAC")), is_heard_only(Path("a.m4a")), is_heard_only(Path("a.txt"))
+    (True, False, False)
+    """
+    return path.suffix.lower() in HEARD_ONLY

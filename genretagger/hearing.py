@@ -104,6 +104,21 @@ def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tupl
     return log_mels, classifier.predict(log_mels)
 
 
+def hearing_id(model: Bundle) -> str:
+    """Name all that a prediction depends on beside the file: the model, and how it is heard.
+
+    Parameters
+    ----------
+    model : Bundle
+
+    Returns
+    -------
+    str
+        Predictions under another one are out of date.
+    """
+    return f"{model.bundle_id}-{audio.HEARING_VERSION}"
+
+
 @lru_cache(maxsize=1)
 def load_classifier(bundle_path: Path, bundle_id: str) -> Classifier:
     """Load a bundle's network, once in each process.

@@ -18,6 +18,7 @@ from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
+from genretagger.hearing import hearing_id
 from genretagger.identity import check_writable
 from genretagger.plan import TagPolicy, failed, plan, plan_unheard, why_kept
 from genretagger.recall import look_at, read_tags, recall_or_hear, rehearse
@@ -103,7 +104,7 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
         entries = [[_entry(track, options) for track in group] for group in groups]
         to_hear = [entry.to_hear for group in entries for entry in group]
         hear = partial(hear_tracks, with_bundle=options.bundle, jobs=options.jobs)
-        answers = recall_or_hear(to_hear, hear, options.bundle.bundle_id, options.cache)
+        answers = recall_or_hear(to_hear, hear, hearing_id(options.bundle), options.cache)
         for group in entries:
             yield from _plan_group([(entry, next(answers)) for entry in group], options)
 
@@ -140,7 +141,7 @@ def predict(
             for file, track in zip(files, read_tags(files, None, cache), strict=True)
         ]
         hear = partial(hear_tracks, with_bundle=with_bundle, jobs=jobs)
-        answers = recall_or_hear(to_hear, hear, with_bundle.bundle_id, cache)
+        answers = recall_or_hear(to_hear, hear, hearing_id(with_bundle), cache)
         yield from zip(batch, answers, strict=True)
 
 

@@ -17,10 +17,10 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import NamedTuple, TextIO
 
 from genretagger.errors import FatalError
 from genretagger.places import plan_key
@@ -35,7 +35,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan as it was read.
+    """A saved plan.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def changes(self) -> list[TagChange]:
-        """What is to be done. A line that is refused has the state FAILED."""
+        """The lines to apply; a refused one has the state FAILED."""
         is_reviewed = self.is_reviewed
         return [
             _refused(self.line(n)) if n in self.refused else self.line(n)
@@ -79,7 +79,7 @@ class Plan:
         ]
 
     def line(self, n: int) -> TagChange:
-        """Return a line with what was decided on it carried in."""
+        """Return a line with its decision carried in."""
         verdict = self.verdicts[n]
         return self.lines[n] if verdict is None else verdict.carried_into(self.lines[n])
 
@@ -112,7 +112,7 @@ class PlanFile:
     ) -> None:
         policy = policy or TagPolicy()
         self._stream = stream
-        named = [str(root.resolve()) for root in roots]
+        resolved = [str(root.resolve()) for root in roots]
         self._append(
             {
                 "genretagger_plan": FORMAT,
@@ -123,8 +123,8 @@ class PlanFile:
                 "separator": policy.separator,
                 "id3": policy.id3,
                 "names": dict(policy.names),
-                "roots": named,
-                "seal": _seal(named),
+                "roots": resolved,
+                "seal": _seal(resolved),
             }
         )
 
@@ -156,41 +156,64 @@ def read(path: Path, within: Sequence[Path]) -> Plan:
         If it is no plan, or a line makes no sense.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        head = json.loads(lines[0])
-        if head["genretagger_plan"] != FORMAT:
+        first, *rest = path.read_text(encoding="utf-8").splitlines()
+        row = json.loads(first)
+        if row["genretagger_plan"] != FORMAT:
             raise FatalError(f"plan {path}: written by another version of genretagger")
-        field, named = head["field"], [str(root) for root in head["roots"]]
-        if not (field is None or isinstance(field, str)):
-            raise TypeError("the field is no text")
-        bundle_id, thresholds = str(head["bundle"]), read_probabilities(head.get("thresholds"))
-        policy = _policy(head)
-        is_ours = hmac.compare_digest(str(head["seal"]).encode(), _seal(named).encode())
+        head = _read_head(row)
     except OSError as error:
         raise FatalError(f"plan {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FatalError(f"plan {path}: this is no plan: {str(error)[:200]}") from error
-    tops = [os.path.realpath(root) for root in within or (named if is_ours else [Path.cwd()])]
-    changes: list[TagChange] = []
-    places: dict[Path, int] = {}
+    lines, verdicts = _read_lines(rest, path)
+    tops = [os.path.realpath(top) for top in within or head.trusted_roots]
+    refused = frozenset(n for n, line in enumerate(lines) if not _is_within(line.path, tops))
+    return Plan(head.field, head.bundle_id, head.thresholds, head.policy, lines, refused, verdicts)
+
+
+class _Head(NamedTuple):
+    field: str | None
+    bundle_id: str
+    thresholds: tuple[float, ...] | None
+    policy: TagPolicy
+    trusted_roots: Sequence[str | Path]  # below which it may change files, if nobody says more
+
+
+def _read_head(row: Row) -> _Head:
+    field, roots = row["field"], [str(root) for root in row["roots"]]
+    if not (field is None or isinstance(field, str)):
+        raise TypeError("the field is no text")
+    is_ours = hmac.compare_digest(str(row["seal"]).encode(), _seal(roots).encode())
+    return _Head(
+        field,
+        str(row["bundle"]),
+        read_probabilities(row.get("thresholds")),
+        _read_policy(row),
+        roots if is_ours else [Path.cwd()],
+    )
+
+
+def _read_lines(texts: Sequence[str], path: Path) -> tuple[list[TagChange], list[Verdict | None]]:
+    """Read the lines after the head, and the last decision on each."""
+    lines: list[TagChange] = []
     verdicts: list[Verdict | None] = []
-    for n, line in enumerate(lines[1:], 2):
-        where = f"plan {path}, line {n}"
-        if line.startswith(DECIDED):
-            if n == len(lines) and not is_whole(line):
+    number: dict[Path, int] = {}
+    for n, text in enumerate(texts, 1):
+        where, is_last = f"plan {path}, line {n + 1}", n == len(texts)
+        if text.startswith(DECIDED):
+            if is_last and not is_whole(text):
                 break  # what a killed review left of its last line
-            decided, verdict = read_verdict(line, where)
-            if decided in places:  # the line may have been deleted
-                verdicts[places[decided]] = verdict
-        elif line and not (n == len(lines) and DECIDED.startswith(line)):
-            changes.append(read_change(line, where))
+            track, verdict = read_verdict(text, where)
+            if track in number:  # its line may have been deleted
+                verdicts[number[track]] = verdict
+        elif text and not (is_last and DECIDED.startswith(text)):
+            lines.append(read_change(text, where))
             verdicts.append(None)
-            places[changes[-1].path] = len(changes) - 1
-    refused = frozenset(n for n, change in enumerate(changes) if not _is_within(change.path, tops))
-    return Plan(field, bundle_id, thresholds, policy, changes, refused, verdicts)
+            number[lines[-1].path] = len(lines) - 1
+    return lines, verdicts
 
 
-def _policy(head: Mapping[str, Any]) -> TagPolicy:
+def _read_policy(head: Row) -> TagPolicy:
     given = {key: head[key] for key in ("style", "separator", "id3", "names") if key in head}
     policy = TagPolicy(**given)
     names = policy.names

@@ -80,7 +80,7 @@ def recall_or_hear(
     hear : callable
         Gives one answer for each file, in their order.
     bundle_id : str
-        Of the model by which `hear` predicts.
+        Of the model by which `hear` predicts, and its version, as `hearing.hearing_id` gives it.
     cache : Cache or None
 
     Yields

@@ -57,7 +57,7 @@ def plan_row(change: TagChange) -> Row:
 
 
 def prediction_row(line: TagChange) -> Row:
-    """Return a line as it is shown where tracks are heard and no tags are looked at.
+    """Return a line as it is shown by `predict`, which looks at no tags.
 
     Its state is a word of `words.PREDICTED`.
     """
@@ -73,7 +73,7 @@ def prediction_row(line: TagChange) -> Row:
 
 
 def saved_row(change: TagChange) -> Row:
-    """Return a line of the plan as it is saved, to be edited and read back by `read_change`."""
+    """Return a line of the plan as it is saved; `read_change` reads it back."""
     row = plan_row(change)
     del row["new"]  # the blocks say it, and nobody shall edit the wrong one
     if change.blocks:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urljoin
 from xml.etree import ElementTree
 
-from genretagger.containers import container_of
+from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
 
 OnError = Callable[[Path, str], None]
@@ -44,7 +44,11 @@ _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
 def find_tracks(
-    paths: Sequence[Path], *, ignore: Sequence[str] = (), on_error: OnError
+    paths: Sequence[Path],
+    *,
+    ignore: Sequence[str] = (),
+    on_error: OnError,
+    heard_only: bool = False,
 ) -> Iterator[Path]:
     """Walk folders for audio files.
 
@@ -58,12 +62,18 @@ def find_tracks(
         Shell patterns; a file or folder whose name or path matches one is skipped.
     on_error : callable
         Told of what is missing, unreadable or no audio file.
+    heard_only : bool
+        Yield also the kinds of audio that can be heard, but not tagged.
 
     Yields
     ------
     pathlib.Path
         Every file once, also where links or overlapping folders lead to it again.
     """
+
+    def is_wanted(path: Path) -> bool:
+        return container_of(path) is not None or (heard_only and is_heard_only(path))
+
     seen: set[int] = set()
     for path in paths:
         try:
@@ -75,14 +85,20 @@ def find_tracks(
             on_error(path, "cannot be read: no file has a NUL in its name")
             continue
         if S_ISDIR(stat.st_mode):
-            yield from _walk(path, ignore, on_error, seen)
-        elif container_of(path) is None or not S_ISREG(stat.st_mode):
+            yield from _walk(path, is_wanted, ignore, on_error, seen)
+        elif not (is_wanted(path) and S_ISREG(stat.st_mode)):
             on_error(path, "not an audio file that genretagger knows, see docs/formats.md")
         elif _is_new(stat, seen):
             yield path
 
 
-def _walk(folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]) -> Iterator[Path]:
+def _walk(
+    folder: Path,
+    is_wanted: Callable[[Path], bool],
+    ignore: Sequence[str],
+    on_error: OnError,
+    seen: set[int],
+) -> Iterator[Path]:
     try:
         if not _is_new(folder.stat(), seen):
             return
@@ -99,7 +115,7 @@ def _walk(folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]
         try:
             if entry.is_dir():
                 folders.append(path)
-            elif container_of(path) is not None:
+            elif is_wanted(path):
                 # what Windows lists with a folder lacks the inode
                 stat = path.stat() if os.name == "nt" else entry.stat()
                 if S_ISREG(stat.st_mode) and _is_new(stat, seen):
@@ -107,7 +123,7 @@ def _walk(folder: Path, ignore: Sequence[str], on_error: OnError, seen: set[int]
         except OSError as error:  # a link to nowhere, or to itself
             on_error(path, f"cannot be read: {error.strerror}")
     for subfolder in folders:
-        yield from _walk(subfolder, ignore, on_error, seen)
+        yield from _walk(subfolder, is_wanted, ignore, on_error, seen)
 
 
 def _is_new(stat: os.stat_result, seen: set[int]) -> bool:

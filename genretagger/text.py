@@ -1,4 +1,4 @@
-"""Text from a tag or a file name, made safe for a terminal."""
+"""Text for one line of a terminal or a report."""
 
 from __future__ import annotations
 

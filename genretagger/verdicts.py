@@ -1,4 +1,4 @@
-"""What a person decided on the lines of a plan, appended to its file."""
+"""A person's decisions on the lines of a plan, appended to its file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = Literal["accepted", "rejected", ""]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a person decided on one line, and what came of it.
+    """A person's decision on one line, and its outcome.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Verdict:
     written: str = ""
 
     def carried_into(self, line: TagChange) -> TagChange:
-        """Return the line as it is after this verdict."""
+        """Return the line with this verdict's changes."""
         if self.blocks is not None:
             new = shown(self.blocks)
             line = replace(line, state=State.CHANGE, blocks=self.blocks, new=new)
@@ -53,11 +53,11 @@ def is_waiting(verdict: Verdict | None) -> bool:
 
 
 DECIDED = '{"decided": '
-"""How a line begins that holds a decision."""
+"""The beginning of a line that holds a decision."""
 
 
 def is_whole(line: str) -> bool:
-    """Tell whether a line is complete, and not what a killed review left of one."""
+    """Tell whether a line is complete; a killed review may leave half of one."""
     try:
         json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the states of tracks are called, where people read them."""
+"""The names of states in summaries and reports."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WRITTEN: Words = {
 """After a run."""
 
 PLANNED: Words = {**WRITTEN, State.CHANGE: "to change"}
-"""Where nothing was written."""
+"""Before a run, or after a dry one."""
 
 APPLIED: Words = {State.CHANGE: "changed", State.FAILED: "failed"}
-"""After a saved plan was carried out, of which only changes are done."""
+"""After a saved plan was applied, of which only changes are done."""
 
 UNDONE: Words = {State.CHANGE: "undone", State.KEEP: "were not changed", State.FAILED: "failed"}
 """After a run was taken back."""
@@ -29,4 +29,4 @@ REDONE: Words = {**UNDONE, State.CHANGE: "done again"}
 """After an undo was taken back."""
 
 PREDICTED: Words = {State.KEEP: "decided", State.UNDECIDED: "undecided", State.FAILED: "failed"}
-"""Where tracks are heard and no tags are looked at."""
+"""Of tracks that are heard while their tags are not looked at."""

@@ -61,7 +61,6 @@ def hear_tracks(
     )
     jobs = max(1, min(jobs or cpu_count(), len(files)))
     begun: deque[tuple[_Task, Future[Prediction | TrackError]]] = deque()
-    is_done = False
     try:
         while True:
             running = [future for _, future in begun if not future.done()]
@@ -79,11 +78,11 @@ def hear_tracks(
             except BrokenProcessPool:  # by this track, or by another that was under way
                 answer = _hear_alone(task)
             yield answer
-        is_done = True
     finally:
-        if not is_done:  # Ctrl-C, or nobody wants the rest: do not wait for it
+        under_way = [future for _, future in begun if not future.done()]
+        if under_way:  # Ctrl-C, or nobody wants the rest: do not wait for it
             # loky stumbles if it is told to drop what it has not yet put before its workers
-            while any(not (future.running() or future.done()) for _, future in begun):
+            while any(not (future.running() or future.done()) for future in under_way):
                 time.sleep(0.001)
             _dismiss_workers()
 

@@ -127,6 +127,15 @@ def seen_by_mutagen(path: Path, kind: str) -> tuple[str, ...]:
     return tuple(str(value) for value in opened_by_mutagen(path).get(key, ()))
 
 
+def genre_seen_by_ffprobe(path: Path) -> str:
+    """Read the genre as ffmpeg shows it; empty if there is none."""
+    if shutil.which("ffprobe") is None:
+        pytest.skip("ffprobe is not installed (Debian package ffmpeg)")
+    command = ["ffprobe", "-v", "error", "-show_entries", "format_tags=genre:stream_tags=genre"]
+    done = subprocess.run([*command, "-of", "csv=p=0", path], check=True, capture_output=True)
+    return done.stdout.decode().strip()
+
+
 def everything_else(path: Path) -> dict[str, object]:
     """Dump what each block of a file holds beside the genre."""
     rest: dict[str, object] = {}

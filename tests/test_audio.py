@@ -116,10 +116,156 @@ def test_silence_has_no_segments_and_says_so(tmp_path):
 
 
 def test_silent_points_are_left_out_and_said(tmp_path):
-    y = np.concatenate([tone(30, SR, 1), np.zeros((30 * SR, 1))])
+    y = np.concatenate([tone(14, SR, 1), np.zeros((11 * SR, 1))])
     excerpts = decode(wav(tmp_path / "a.wav", y, SR))
     assert len(excerpts.segments) == 2
     assert excerpts.notes == ("silent at 1 of 3 points",)
+
+
+# ---- Where the music is ----------------------------------------------------------------------
+
+
+def noise(seconds, sr=SR, channels=1, seed=0):
+    return np.random.default_rng(seed).uniform(-0.3, 0.3, (round(seconds * sr), channels))
+
+
+def quiet(seconds, level=0.0, sr=SR):
+    return level * noise(seconds, sr, seed=1)
+
+
+def parts(*named):
+    """Join parts of a track; give it, and where each begins and ends in seconds."""
+    ends = np.cumsum([len(part) / SR for part in named])
+    return np.concatenate(named), list(zip([0.0, *ends[:-1]], ends, strict=True))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".m4a"])
+def test_a_song_before_minutes_of_silence_and_a_hidden_track_is_heard(tmp_path, suffix):
+    y, spans = parts(noise(150), quiet(650), noise(100))
+    path = wav(tmp_path / "a.wav", y, SR)
+    if suffix != ".wav":
+        _need_ffmpeg()
+        other = tmp_path / f"a{suffix}"
+        subprocess.run(["ffmpeg", "-v", "error", "-i", path, other], check=True)
+        path = other
+    excerpts = decode(path)
+    assert excerpts.notes == ("quiet at 3 of 3 points: heard where there is sound",)
+    assert len(excerpts.segments) == 3
+    for start_s in starts(excerpts):
+        assert any(begin <= start_s and start_s + 10 <= end + 0.1 for begin, end in spans[::2])
+    assert sum(start_s < 150 for start_s in starts(excerpts)) == 2
+    assert audio.where_heard(path, segment_s=10.0)[1] == [s.start_s for s in excerpts.segments]
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-4, 5e-3])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_long_quiet_beginning_or_end_is_not_listened_to(tmp_path, level, first):
+    still, loud = quiet(60, level), noise(60)
+    path = wav(tmp_path / "a.wav", np.concatenate([still, loud] if first else [loud, still]), SR)
+    excerpts = decode(path)
+    begin = 60 if first else 0
+    assert len(excerpts.segments) == 3
+    assert all(begin <= start_s <= begin + 50 for start_s in starts(excerpts))
+    assert excerpts.notes == ("quiet at 1 of 3 points: heard where there is sound",)
+
+
+def test_all_there_is_of_music_amid_silence_is_heard(tmp_path):
+    path = wav(tmp_path / "a.wav", np.concatenate([quiet(30), noise(12), quiet(100)]), SR)
+    excerpts = decode(path)
+    assert excerpts.segments
+    assert all(29 <= start_s <= 33 for start_s in starts(excerpts))
+
+
+@pytest.mark.parametrize("level", [0.02, 0.1, 1.0])
+def test_a_piece_with_loud_and_soft_parts_is_heard_where_it_always_was(tmp_path, level):
+    path = wav(tmp_path / "a.wav", np.concatenate([level * noise(40), noise(80)]), SR)
+    excerpts = decode(path)
+    assert starts(excerpts) == [25.0, 55.0, 85.0]
+    assert excerpts.notes == ()
+
+
+def test_a_soft_track_is_heard_where_it_always_was(tmp_path):
+    path = wav(tmp_path / "a.wav", 1e-3 * noise(60), SR, subtype="FLOAT")
+    assert starts(decode(path)) == [10.0, 25.0, 40.0]
+
+
+def test_a_long_file_is_heard_at_as_many_points_where_there_is_sound(tmp_path):
+    song = noise(300, 8000)
+    y = np.concatenate([song, np.zeros((900 * 8000, 1)), song])
+    excerpts = decode(wav(tmp_path / "a.flac", y, 8000))
+    assert len(excerpts.segments) == 6
+    assert all(s <= 290 or 1199 <= s <= 1490 for s in starts(excerpts))
+    assert excerpts.notes == (
+        "25 min long, may be a whole album: heard at 6 points",
+        "quiet at 4 of 6 points: heard where there is sound",
+    )
+
+
+# ---- Channels --------------------------------------------------------------------------------
+
+CANCEL = "its channels cancel each other: their difference is heard"
+
+
+@pytest.mark.parametrize("residue", [0.0, 0.1])
+def test_channels_that_cancel_are_heard_as_their_difference(tmp_path, residue):
+    left = noise(40)
+    right = -left + residue * noise(40, seed=2)
+    excerpts = decode(wav(tmp_path / "a.wav", np.hstack([left, right]), SR, subtype="FLOAT"))
+    assert excerpts.notes == (CANCEL,)
+    expected = (left - right)[5 * SR : 15 * SR, 0] / 2
+    np.testing.assert_allclose(excerpts.segments[0].y, expected, atol=1e-3)
+
+
+def test_of_more_channels_that_cancel_the_strongest_is_heard(tmp_path):
+    y = noise(40)
+    path = wav(tmp_path / "a.wav", np.hstack([y / 2, -y, y, -y / 2]), SR, subtype="FLOAT")
+    excerpts = decode(path)
+    assert len(excerpts.segments) == 3
+    assert np.abs(excerpts.segments[0].y).max() == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda y, z: (y, y),
+        lambda y, z: (y, z),
+        lambda y, z: (y, 0 * y),
+        lambda y, z: (y + z, y - z),
+        lambda y, z: (y + 1.9 * z, y - 1.9 * z),  # wide: the difference is stronger, by 5.6 dB
+        lambda y, z: (y, z, y, z, 0 * y, 0 * y),
+        lambda y, z: (y, 0 * y, 0 * y, 0 * y, 0 * y, 0 * y),
+    ],
+)
+def test_the_mean_of_ordinary_channels_is_heard(tmp_path, shape):
+    y = 0.3 * np.hstack(shape(noise(40), noise(40, seed=2)))
+    path = wav(tmp_path / "a.wav", y, SR, subtype="FLOAT")
+    excerpts = decode(path)
+    assert excerpts.notes == ()
+    stored, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    mean = stored.mean(axis=1)[5 * SR : 15 * SR]
+    if y.shape[1] == 2:  # halves are exact
+        np.testing.assert_array_equal(excerpts.segments[0].y, mean)
+    np.testing.assert_allclose(excerpts.segments[0].y, mean, atol=1e-7)
+
+
+@pytest.mark.parametrize("offsets", [(0.3, 0.3), (-0.1, -0.1), (0.3, -0.3), (0.2, 0.0)])
+def test_a_constant_offset_is_taken_out(tmp_path, offsets):
+    y = np.hstack([noise(40)] * 2)
+    path = wav(tmp_path / "a.wav", y + np.array(offsets), SR, subtype="FLOAT")
+    excerpts = decode(path)
+    assert excerpts.notes == ()
+    np.testing.assert_allclose(excerpts.segments[0].y, y[5 * SR : 15 * SR, 0], atol=2e-3)
+
+
+@pytest.mark.parametrize("offset", [1e-3, 4e-3, 0.3])
+def test_an_offset_alone_is_silence(tmp_path, offset):
+    path = wav(tmp_path / "a.wav", np.full((40 * SR, 2), offset), SR, subtype="FLOAT")
+    assert decode(path).notes == ("silent where it was heard",)
+
+
+def test_an_offset_that_both_channels_share_does_not_hide_that_they_cancel(tmp_path):
+    y = np.hstack([noise(40), -noise(40)]) + 0.2
+    assert decode(wav(tmp_path / "a.wav", y, SR, subtype="FLOAT")).notes == (CANCEL,)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -97,10 +97,13 @@ class TestFields(Helper):
         assert "One: (none) -> Rock | Rock 0.40 | heard before" in out
         assert self.again(item).genres == ["Rock"]
 
-    def test_another_model_hears_it_again(self):
+    @pytest.mark.parametrize("other", ["0123456789ab", ""])  # or of before hearing had a version
+    def test_another_model_hears_it_again(self, other):
         item = self.track("One", heard(Rock=0.4))
         self.beet("genrecnn")
-        self.beet("modify", "--yes", "--nowrite", "genrecnn_bundle=0123456789ab")
+        shipped = genretagger.read_bundle(genretagger.DEFAULT_BUNDLE)
+        assert self.again(item)["genrecnn_bundle"] == genretagger.hearing_id(shipped)
+        self.beet("modify", "--yes", "--nowrite", f"genrecnn_bundle={other or shipped.bundle_id}")
         self.heard["One"] = genretagger.Prediction(None, ("silent where it was heard",))
         self.beet("genrecnn")
         found = self.again(item)

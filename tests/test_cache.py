@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from runs import opened, run
 
-from genretagger import bundle, cache, database, places
+from genretagger import audio, bundle, cache, database, hearing, places
 from genretagger.cache import PredictionKey
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
@@ -300,6 +300,29 @@ def test_while_another_holds_the_database_a_run_goes_on(audio_file, capsys, monk
     assert not places.cache_file().with_name("cache.sqlite.damaged").exists()
 
 
+def test_what_was_heard_in_another_way_is_heard_anew(music, capsys, heard, monkeypatch):
+    run(capsys, "predict", music)
+    first = sorted(heard)
+    heard.clear()
+    run(capsys, "predict", music)
+    assert heard == []
+    monkeypatch.setattr(audio, "HEARING_VERSION", audio.HEARING_VERSION + 1)
+    run(capsys, "predict", music)
+    assert sorted(heard) == first
+    monkeypatch.undo()
+
+
+def test_what_was_kept_before_there_were_versions_is_heard_anew(music, capsys, heard):
+    run(capsys, "predict", music)
+    first = sorted(heard)
+    heard.clear()
+    shipped = bundle.read(bundle.DEFAULT).bundle_id
+    with contextlib.closing(sqlite3.connect(places.cache_file())) as db, db:
+        db.execute("UPDATE predictions SET bundle_id = ?", (shipped,))
+    run(capsys, "predict", music)
+    assert sorted(heard) == first
+
+
 # ---- The command -------------------------------------------------------------------------------
 
 
@@ -310,7 +333,7 @@ def test_the_cache_is_shown_pruned_and_cleared(music, capsys, heard, tmp_path):
     (other / "bundle.json").write_text(text + "\n", encoding="utf-8")
     run(capsys, "predict", music)
     run(capsys, "predict", "--bundle", other, music / "0.flac")
-    ids = [bundle.read(path).bundle_id for path in (bundle.DEFAULT, other)]
+    ids = [hearing.hearing_id(bundle.read(path)) for path in (bundle.DEFAULT, other)]
 
     code, out, _ = run(capsys, "cache")
     assert code == 0

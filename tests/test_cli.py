@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import make_audio
@@ -19,6 +20,8 @@ import pytest
 import soundfile
 
 from genretagger import bundle, cli, tags
+from genretagger.cli import commands
+from genretagger.cli.options import COMMANDS
 from genretagger.genres import GENRES
 from genretagger.writing.signals import uninterrupted
 
@@ -218,6 +221,46 @@ def test_a_playlist_and_standard_input_name_files(audio_file, capsys, monkeypatc
     assert [row["path"] for row in rows] == [str(path)]
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_kinds_that_can_only_be_heard_are_counted_by_tag(tmp_path, capsys, n):
+    kinds = ["aac", "ac3", "mka", "tta"]
+    for kind in kinds:
+        (tmp_path / f"a.{kind}").touch()
+    if n == 2:
+        (tmp_path / "b.aac").touch()
+    code, rows, message = run(capsys, "tag", "-n", "--format", "json", tmp_path)
+    listed = "aac, ac3, mka, tta" if n == 1 else "aac 2, ac3 1, mka 1, tta 1"
+    assert (code, rows) == (0, [])
+    assert message == (
+        f"passed over {3 + n} audio files of kinds that can be heard, but not tagged ({listed})\n"
+    )
+
+
+def test_kinds_that_can_only_be_heard_are_heard_by_predict_and_beside_others_passed_over_by_tag(
+    audio_file, capsys
+):
+    path = audio_file("FLAC", seconds=2.0)
+    other = path.with_name("b.aac")
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg (Debian package ffmpeg)")
+    subprocess.run(["ffmpeg", "-v", "error", "-i", path, other], check=True)
+    code, rows, _ = run(capsys, "predict", "--format", "json", path.parent)
+    assert (code, [row["path"] for row in rows]) == (0, [str(other), str(path)])
+    assert all(row["probabilities"] for row in rows)
+    code, rows, message = run(capsys, "tag", "-n", "--format", "json", path.parent)
+    assert (code, [row["path"] for row in rows]) == (0, [str(path)])
+    assert "passed over 1 audio file of a kind that can be heard, but not tagged (aac)" in message
+    assert "1 tracks" in message
+
+
+def test_a_report_is_not_written_over_audio_that_can_only_be_heard(tmp_path, capsys):
+    (tmp_path / "a.aac").write_bytes(b"sound")
+    code, _, message = run(capsys, "tag", "-n", "-o", tmp_path / "a.aac", tmp_path)
+    assert code == 3
+    assert "is an audio file, and stays" in message
+    assert (tmp_path / "a.aac").read_bytes() == b"sound"
+
+
 def test_what_a_playlist_names_in_vain_is_a_line_each_and_nothing_else_is_heard(audio_file, capsys):
     path = audio_file("FLAC", name="one", seconds=2.0)
     audio_file("FLAC", name="two", seconds=2.0)
@@ -404,6 +447,14 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(collection):
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_a_module_that_runs_it():
+    folder = Path(commands.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert set(COMMANDS) == modules
+    for name in COMMANDS:
+        assert callable(import_module(f"genretagger.cli.commands.{name}").run)
 
 
 def test_help_answers_at_once(capsys):

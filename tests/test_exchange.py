@@ -8,6 +8,8 @@ import pytest
 
 from genretagger.writing import exchange
 
+pytestmark = pytest.mark.quick
+
 
 def test_mode_attributes_links_and_mtime_survive(audio_file):
     path = audio_file("MP3")  # without a tag: the file must grow, so it is replaced

@@ -11,6 +11,8 @@ from genretagger.errors import FatalError
 from genretagger.writing import history, journal
 from genretagger.writing.journal import Journal
 
+pytestmark = pytest.mark.quick
+
 DAY_S = 86400
 
 

@@ -11,10 +11,11 @@ import time
 
 import make_audio
 import mutagen
+import pytest
 import soundfile
 from runs import encode, opened, run
 
-from genretagger import bundle, places, tags, workers
+from genretagger import bundle, pipeline, places, tags, workers
 from genretagger.errors import TrackError
 from genretagger.recall import recall_or_hear
 from genretagger.records import Identity, Prediction, Seen
@@ -30,6 +31,19 @@ def test_what_was_heard_is_not_heard_again(music, capsys, heard):
     assert (len(planned), heard) == (3, [])
     _, third, _ = run(capsys, "predict", "--no-cache", music)
     assert (third, len(heard)) == (first, 3)
+
+
+@pytest.mark.parametrize("command", [("predict",), ("tag", "-n")])
+def test_all_batches_of_a_run_are_heard_by_the_same_workers(music, capsys, monkeypatch, command):
+    workers._dismiss_workers()
+    started = []
+    executor = workers.ProcessPoolExecutor
+    monkeypatch.setattr(
+        workers, "ProcessPoolExecutor", lambda *a, **k: started.append(a) or executor(*a, **k)
+    )
+    monkeypatch.setattr(pipeline, "_BATCH", 1)
+    assert len(run(capsys, *command, music)[1]) == 3
+    assert len(started) == 1
 
 
 def test_what_apply_and_undo_write_is_not_read_again(music, capsys, heard, monkeypatch, tmp_path):
@@ -182,10 +196,12 @@ def test_a_broken_file_is_not_decoded_again_until_it_is_another(music, capsys, h
 
 def test_that_ffmpeg_is_missing_is_forgotten(audio_file, capsys, monkeypatch):
     path = audio_file("M4A AAC", seconds=2.0)
+    workers._dismiss_workers()  # they have the environment in which they were started
     with monkeypatch.context() as without:
         without.setenv("PATH", "")
         code, (row,), _ = run(capsys, "predict", path)
         assert (code, "install ffmpeg" in row["reason"]) == (1, True)
+    workers._dismiss_workers()
     code, (row,), _ = run(capsys, "predict", path)
     assert (code, bool(row["probabilities"])) == (0, True)
 

@@ -15,6 +15,7 @@ import vendor
 
 from genretagger import cli
 from genretagger.genres import GENRES
+from genretagger.report import html
 from genretagger.report.html import Page
 
 N = 300
@@ -119,7 +120,8 @@ def test_the_data_cannot_end_its_element():
     html = page_of(rows).render()
     (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
     assert "<" not in text
-    assert json.loads(text)["rows"][0][-1] == rows[0]["reason"]
+    data = json.loads(text)
+    assert data["rows"][0][data["columns"].index("reason")] == rows[0]["reason"]
 
 
 def test_what_is_counted_is_what_the_rows_say():
@@ -162,6 +164,14 @@ def test_a_report_of_nothing_is_a_page_still():
 def test_a_track_below_its_thresholds_alone_draws_the_page_too():
     row = next(r for r in make_rows.rows(50) if r["state"] == "undecided")
     assert "undecided" in page_of([row]).render()
+
+
+def test_a_part_of_a_value_is_counted_and_what_follows_a_last_separator_is_none():
+    page = Page(title="T")
+    assert page._counted(("Pop/Rock",)) == ("Pop", "Rock")
+    assert page._counted(("Rock;",)) == ("Rock",)
+    assert page._counted(("Hip Hop/Rap", "Polka")) == ("Hip Hop", "other genres")
+    assert page._counted(()) == ("no genre",)
 
 
 def run(*arguments):
@@ -356,6 +366,26 @@ def test_hostile_names_are_shown_and_never_obeyed(browser, tmp_path):
     assert browser.execute_script("return document.scripts.length") == 3
     assert browsers.network(browser) == [path.as_uri()]
     assert browsers.console(browser) == []
+
+
+def test_a_column_of_text_is_one_line_in_html_py(browser, tmp_path, monkeypatch):
+    monkeypatch.setitem(html.TEXTS, "label", "Record label")
+    path = tmp_path / "labels.html"
+    page_of([row | {"label": f"label {n}"} for n, row in enumerate(make_rows.rows(20))]).write(path)
+    assert path.read_text(encoding="utf-8").count("<td>label ") == 20  # where no script runs
+    open_page(browser, path)
+    browser.execute_script("genretagger.select(7); document.querySelector('#row-7').click()")
+    detail = browser.execute_script("return document.getElementById('detail').innerText")
+    assert "label 7" in detail
+    fill(browser, "search", "label 13")
+    assert [row["id"] for row in shown(browser)] == [13]
+    fill(browser, "search", "")
+    fill(browser, "order", "label asc")
+    wait(browser, "return document.getElementById('order').value === 'label asc'")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    printed = browser.execute_script("return document.getElementById('print').textContent")
+    assert "Record label" in printed
+    assert printed.count("label 1") == 11  # 1 and 10 to 19
 
 
 def test_all_filtered_rows_are_printed_and_not_only_those_on_the_screen(opened):

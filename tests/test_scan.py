@@ -36,6 +36,20 @@ def test_folders_are_walked_in_a_stable_order_files_first(music):
     assert not problems
 
 
+def test_kinds_that_can_only_be_heard_are_found_where_they_are_wanted(music):
+    for name in ("a/1.aac", "b/3.MKA", "d.webm", "e.tta", "f.mp2", "._g.aac"):
+        (music / name).write_text("x")
+    assert len(found(music)[0]) == 4
+    tracks, problems = found(music, heard_only=True)
+    assert names(music, tracks) == [
+        *("c.wav", "d.webm", "e.tta", "f.mp2", "a/1.aac", "a/z.opus"),
+        *("b/1.mp3", "b/2.flac", "b/3.MKA"),
+    ]
+    assert not problems
+    assert found(music / "e.tta", heard_only=True) == ([music / "e.tta"], [])
+    assert "not an audio file" in found(music / "e.tta")[1][0][1]
+
+
 def test_hidden_files_and_macos_companions_are_skipped(music):
     for name in (".hidden.mp3", "._1.mp3", "b/._2.flac"):
         (music / name).write_text("x")

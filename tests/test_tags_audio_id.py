@@ -12,11 +12,17 @@ from genretagger.errors import TrackError
 from genretagger.records import BlockChange
 
 
+def long_enough(form):
+    """Seconds of which not every byte is hashed; DSF is large, and slow to make."""
+    return 2.0 if form == "DSF" else 8.0
+
+
 @pytest.mark.parametrize("form", make_audio.FORMS)
 def test_tags_do_not_change_what_audio_is(encoded, audio_file, form):
-    plain = tags.audio_id(encoded(form, seconds=8.0))
+    seconds = long_enough(form)
+    plain = tags.audio_id(encoded(form, seconds=seconds))
     # a comment so long that an Ogg stream gets new pages, and all later ones other numbers
-    path = audio_file(form, genre=("Blues",), seconds=8.0, title="T", comment="long " * 30_000)
+    path = audio_file(form, genre=("Blues",), seconds=seconds, title="T", comment="long " * 30_000)
     assert tags.audio_id(path) == plain
     for block in tags.read(path).blocks:
         if block.values and block.kind != "ID3v2.2":
@@ -26,8 +32,9 @@ def test_tags_do_not_change_what_audio_is(encoded, audio_file, form):
 
 @pytest.mark.parametrize("form", make_audio.FORMS)
 def test_trimming_and_encoding_anew_change_what_audio_is(encoded, tmp_path, form):
-    path = encoded(form, seconds=8.0)
-    others = {tags.audio_id(path), tags.audio_id(encoded(form, seconds=7.9))}
+    seconds = long_enough(form)
+    path, other = encoded(form, seconds=seconds), encoded(form, seconds=seconds - 0.1)
+    others = {tags.audio_id(path), tags.audio_id(other)}
     assert len(others) == 2
     cut = tmp_path / f"cut{path.suffix}"
     cut.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])

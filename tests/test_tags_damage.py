@@ -42,7 +42,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused_and_left_alone(
     message = str(caught.value)
     assert message.isprintable()
     assert str(path) not in message
-    assert container.name in message or message == "the file is empty"
+    assert container.name in message or message == "the file is empty" or "not audio" in message
     for new in [("Pop",), ()]:
         with pytest.raises(TrackError):
             tags.write(path, [BlockChange(container.native, (), new)])
@@ -58,11 +58,11 @@ def test_a_file_with_another_containers_suffix_is_refused(
     family = next(c for c in CONTAINERS if suffix in c.suffixes)
     same = {"Opus": "Ogg Vorbis", "WAV": "AIFF"}.get(family.name)  # told apart by their contents
     for container in CONTAINERS:
-        if container.name in {family.name, same, "MP3"}:
-            continue  # an MP3 stream may begin after any junk
+        if container.name in {family.name, same}:
+            continue
         path = tmp_path / f"wrong{container.suffixes[0]}"
         path.write_bytes(original)
-        with pytest.raises(TrackError, match="cannot be read as"):
+        with pytest.raises(TrackError, match=r"^this is an? .* file; rename it to end in "):
             tags.read(path)
         assert path.read_bytes() == original
 

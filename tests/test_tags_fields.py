@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import mutagen
 import pytest
 from make_audio import FORMS
-from mutagen import asf, id3
-from tag_files import AudioFile, blocks_of, everything_else, id3_of, set_genres, texts_for
+from mutagen import asf, id3, mp4
+from tag_files import (
+    AudioFile,
+    blocks_of,
+    everything_else,
+    genre_seen_by_ffprobe,
+    id3_of,
+    seen_by_mutagen,
+    set_genres,
+    texts_for,
+)
 
 from genretagger import tags
 from genretagger.containers import BLOCKS
 from genretagger.errors import TrackError
-from genretagger.records import BlockChange
+from genretagger.plan import TagPolicy, plan
+from genretagger.records import BlockChange, State
+
+pytestmark = pytest.mark.quick
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -155,3 +170,63 @@ def test_a_comment_is_found(audio_file, form, write):
     path = audio_file(form, title="T", genre=("Rock",))
     write(path)
     assert "hands off" in tags.read(path).comments
+
+
+# ---- The genre under another key -------------------------------------------------------------
+
+
+def _txxx(path: Path) -> None:
+    version = id3_of(path).version[1]
+    tag = id3.ID3(path, translate=False)
+    tag.add(id3.TXXX(encoding=3 if version == 4 else 1, desc="Genre", text=["Bossa Nova"]))
+    tag.save(path, v2_version=version, v1=0)
+
+
+def _freeform(path: Path) -> None:
+    tag = mp4.MP4(path)
+    tag["----:com.apple.iTunes:GENRE"] = [mp4.MP4FreeForm(b"Bossa Nova")]
+    tag.save()
+
+
+def _genre_of_asf(path: Path) -> None:
+    tag = asf.ASF(path)
+    tag["Genre"] = ["Bossa Nova"]
+    tag.save()
+
+
+ALSO = [
+    ("MP3", _txxx),
+    ("MP3 ID3v2.3", _txxx),
+    ("M4A AAC", _freeform),
+    ("M4A ALAC", _freeform),
+    ("WMA", _genre_of_asf),
+]
+
+
+@pytest.mark.parametrize("genre", [(), ("Rock",)], ids=["alone", "beside another"])
+@pytest.mark.parametrize(("form", "write"), ALSO)
+def test_a_genre_under_another_key_counts_and_is_changed_too(
+    audio_file: AudioFile, form: str, write: Callable[[Path], None], genre: tuple[str, ...]
+) -> None:
+    path = audio_file(form, title="T", genre=genre)
+    write(path)
+    before, other = path.read_bytes(), everything_else(path)
+    (block,) = tags.read(path).blocks
+    assert block.values == (*genre, "Bossa Nova")
+    assert plan(path, tags.read(path), TagPolicy("skip"), None).state is State.KEEP
+    tags.write(path, [BlockChange(block.kind, block.values, ("Jazz",))])
+    assert blocks_of(path) == {block.kind: ("Jazz",)}
+    assert b"Bossa" not in path.read_bytes()
+    assert b"B\0o\0s\0s\0a\0" not in path.read_bytes()
+    assert seen_by_mutagen(path, block.kind) == ("Jazz",)
+    assert genre_seen_by_ffprobe(path) == "Jazz"
+    assert len(everything_else(path)) == len(other)
+    tags.write(path, [BlockChange(block.kind, ("Jazz",), ())])
+    assert genre_seen_by_ffprobe(path) == ""
+    assert before != path.read_bytes()
+
+
+def test_the_same_genre_under_both_keys_is_one(audio_file: AudioFile) -> None:
+    path = audio_file("M4A AAC", genre=("Bossa Nova", "Rock"))
+    _freeform(path)
+    assert blocks_of(path) == {"MP4": ("Bossa Nova", "Rock")}

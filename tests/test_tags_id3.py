@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import make_audio
 import pytest
@@ -15,6 +16,8 @@ from genretagger.errors import TrackError
 from genretagger.records import BlockChange
 from genretagger.tags.blocks.id3 import parse_id3v2
 from genretagger.tags.fields import KEYS, value_of
+
+pytestmark = pytest.mark.quick
 
 
 def odd_frames(version: int) -> list[bytes]:
@@ -290,3 +293,153 @@ def test_every_field_of_the_table_is_read_from_its_id3_frame(
     assert value_of([parse_id3v2(tag)], name) == "Told"
     path.write_bytes(tag + path.read_bytes())
     assert tags.read(path).blocks
+
+
+# ---- Conversions -----------------------------------------------------------------------------
+
+
+def short_frame(name: bytes, content: bytes) -> bytes:
+    return name + len(content).to_bytes(3, "big") + content
+
+
+def titled(path: Path) -> dict[str, str]:
+    """List what mutagen shows of a tag but for the genre, as it stands in that version."""
+    return {k: str(v) for k, v in id3_of(path).items() if k != "TCON"}
+
+
+def test_a_tag_of_version_2_2_loses_no_frame_by_conversion(audio_file: AudioFile) -> None:
+    path = audio_file("MP3")
+    texts = {b"TT2": b"Song", b"TP1": b"The Band", b"TSP": b"Band, The", b"TSA": b"Album Sort"}
+    texts |= {b"TST": b"Song Sort", b"TCO": b"(17)", b"TYE": b"1999", b"TDA": b"3112"}
+    texts |= {b"TOR": b"1970", b"TXX": b"Mood\0calm", b"TCP": b"1", b"TSI": b"4711"}
+    frames = b"".join(short_frame(name, b"\0" + text) for name, text in texts.items())
+    picture = b"\0PNG\x03\0" + make_audio.PICTURE
+    frames += short_frame(b"PIC", picture) + short_frame(b"IPL", b"\0producer\0Somebody\0")
+    frames += short_frame(b"COM", b"\0eng\0one") + short_frame(b"COM", b"\0eng\0two")
+    path.write_bytes(id3v2_tag(2, frames) + path.read_bytes())
+    before = titled(path)
+    assert before.pop("APIC:").startswith("APIC(encoding=<Encoding.LATIN1: 0>, mime='PNG'")
+    for version in (3, 4):
+        copy = path.with_name(f"{version}.mp3")
+        copy.write_bytes(path.read_bytes())
+        tags.write(copy, [BlockChange(f"ID3v2.{version}", ("Rock",), ("Jazz",))])
+        now = titled(copy)
+        assert "mime='image/png'" in now.pop("APIC:")
+        if version == 3:
+            assert now == before
+        else:
+            assert now.keys() - before.keys() == {"TDRC", "TDOR", "TIPL"}
+            assert before.keys() - now.keys() == {"TYER", "TDAT", "TORY", "IPLS"}
+            assert now["TDRC"] == "1999-12-31"
+        assert copy.read_bytes().count(b"COMM") == 2
+        assert id3_of(copy).getall("APIC")[0].data == make_audio.PICTURE
+
+
+ONLY_2_4 = {
+    "TSOP": "Band, The",
+    "TSOA": "Album Sort",
+    "TSOT": "Song Sort",
+    "TMOO": "happy",
+    "TDRL": "2001-02-03",
+    "TDEN": "2002",
+    "TDTG": "2003",
+    "TPRO": "produced",
+    "TSST": "side two",
+    "TDRC": "1999-05",
+    "TDOR": "1970-01-02",
+}
+
+
+def test_a_tag_of_version_2_4_loses_no_frame_by_conversion_and_back(audio_file: AudioFile) -> None:
+    path = audio_file("MP3", genre=("Old",), title="Song")
+    tag = id3.ID3(path, translate=False)
+    for name, value in ONLY_2_4.items():
+        tag.add(getattr(id3, name)(encoding=3, text=[value]))
+    tag.add(id3.RVA2(desc="track", channel=1, gain=-3.0, peak=0.5))
+    tag.add(id3.TIPL(encoding=3, people=[["producer", "Somebody"]]))
+    tag.add(id3.TMCL(encoding=3, people=[["guitar", "Another"]]))
+    tag.save(path, v1=0)
+    with path.open("r+b") as file:  # and a frame that nobody knows
+        data = file.read()
+        file.seek(0)
+        unknown = frame(b"XYZW", b"nobody knows this frame")
+        size = id3_of(path).size + len(unknown) - 10
+        file.write(b"ID3\4\0\0" + bytes(size >> n & 0x7F for n in (21, 14, 7, 0)))
+        file.write(unknown + data[10:])
+    before = titled(path)
+    tags.write(path, [BlockChange("ID3v2.3", ("Old",), ("Jazz",))])
+    now = titled(path)
+    assert {k: v for k, v in now.items() if k in before} == {
+        k: v for k, v in before.items() if k not in {"TIPL", "TMCL"}
+    }
+    assert id3_of(path)["IPLS"].people == [["producer", "Somebody"], ["guitar", "Another"]]
+    assert (now["TYER"], now["TORY"]) == ("1999", "1970")
+    assert b"nobody knows this frame" in path.read_bytes()
+    tags.write(path, [BlockChange("ID3v2.4", ("Jazz",), ("Jazz",))])
+    again = titled(path)
+    assert {k: again[k] for k in ONLY_2_4} == {k: before[k] for k in ONLY_2_4}
+    assert b"nobody knows this frame" in path.read_bytes()
+
+
+def test_a_frame_that_a_conversion_would_lose_is_named(audio_file: AudioFile) -> None:
+    path = audio_file("MP3")
+    frames = short_frame(b"TCO", b"\0Rock") + short_frame(b"QQQ", b"unknown")
+    path.write_bytes(id3v2_tag(2, frames) + path.read_bytes())
+    before = path.read_bytes()
+    with pytest.raises(TrackError, match="would lose QQQ"):
+        tags.write(path, [BlockChange("ID3v2.3", ("Rock",), ("Jazz",))])
+    assert path.read_bytes() == before
+
+
+def test_frames_of_version_2_3_with_names_of_2_2_are_read_and_changed(
+    audio_file: AudioFile,
+) -> None:
+    path = audio_file("MP3")
+    frames = [
+        frame(name, content, version=3)
+        for name, content in [
+            (b"TT2\0", b"\0Title"),
+            (b"TCO\0", b"\0(17)"),
+            (b"TXX\0", b"\0Mood\0calm"),
+            (b"TALB", b"\0Album"),
+        ]
+    ]
+    path.write_bytes(id3v2_tag(3, b"".join(frames)) + path.read_bytes())
+    tags.write(path, [BlockChange("ID3v2.3", ("Rock",), ("Pop",))])
+    assert blocks_of(path) == {"ID3v2.3": ("Pop",)}
+    tags.write(path, [BlockChange("ID3v2.3", ("calm",), ("wild",))], field="MOOD")
+    assert titled(path) == {"TIT2": "Title", "TXXX:Mood": "wild", "TALB": "Album"}
+    assert frames[0] in path.read_bytes()
+
+
+# ---- What stands around the tag --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stray", [b"\0\r\n", b"\0", bytes(2000), b"junk ID3 junk"])
+def test_a_tag_behind_stray_bytes_is_found_and_changed(audio_file: AudioFile, stray: bytes) -> None:
+    path = audio_file("MP3", genre=("Polka",), title="Song")
+    sound = tags.audio_id(path)
+    path.write_bytes(stray + path.read_bytes())
+    assert blocks_of(path) == {"ID3v2.4": ("Polka",)}
+    assert tags.audio_id(path) == sound
+    tags.write(path, [BlockChange("ID3v2.4", ("Polka",), ("Jazz",))])
+    assert (id3_of(path)["TCON"].text, id3_of(path)["TIT2"].text) == (["Jazz"], ["Song"])
+    assert tags.audio_id(path) == sound
+    assert path.read_bytes().count(b"TIT2") == 1
+
+
+def test_what_looks_like_a_tag_within_the_audio_is_none(audio_file: AudioFile) -> None:
+    path = audio_file("MP3")
+    audio = bytearray(path.read_bytes())
+    audio[200:300] = id3v2_tag(3, frame(b"TCON", b"\0Rock", version=3), padding=0).ljust(100)
+    path.write_bytes(audio)
+    assert blocks_of(path) == {}
+
+
+def test_two_tags_one_behind_the_other_are_refused(audio_file: AudioFile) -> None:
+    path = audio_file("MP3", genre=("Polka",))
+    path.write_bytes(id3v2_tag(3, frame(b"TCON", b"\0Rock", version=3)) + path.read_bytes())
+    before = path.read_bytes()
+    with pytest.raises(TrackError, match="two ID3v2 tags"):
+        tags.write(path, [BlockChange("ID3v2.3", ("Rock",), ("Jazz",))])
+    assert path.read_bytes() == before

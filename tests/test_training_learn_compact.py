@@ -168,7 +168,8 @@ def test_models_share_the_corpus_and_part_over_their_clips(settings, course):
 
 
 def test_another_training_predicts_nothing_again_and_resumes_where_it_was_killed(settings, course):
-    course()
+    one = {"0": [1, 3]}  # a second model of clips would be made in the same way
+    course(learns=one)
     compact_longer = replace(settings.model.compact, epochs=3)
     longer = replace(settings, model=replace(settings.model, compact=compact_longer))
 
@@ -177,9 +178,9 @@ def test_another_training_predicts_nothing_again_and_resumes_where_it_was_killed
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        course(longer, say=kill)
+        course(longer, say=kill, learns=one)
     said = []
-    course(longer, say=said.append)
+    course(longer, say=said.append, learns=one)
     assert not [line for line in said if "predicted" in line]
     assert "resumes after epoch 2" in said
     assert [line[:8] for line in said if line.startswith("epoch")][:1] == ["epoch 3:"]

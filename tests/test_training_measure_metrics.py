@@ -131,7 +131,7 @@ def test_calibration_here_is_the_products():
     assert calibrate.apply(mean[np.newaxis], calibration)[0] == pytest.approx(expected, abs=1e-6)
 
 
-def calibrated(n=3000, seed=0):
+def calibrated(n=1000, seed=0):
     """Probabilities of two genres that mean what they say, of one that boasts."""
     rng = np.random.default_rng(seed)
     p = np.full((n, len(GENRES)), 0.01)

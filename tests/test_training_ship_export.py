@@ -277,6 +277,32 @@ def test_metrics_of_other_models_are_refused(made, capsys):
         weights.write_bytes(before)
 
 
+def test_models_and_metrics_of_before_large_sets_and_subsets_were_settings_stay_valid(
+    made, tmp_path
+):
+    _, run, stage = made
+    changed = {run / "metrics.json": ("subsets",)}
+    changed |= {run / f"models/{name}/model.json": ("large_sets",) for name in ("0", "1", "final")}
+    before = {path: path.read_text() for path in changed}
+    try:
+        for path, (key,) in changed.items():
+            table = json.loads(before[path])
+            del table.get("made_from", table)[key]
+            path.write_text(json.dumps(table))
+        assert stage("export", "--compare", "4", "--out", str(tmp_path / "bundle")) == 0
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
+def test_models_of_other_large_sets_are_refused(made, capsys):
+    folder, _, stage = made
+    other = folder / "sets.toml"
+    other.write_text(TINY.replace('large_sets = ["panda"]', 'large_sets = ["panda", "none"]'))
+    assert stage("train", "--model", "0", "--config", str(other)) == 1
+    assert "was trained with another configuration" in capsys.readouterr().err
+
+
 def test_a_split_that_the_configuration_no_longer_says_is_refused(made, capsys):
     folder, _, stage = made
     other = folder / "split.toml"

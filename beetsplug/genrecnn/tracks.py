@@ -69,7 +69,7 @@ def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, 
     """Hear the tracks that have to be, and whose prediction the library does not hold."""
     keeps = [not settings.force and bool(own_genres(item)) for item in items]
     known = [
-        None if keep else _stored_prediction(item, settings.bundle.bundle_id)
+        None if keep else _stored_prediction(item, genretagger.hearing_id(settings.bundle))
         for item, keep in zip(items, keeps, strict=True)
     ]
     unheard = [
@@ -85,10 +85,10 @@ def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, 
         raise ui.UserError(str(error)) from error
 
 
-def _stored_prediction(item: Item, bundle_id: str) -> genretagger.Prediction | None:
+def _stored_prediction(item: Item, hearing_id: str) -> genretagger.Prediction | None:
     """Read what this very model predicted before, so that nothing is heard twice."""
     fields = {key: item[key] for key in item.keys(with_album=False)}
-    if fields.get("genrecnn_bundle") != bundle_id or not item.filepath.is_file():
+    if fields.get("genrecnn_bundle") != hearing_id or not item.filepath.is_file():
         return None
     probabilities = tuple(fields[name] for name in FIELDS.values() if name in fields)
     if probabilities and len(probabilities) < len(FIELDS):
@@ -154,7 +154,7 @@ def _store(
     for name, probability in zip(FIELDS.values(), prediction.probabilities or (), strict=False):
         item[name] = probability
     item["genrecnn_reason"] = genretagger.reason_text(outcome.reason)
-    item["genrecnn_bundle"] = settings.bundle.bundle_id
+    item["genrecnn_bundle"] = genretagger.hearing_id(settings.bundle)
     if outcome.state is State.CHANGE:
         item.genres = outcome.new
         if settings.write:

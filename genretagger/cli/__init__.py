@@ -1,7 +1,7 @@
 """The command line: options, messages, progress, exit codes.
 
-`options` knows every command, without what it needs to run; `commands` holds a module for each,
-which is imported when it is asked for.
+`options` has the parser of every command; `commands` has a module for each, which is imported when
+the command is started.
 """
 
 from __future__ import annotations

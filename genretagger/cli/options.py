@@ -310,7 +310,7 @@ def _add_page(group: argparse._ActionsContainer) -> None:
 
 
 class Command(NamedTuple):
-    """What the parser knows of a command."""
+    """A command as the parser needs it."""
 
     add_options: Callable[[argparse.ArgumentParser], None]
     help: str
@@ -364,9 +364,9 @@ COMMANDS = {
         "is forgotten is read and heard again.",
     ),
 }
-"""Every command; the module of the same name in `genretagger.cli.commands` runs it.
+"""Every command. The module of the same name in `genretagger.cli.commands` runs it.
 
-That module is imported when the command is asked for, so that ``--help`` loads none of them.
+It is imported when the command is started, so that ``--help`` imports none of them.
 """
 
 

@@ -1,4 +1,4 @@
-"""Messages to people, and files that commands write beside the collection."""
+"""Write messages, reports and other files beside the collection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from genretagger.containers import container_of
+from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
 from genretagger.text import printable
 
@@ -16,12 +16,12 @@ _ERRORS = "surrogateescape"  # file names need not be UTF-8
 
 
 def warn(message: str) -> None:
-    """Tell a person of something, and go on."""
+    """Write a message to standard error."""
     sys.stderr.write(f"genretagger: {printable(message)}\n")
 
 
 def offer_undo(journal: Path | None, to: str = "take it back") -> None:
-    """Say how to take a run back, if it has written anything."""
+    """Print the command that takes a run back, if the run has a journal."""
     if journal is not None:
         sys.stderr.write(f"to {to}: genretagger undo\n")
 
@@ -34,7 +34,7 @@ def spare_audio(path: Path | None) -> None:
     FatalError
         If the path is named as audio is.
     """
-    if path is not None and container_of(path) is not None:
+    if path is not None and (container_of(path) is not None or is_heard_only(path)):
         raise FatalError(f"{path} is an audio file, and stays; nothing was done")
 
 
@@ -73,7 +73,7 @@ def write_file(option: str, path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def report_stream(path: Path | None) -> Iterator[TextIO]:
-    """Open the file of ``--output``, or else standard output, for rows of any file names.
+    """Open the file of ``--output``, or else standard output; file names need not be UTF-8.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What `tag` and `review` share: a plan is made, and may be saved."""
+"""Make a plan, and save it: shared by `tag` and `review`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genretagger.records import TagChange
 
 
 def plan_options(options: argparse.Namespace, *, analyse_all: bool) -> Options:
-    """Say how the plan is to be made, as yet without a cache."""
+    """Return the settings of a plan, without its cache."""
     bundle = chosen_bundle(options)
     return Options(
         bundle=bundle,
@@ -32,7 +32,12 @@ def plan_options(options: argparse.Namespace, *, analyse_all: bool) -> Options:
 def saved_plan(
     path: Path | None, roots: Sequence[Path], options: Options
 ) -> Iterator[Callable[[TagChange], None]]:
-    """Take the lines of a plan, and save them if there is a path.
+    """Save the lines of a plan if there is a path.
+
+    Yields
+    ------
+    callable
+        Takes one line.
 
     Raises
     ------

@@ -12,16 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import progress
 from rich.console import Console
 
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
 from genretagger.cli.output import report_stream, spare_audio
+from genretagger.containers import is_heard_only
+from genretagger.errors import FatalError
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
-from genretagger.report.tables import FORMATS, Report, TerminalTable
+from genretagger.report.tables import FORMATS, Report
 from genretagger.rows import Row, plan_row
-from genretagger.scan import find_tracks
+from genretagger.scan import find_tracks, read_list
 from genretagger.text import printable, reason_text
 from genretagger.words import Words
 
@@ -59,6 +60,7 @@ class Run:
         self._words = words
         self._row = row
         self._counts: Counter[State] = Counter()
+        self._passed_over: Counter[str] = Counter()
         self._failures: list[TagChange] = []
         self._is_reporting = False
         self._is_interrupted = False
@@ -70,36 +72,65 @@ class Run:
         self.total: int | None = None
         """How many tracks there are, once it is known."""
 
-    def fail(self, path: Path, why: str) -> None:
-        """Take a file or folder that cannot be used, also before anything is reported."""
+    def named_paths(self, options: argparse.Namespace) -> list[Path]:
+        """List the files and folders that the command line names; exit if it names none.
+
+        Raises
+        ------
+        FatalError
+            If a list of files cannot be read.
+        """
+        if not options.paths and not options.files_from:
+            options.error("name at least one file or folder, or give --files-from")
+        paths = list(options.paths)
+        for source in options.files_from:
+            paths += read_list(Path(source), _content(source), self._fail)
+        return paths
+
+    def _fail(self, path: Path, why: str) -> None:
+        """Take a file or folder that cannot be used, even before the report is open."""
         line = TagChange(path, State.FAILED, reason=(why,))
         if self._is_reporting:
             self._take(line)
         else:
             self._early.append(line)
 
-    def tracks(self, roots: Sequence[Path], ignore: Sequence[str]) -> Iterator[Path]:
+    def tracks(
+        self, roots: Sequence[Path], ignore: Sequence[str], *, heard_only: bool = False
+    ) -> Iterator[Path]:
         """Find the tracks below some files and folders; what cannot be read is a failure.
 
-        They are found as they are asked for, so that neither the first track nor the memory
+        Audio that can be heard, but not tagged, is passed over and counted unless `heard_only`.
+        Tracks are found as they are asked for, so that neither the first track nor the memory
         waits for a large collection, and counted meanwhile where progress is shown.
         """
         find = partial(find_tracks, roots, ignore=ignore)
         if self._messages.is_terminal:
-            threading.Thread(target=self._count, args=(find,), daemon=True).start()
-        return find(on_error=self.fail)
+            count = partial(find, heard_only=heard_only)
+            threading.Thread(target=self._count, args=(count,), daemon=True).start()
+        for path in find(heard_only=True, on_error=self._fail):
+            if heard_only or not is_heard_only(path):
+                yield path
+            else:
+                self._passed_over[path.suffix.lower().lstrip(".")] += 1
 
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
 
     def make_page(self, **head: Any) -> None:
-        """Also report to the page of ``--report``, if it is asked for; `head` is as in `Page`."""
+        """Prepare the page of ``--report``, if it is asked for; `head` as in `Page`."""
         if self._page_path is not None:
             self._page = Page(command=self._command, words=self._words, **head)
 
     @contextlib.contextmanager
     def reporting(self, *, shown: bool = True) -> Iterator[Callable[[TagChange], None]]:
-        """Show progress, and take lines, which are shown or counted; end quietly on Ctrl-C."""
+        """Open the report and the page, show progress, and end quietly on Ctrl-C.
+
+        Yields
+        ------
+        callable
+            Takes one line: counts it and, if `shown`, reports it.
+        """
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
             if shown:
@@ -135,31 +166,36 @@ class Run:
         if not self._messages.is_terminal:
             yield lambda: None
             return
-        columns = (progress.BarColumn(), progress.MofNCompleteColumn(), _Rate())
-        left = progress.TimeRemainingColumn(elapsed_when_finished=True)
-        with progress.Progress(*columns, left, console=self._messages) as bar:
-            task = bar.add_task("", total=self.total)
-            yield lambda: bar.update(task, advance=1, total=self.total)
+        from genretagger.report.terminal import progress_bar  # noqa: PLC0415 - pipes do without
+
+        with progress_bar(self._messages, lambda: self.total) as advance:
+            yield advance
 
     @contextlib.contextmanager
     def _report(self) -> Iterator[Report]:
         if self._output is None and self._format == "table" and sys.stdout.isatty():
             # rows must go through the console that draws the progress bar below them
+            from genretagger.report.terminal import TerminalTable  # noqa: PLC0415 - as above
+
             yield TerminalTable(self._messages if self._messages.is_terminal else Console())
             return
         with report_stream(self._output) as stream:
             yield FORMATS[self._format](stream)
 
     def summary(self) -> int:
-        """Say what has become of the tracks, list every failure, and return the exit code."""
+        """Print the counts and every failure, and return the exit code."""
         say = sys.stderr.write
         total = sum(self._counts.values())
         counts = ", ".join(f"{self._counts[state]} {word}" for state, word in self._words.items())
         if self._is_interrupted:
             left = "some" if self.total is None else self.total - self._n_done
             say(f"interrupted: every file is whole, {left} tracks are left\n")
-        is_empty = not total and not self._is_interrupted
-        say("no audio files found\n" if is_empty else f"{total} tracks: {counts}\n")
+        if self._passed_over:
+            say(_passed_over(self._passed_over))
+        if total or self._is_interrupted:
+            say(f"{total} tracks: {counts}\n")
+        elif not self._passed_over:
+            say("no audio files found\n")
         if self._failures:
             say("failed:\n")
         for line in self._failures:
@@ -169,6 +205,15 @@ class Run:
         return SOME_FAILED if self._failures else OK
 
 
-class _Rate(progress.ProgressColumn):
-    def render(self, task: progress.Task) -> str:
-        return f"{task.speed or 0.0:.1f} tracks/s"
+def _passed_over(kinds: Counter[str]) -> str:
+    n = sum(kinds.values())
+    shown = [kind if n == len(kinds) else f"{kind} {kinds[kind]}" for kind in sorted(kinds)]
+    files = "1 audio file of a kind" if n == 1 else f"{n} audio files of kinds"
+    return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})\n"
+
+
+def _content(source: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise FatalError(f"--files-from {source}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Values of options: each is checked, and refused with a sentence."""
+"""Read and check the values of options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def probability(text: str) -> float:
 
 
 def count_up_to(most: int | None = None) -> Callable[[str], int]:
-    """Return what reads a whole number of at least 1, and at most `most`."""
+    """Return a reader of whole numbers from 1 to `most`."""
 
     def count(text: str) -> int:
         try:
@@ -38,7 +38,7 @@ def count_up_to(most: int | None = None) -> Callable[[str], int]:
 
 
 def separator(text: str) -> str:
-    """Read what joins the genres of a combined value."""
+    """Read a separator of the genres in a combined value."""
     if not text or not text.isprintable():
         raise argparse.ArgumentTypeError("a separator is at least one printable character")
     return text
@@ -79,7 +79,7 @@ def mapping(name: str) -> dict[str, str]:
 
 
 def field_name(text: str) -> str:
-    """Read the name of a field that holds nothing else in any container."""
+    """Read the name of a field that has no other meaning in any container."""
     from genretagger.tags.fields import check_field  # noqa: PLC0415 - it loads mutagen
 
     try:

@@ -1,4 +1,4 @@
-"""Draw what was heard in one track. The only matplotlib import; it comes with ``[review]``."""
+"""Draw the genres of one track over time. The only matplotlib import, an extra: ``[review]``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def clock(seconds: float) -> str:
 
 
 def story(hearing: Hearing, thresholds: Sequence[float]) -> str:
-    """Say in words where a track turns from one genre to another.
+    """Describe in words where a track turns from one genre to another.
 
     Parameters
     ----------

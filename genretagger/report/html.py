@@ -1,4 +1,4 @@
-"""The page for the browser: what was heard and what becomes of it, in one file by itself.
+"""The page for the browser: tracks, predictions and changes in one file by itself.
 
 The report is this page on disk; the review serves the same page with a script of its own
 beside. What the scripts in it offer to each other stands at the top of assets/report.js.
@@ -32,7 +32,7 @@ TEXTS = {"reason": "Reason"}
 print and where no script runs; in the detail, and found by the search."""
 
 OTHER, NONE = "other genres", "no genre"
-"""What stands beside the 14 genres where genres are counted."""
+"""Counted beside the 14 genres."""
 
 _ASSETS = Path(__file__).with_name("assets")
 _STATES = tuple(State)
@@ -41,7 +41,7 @@ _N_BINS = 10  # of the histogram of confidence
 
 
 class _Line(NamedTuple):
-    """What is kept of a row: some hundred bytes, so that 100,000 tracks fit.
+    """A row in compact form: some hundred bytes, so that 100,000 tracks fit.
 
     The script gets its values under these names. Texts that recur are numbers: of a folder, of a
     state, of a list of genre values.
@@ -59,7 +59,7 @@ class _Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Extra:
-    """What the review adds to the page.
+    """Additions of the review to the page.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Extra:
 
 
 class Page:
-    """The page, as rows come in.
+    """A page in the making.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Page:
 
     @contextlib.contextmanager
     def written_to(self, path: Path) -> Iterator[None]:
-        """Write the page at the end, also of a run that is stopped, of what was done until then.
+        """Write the page when the block ends, even if the run is stopped before its end.
 
         Raises
         ------
@@ -217,7 +217,7 @@ class Page:
         return self._values.setdefault(shown, len(self._values))
 
     def _data(self, root: str, folders: list[str]) -> dict[str, Any]:
-        """Give what the script draws from; rows are lists, and texts that recur are numbers."""
+        """Return the data of the script; rows are lists, and recurring texts are numbers."""
         return {
             "genres": GENRES,
             "thresholds": self._thresholds and [round(1000 * t) for t in self._thresholds],
@@ -239,7 +239,7 @@ class Page:
         return self._words.get(state, PLANNED[state])
 
     def _counted(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        """Tell which of our genres a file's values are; a part that is none of them is other."""
+        """List the genres that a file's values stand for; other parts count as OTHER."""
         counted = []
         for value in values:
             whole = self._genre(value)
@@ -259,7 +259,7 @@ class Page:
         ]
 
     def _overview(self) -> dict[str, Any]:
-        """Count what the charts show."""
+        """Count tracks for the charts."""
         counted = [self._counted(values) for values in self._values]
         before, after = Counter[str](), Counter[str]()
         pairs, failures = Counter[frozenset[str]](), Counter[str]()
@@ -295,7 +295,7 @@ class Page:
         }
 
     def _by_folder(self, folders: list[str]) -> Iterator[dict[str, Any]]:
-        """Give the plain table, which is read where no script runs, folder by folder."""
+        """Yield the folders of the plain table, which is shown where no script runs."""
         values = ["; ".join(value) for value in self._values]
         tracks: dict[int, list[_Line]] = {}
         for line in self._lines:
@@ -320,7 +320,7 @@ class Page:
 
 
 def patch(number: int, change: TagChange) -> dict[str, Any]:
-    """Return what the script's `refreshRow` takes for a line that was changed since.
+    """Return the changed values of a row, for `refreshRow` of the script.
 
     Parameters
     ----------
@@ -336,7 +336,7 @@ def patch(number: int, change: TagChange) -> dict[str, Any]:
 
 
 def asset(name: str) -> str:
-    """Read a text that goes into the page.
+    """Read a file of assets/.
 
     Parameters
     ----------
@@ -347,14 +347,14 @@ def asset(name: str) -> str:
 
 
 def _json(data: object) -> str:
-    """Write JSON that may stand in a script element, whatever texts it holds."""
+    """Write JSON that is safe inside a script element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=list)  # arrays
     # inside strings only, where the escape means the same; "</script>" would end the element
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _policy(styles: list[str], scripts: list[str], extra: Extra | None) -> str:
-    """Allow what stands in the page, by its hash, and nothing else."""
+    """Return a Content-Security-Policy that allows the page's own parts by hash only."""
     connect, media = (extra.connect, extra.media) if extra else ("'none'", "'none'")
     return "; ".join(
         (
@@ -376,7 +376,7 @@ def _hash(text: str) -> str:
 
 
 def _below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
-    """Find the folder that all are in, and name each from there."""
+    """Return the common root of folders, and each folder relative to it."""
     folders = list(folders)
     try:
         root = os.path.dirname(os.path.commonpath(folders))  # noqa: PTH120 - texts, as they stand
@@ -387,7 +387,7 @@ def _below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def _matrix(pairs: Counter[frozenset[str]]) -> list[dict[str, Any]]:
-    """Count tracks by genre, alone and with each other one; every cell once, below the diagonal."""
+    """Count tracks by pair of genres: a triangle with single genres on its diagonal."""
     most = max((n for pair, n in pairs.items() if len(pair) > 1), default=0)
     rows = []
     for i, genre in enumerate(GENRES):
@@ -403,7 +403,7 @@ def _matrix(pairs: Counter[frozenset[str]]) -> list[dict[str, Any]]:
 
 
 def _kind_of_failure(reason: str) -> str:
-    """Take out of a reason what differs from file to file."""
+    """Remove from a reason the parts that differ from file to file."""
     what = reason.partition(";")[0]
     return re.sub(r"\d+(\.\d+)?", "…", what)
 

@@ -1,1 +1,1 @@
-"""Review a plan in the browser: `session` knows what is decided, `server` serves it."""
+"""Review a plan in the browser: `session` holds the decisions, `server` serves them."""

@@ -1,10 +1,10 @@
 """Serve a review on loopback: Starlette and uvicorn, which come with ``[review]``.
 
-Who may ask is settled before any route: the connection comes to 127.0.0.1, which no other
-machine reaches; the Host header is that address, so no page of another site can pose as ours
-(DNS rebinding); the path begins with a token that only the browser, and who sees the terminal,
-knows, so other users of this machine, and other pages of this browser, can neither read nor send
-anything. There are no cookies. Tracks are asked for by number, never by path.
+A request is checked before any route. The connection comes to 127.0.0.1, which no other machine
+reaches. The Host header is that address, so that no page of another site can pose as ours (DNS
+rebinding). The path begins with a token that is known only to the browser and to whoever sees the
+terminal, so that other users of this machine, and other pages of this browser, can neither read
+nor send anything. There are no cookies. Tracks are asked for by number, never by path.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _DPI = 110.0
 
 
 class Guard:
-    """Lets only requests through that may ask; the others learn nothing.
+    """Passes on requests from our own page only.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Guard:
         await answer(scope, receive, send_guarded)
 
     def _is_ours(self, headers: dict[bytes, str]) -> bool:
-        """Tell whether a request that says where it comes from comes from our page."""
+        """Tell whether a request is from our page, as far as its headers say."""
         origin = headers.get(b"origin", f"http://{self._host}")
         site = headers.get(b"sec-fetch-site", "same-origin")
         return origin == f"http://{self._host}" and site in ("same-origin", "none")
@@ -105,7 +105,7 @@ def _same(given: str, secret: str) -> bool:
 
 
 class Handlers:
-    """What each route of one review answers.
+    """The routes of one review.
 
     Parameters
     ----------
@@ -130,15 +130,15 @@ class Handlers:
         return HTMLResponse(page.render(extra=extra))
 
     def decided(self, _: Request) -> Response:
-        """Say what was decided so far."""
+        """Return the decisions so far."""
         return JSONResponse(self._session.decided())
 
     def progress(self, _: Request) -> Response:
-        """Say how far Apply or Undo is."""
+        """Return the progress of Apply or Undo."""
         return JSONResponse(self._session.progress())
 
     async def do(self, request: Request) -> Response:
-        """Carry a wish out, and say which lines it has changed."""
+        """Carry out a command of the page, and return the rows that it changed."""
         body = await request.body()
         return await run_in_threadpool(self._do, request.path_params["what"], body)
 
@@ -164,16 +164,16 @@ class Handlers:
         return plain[what]()
 
     def excerpts(self, request: Request) -> Response:
-        """Say where the excerpts of a track begin."""
-        return JSONResponse(self._session.where_heard(request.path_params["id"]))
+        """Return where the excerpts of a track begin."""
+        return JSONResponse(self._session.excerpts(request.path_params["id"]))
 
     def sound(self, request: Request) -> Response:
-        """Play an excerpt."""
+        """Return the sound of an excerpt."""
         n, start_s = request.path_params["id"], request.path_params["start_ms"] / 1000
-        return _ranged(request, self._session.listen(n, start_s), "audio/wav")
+        return _ranged(request, self._session.sound(n, start_s), "audio/wav")
 
     def picture(self, request: Request) -> Response:
-        """Draw what is heard in a track from beginning to end."""
+        """Return the picture of a track's genres over time."""
         n, theme = request.path_params["id"], request.path_params["theme"]
         if theme not in figure.THEMES:
             return JSONResponse({"error": "there is no such theme"}, 404)
@@ -188,7 +188,7 @@ class Handlers:
         return Response(drawn, media_type="image/png")
 
     def story(self, request: Request) -> Response:
-        """Say in words what the picture shows, and where in it the track begins and ends."""
+        """Return the picture in words, and where in it the track begins and ends."""
         hearing = self._session.hear_closely(request.path_params["id"])
         left, right = figure.TIMELINE
         return JSONResponse(
@@ -206,7 +206,7 @@ class Handlers:
 
 
 def application(session: Session, title: str) -> Starlette:
-    """Connect addresses to what answers them."""
+    """Return the application: addresses and their handlers."""
     handlers = Handlers(session, title)
     return Starlette(
         routes=[

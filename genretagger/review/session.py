@@ -1,4 +1,4 @@
-"""What a person decides on the lines of a plan, saved as it is decided, and done on demand."""
+"""Decisions on the lines of a plan: saved as they are made, and carried out on demand."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _Work = Callable[[Cache | None], None]
 
 
 class RefusedError(GenreTaggerError):
-    """What was asked for cannot be done; the message says why."""
+    """A request that cannot be carried out; the message says why."""
 
 
 class Session:
@@ -99,16 +99,16 @@ class Session:
         name = hashlib.sha256(str(self.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         return lock.only_writer(places.reviews_folder() / name, f"genretagger review {self.path}")
 
-    # ---- what is shown ---------------------------------------------------------------------
+    # ---- show ------------------------------------------------------------------------------
 
     def decided(self) -> Row:
-        """Say what was decided on which lines, and how far a run is."""
+        """Return all decisions, and the progress of a run."""
         with self._alone:
             ids = {n for n, verdict in enumerate(self.plan.verdicts) if verdict is not None}
             return {**self.progress(), "rows": self._rows(ids | set(self._problems))}
 
     def progress(self) -> Row:
-        """Say how far Apply or Undo is, and what they would do now."""
+        """Return the progress of Apply or Undo, and how much they would do now."""
         with self._alone:
             return {
                 **self._progress,
@@ -130,7 +130,7 @@ class Session:
             "problem": printable(self._problems.get(n, "")),
         }
 
-    # ---- what is decided -------------------------------------------------------------------
+    # ---- decide ----------------------------------------------------------------------------
 
     def decide(self, ids: Sequence[int], answer: Answer) -> list[Row]:
         """Accept or reject lines, or leave them open again. Saved when this returns.
@@ -229,10 +229,10 @@ class Session:
         if self._work is not None and self._work.is_alive():
             raise RefusedError("wait until the files are written")
 
-    # ---- what is heard ---------------------------------------------------------------------
+    # ---- play and hear ---------------------------------------------------------------------
 
-    def where_heard(self, n: int) -> Row:
-        """Say how long a track is, and where its excerpts begin.
+    def excerpts(self, n: int) -> Row:
+        """Return the length of a track, and where its excerpts begin.
 
         Raises
         ------
@@ -245,8 +245,8 @@ class Session:
         duration_s, starts = audio.where_heard(path, segment_s=segment_s, has_cuesheet=has_cuesheet)
         return {"duration_s": duration_s, "starts_s": starts, "segment_s": segment_s}
 
-    def listen(self, n: int, start_s: float) -> bytes:
-        """Decode what is heard at one place, to be played.
+    def sound(self, n: int, start_s: float) -> bytes:
+        """Decode an excerpt to be played.
 
         Returns
         -------
@@ -282,10 +282,10 @@ class Session:
         if not 0 <= n < len(self.plan.lines) or n in self.plan.refused:
             raise RefusedError("there is no such line")
 
-    # ---- what is done ----------------------------------------------------------------------
+    # ---- apply and undo --------------------------------------------------------------------
 
     def apply(self) -> None:
-        """Begin to write what is accepted, in the background.
+        """Start writing the accepted lines, in the background.
 
         Raises
         ------
@@ -295,7 +295,7 @@ class Session:
         self._start("apply", self._apply)
 
     def undo(self) -> None:
-        """Begin to take back what the last run wrote, in the background.
+        """Start taking back the last run, in the background.
 
         Raises
         ------
@@ -361,7 +361,7 @@ class Session:
             remember(done.path, self.plan.field, cache)
 
     def _note(self, n: int, done: TagChange, *, written: str) -> None:
-        """Write down what came of a line, so that the next session knows."""
+        """Save the outcome of a line for the next session."""
         with self._alone:
             verdict = self.plan.verdicts[n] or Verdict()
             if done.state is State.FAILED:
@@ -388,7 +388,7 @@ class Session:
         return self.plan.lines[n].path.resolve()
 
     def _catch_up(self) -> None:
-        """Find out what a killed run wrote, or another command took back, after the last review."""
+        """Note what a killed run wrote, or another command took back, since the last review."""
         step: dict[int, Verdict] = {}
         runs: dict[Path, str] = {}
         for n, verdict in enumerate(self.plan.verdicts):
@@ -421,7 +421,7 @@ def _written_ns(name: str) -> int:
 
 
 def _runs_by_file() -> dict[Path, str]:
-    """Say which run was the last to change each file."""
+    """Return the last run that changed each file."""
     runs: dict[Path, str] = {}
     for path in journal.history():
         with contextlib.suppress(FatalError):  # one that is damaged does not hide the others

@@ -3,8 +3,8 @@
 Reading lists every metadata block of a file, also those that mutagen's own view of a
 format leaves out: APEv2 and ID3v1 at the end of an MP3, ID3 around a FLAC stream, LIST/INFO
 in a WAV. Writing replaces the genre's own bytes and leaves every other one as it stands, so
-frames that no library knows, odd dates and the other tags survive. Only the headers of MP4 and
-ASF are written by mutagen, and Ogg pages are laid out by it. Whatever is to change is worked
+frames that no library knows, odd dates and the other tags survive. Only the header of ASF is
+written by mutagen, and Ogg pages are laid out by it. Whatever is to change is worked
 out and checked in memory first: `rehearse` stops there, `write` goes on. Only this package
 imports mutagen.
 
@@ -31,7 +31,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from mutagen import MutagenError
+
 from genretagger.containers import BLOCKS, Container, container_of
+from genretagger.content import complaint
 from genretagger.errors import DamagedError, TrackError
 from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, TrackTags
@@ -40,8 +43,9 @@ from genretagger.tags.cue import cue_beside
 from genretagger.tags.fields import (
     VARIOUS,
     check_field,
+    held_in,
     is_genre,
-    key_of,
+    keys_of,
     value_of,
     values_of,
 )
@@ -232,8 +236,8 @@ def _splices(
     with _one_error(path, f"cannot be read as {container.name}"):
         audio = _fingerprint(layout, container)
     blocks = layout.blocks()
-    edits = [_edit_of(change, blocks, field) for change in changes]
-    splices = layout.splices([edit for edit in edits if edit is not None])
+    edits = [edit for change in changes for edit in _edits_of(change, blocks, field)]
+    splices = layout.splices(edits)
     after = layout_of(BufferedReader(Spliced(file, splices)))
     for change, _ in _differing(changes, _held(after.blocks(), field)):
         raise TrackError(f"{change.kind} cannot hold {quoted(change.new)}; rename it")
@@ -245,9 +249,9 @@ def _splices(
 def _held(blocks: Sequence[Block], field: str | None) -> tuple[GenreBlock, ...]:
     """Say what blocks hold of the genre or the field; without those that cannot hold it."""
     return tuple(
-        GenreBlock(block.kind, block.items.get(key.upper(), ()))
+        GenreBlock(block.kind, held_in(block, field))
         for block in blocks
-        if (key := key_of(block.kind, field))
+        if keys_of(block.kind, field)
     )
 
 
@@ -269,15 +273,15 @@ def _container(path: Path) -> Container:
     return container
 
 
-def _edit_of(change: BlockChange, blocks: list[Block], field: str | None) -> Edit | None:
-    """Turn a change into an edit, or refuse it while nothing has been touched."""
-    key = key_of(change.kind, field)
+def _edits_of(change: BlockChange, blocks: list[Block], field: str | None) -> list[Edit]:
+    """Turn a change into edits, or refuse it while nothing has been touched."""
     if field is not None and not is_genre(field):
         try:
             check_field(field)
         except ValueError as error:
             raise TrackError(f"{error}; choose another --field") from error
-    if not key:
+    keys = keys_of(change.kind, field)
+    if not keys:
         raise TrackError(f"{change.kind} cannot hold a field {field!r}; choose another --field")
     if change.kind == "ID3v2.2":
         raise TrackError("ID3v2.2 cannot be written; plan for ID3v2.3")
@@ -285,15 +289,16 @@ def _edit_of(change: BlockChange, blocks: list[Block], field: str | None) -> Edi
         raise TrackError("a genre is empty or contains a NUL character; correct the mapping")
     family = family_of(change.kind)
     block = next((b for b in blocks if family_of(b.kind) == family), None)
-    now = block.items.get(key_of(block.kind, field).upper(), ()) if block else ()
+    now = held_in(block, field) if block else ()
     if now != change.old:
         raise TrackError(
             f"the genre changed since the plan was made ({change.kind} holds {quoted(now)}, "
             f"not {quoted(change.old)}); make a new plan"
         )
-    if block is None and not change.new:
-        return None
-    return Edit(change.kind, key, change.new)
+    if block is None:
+        return [Edit(change.kind, keys[0], change.new)] if change.new else []
+    present = [key for key in keys[1:] if key.upper() in block.items]
+    return [Edit(change.kind, key, change.new) for key in (keys[0], *present)]
 
 
 @contextmanager
@@ -306,6 +311,10 @@ def _opened(path: Path, what: str, mode: Literal["rb", "r+b"] = "rb") -> Iterato
         if not status.st_size:
             raise DamagedError("the file is empty")
         with path.open(mode) as file:
+            message = complaint(path, file)
+            if message:
+                raise TrackError(message)
+            file.seek(0)
             yield file
 
 
@@ -321,9 +330,10 @@ def _one_error(path: Path, what: str) -> Iterator[None]:
     # A parser that meets arbitrary bytes raises anything: mutagen's own errors, struct.error,
     # IndexError, MemoryError for absurd sizes, RecursionError for nested atoms ...
     except Exception as error:
-        detail = " ".join(str(error).split()) or type(error).__name__
-        if path.name in detail:
-            detail = type(error).__name__
+        detail = " ".join(str(error).split())
+        is_said = isinstance(error, MutagenError) or type(error) is ValueError
+        if not is_said or not detail or path.name in detail:
+            detail = "its structure is damaged"
         raise TrackError(
             f"{what} ({detail}); play it, and if it plays, copy it with ffmpeg -c copy"
         ) from error

@@ -44,11 +44,23 @@ def is_genre(field: str | None) -> bool:
     return field is None or field.casefold() == "genre"
 
 
-def key_of(kind: str, field: str | None) -> str:
-    """Say under which key a kind of block holds the genre or a field; empty if it cannot."""
+def keys_of(kind: str, field: str | None) -> tuple[str, ...]:
+    """Say under which keys a kind of block holds the genre or a field; none if it cannot.
+
+    The first is the one to write to; the others count where they are there.
+    """
+    block = BLOCKS[kind]
     if field is None or is_genre(field):
-        return BLOCKS[kind].key
-    return BLOCKS[kind].custom.replace("NAME", field)
+        return (block.key, *block.also)
+    return (block.custom.replace("NAME", field),) if block.custom else ()
+
+
+def held_in(block: Block, field: str | None) -> tuple[str, ...]:
+    """List what a block holds of the genre or a field: under the first key, then what is more."""
+    keys = [key.upper() for key in keys_of(block.kind, field)]
+    first = block.items.get(keys[0], ()) if keys else ()
+    others = (value for key in keys[1:] for value in block.items.get(key, ()))
+    return first + tuple(dict.fromkeys(value for value in others if value not in first))
 
 
 def check_field(name: str) -> None:

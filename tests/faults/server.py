@@ -19,8 +19,8 @@ import traceback
 import rich.console  # noqa: F401
 from joblib.externals.loky import reusable_executor
 
-import genretagger.pipeline  # noqa: F401 - imported once, for all the forks
-from genretagger import cli, planfile, report  # noqa: F401
+from genretagger import cli
+from genretagger.cli.commands import apply, tag, undo  # noqa: F401 - once, for all the forks
 
 
 def run(request: dict, output: int) -> None:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from test_architecture import GROUND, ROOMS, USED_BY_TRAINING, folder
 
 from genretagger.cli.options import parser
-from genretagger.containers import BLOCKS, CONTAINERS
+from genretagger.containers import BLOCKS, CONTAINERS, HEARD_ONLY
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -53,6 +53,8 @@ def formats() -> str:
             f"| {c.name} | {suffixes} | {c.decoder} | {c.native} `{block.key}` "
             f"| {several} | `{block.custom}` | {beside} |"
         )
+    others = " ".join(f"`{suffix}`" for suffix in sorted(HEARD_ONLY))
+    lines += ["", f"Heard by `predict` and `show`, by ffmpeg, but not tagged: {others}."]
     return "\n".join(lines)
 
 

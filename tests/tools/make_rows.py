@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.genres import GENRES
-from genretagger.records import Decision, Prediction
-from genretagger.text import reason_text
+from genretagger.records import Prediction, State, TagChange
+from genretagger.rows import Row, plan_row
 
 THRESHOLDS = tuple(0.35 + 0.02 * (i % 5) for i in range(len(GENRES)))
 
@@ -27,35 +28,32 @@ HOSTILE = (
 """Names that a page must show and never obey; "/" in one of them starts a folder."""
 
 
-def rows(n: int, seed: int = 1) -> Iterator[dict[str, Any]]:
+def rows(n: int, seed: int = 1) -> Iterator[Row]:
     """Make rows: albums of ten tracks, every ninth track failed, every third with a genre."""
     chance = random.Random(seed)
     policy = DecisionPolicy(THRESHOLDS)
     for i in range(n):
         heard = tuple(round(min(0.99, chance.random() ** 4), 4) for _ in GENRES)
         decision = decide(Prediction(heard), policy)
-        old = [chance.choice(("rnb", "Reggae", "Hip-Hop/Rap", "Pop; Rock"))] if i % 3 == 1 else []
-        state, new, reason = (
-            "change",
-            ["; ".join(sorted(decision.genres))],
-            reason_text(decision.reason),
-        )
-        if i % 9 == 8:
-            decision, heard, state, new = Decision(()), None, "failed", old
-            reason = f"truncated: its header says {i} s, but it ends before 42 s; get a whole copy"
-        elif not decision.genres:
-            state, new = "undecided", old
-        elif old:
-            state, new, reason = "keep", old, f'{reason} | kept: file has "{old[0]}"'
+        old = (chance.choice(("rnb", "Reggae", "Hip-Hop/Rap", "Pop; Rock")),) if i % 3 == 1 else ()
         title = chance.choice(("Morning", "A long way home", "Waltz", "Number", "Under the bridge"))
         folder = f"/music/Artist {i // 40:03}/Album {i // 10 % 4 + 1}"
-        yield {
-            "path": f"{folder}/{i % 10 + 1:02} {title}.flac",
-            "state": state,
-            "old": old,
-            "new": new,
-            "blocks": [],
-            "genres": list(decision.genres),
-            "probabilities": heard and dict(zip(GENRES, heard, strict=True)),
-            "reason": reason,
-        }
+        line = TagChange(
+            path=Path(f"{folder}/{i % 10 + 1:02} {title}.flac"),
+            state=State.CHANGE,
+            old=old,
+            new=("; ".join(sorted(decision.genres)),),
+            genres=decision.genres,
+            probabilities=heard,
+            reason=decision.reason,
+        )
+        if i % 9 == 8:
+            reason = f"truncated: its header says {i} s, but it ends before 42 s; get a whole copy"
+            failed = replace(line, state=State.FAILED, new=old, reason=(reason,))
+            line = replace(failed, genres=(), probabilities=None)
+        elif not decision.genres:
+            line = replace(line, state=State.UNDECIDED, new=old)
+        elif old:
+            reasons = (*decision.reason, f'kept: file has "{old[0]}"')
+            line = replace(line, state=State.KEEP, new=old, reason=reasons)
+        yield plan_row(line)

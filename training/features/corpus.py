@@ -179,7 +179,7 @@ def _extract(
 ) -> _Extracted | str:
     """Compute the mel power of a file's segments, in dB, or say why it is left out."""
     try:
-        duration_s, _ = audio.where_heard(path, segment_s=features.segment_s)
+        duration_s = audio.duration(path)
         if duration_s < config.shortest_s:
             return f"shorter than {config.shortest_s:g} s"
         if duration_s > audio.LONG_S:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from genretagger import planfile
+from genretagger.cli.caching import opened_cache
 from genretagger.cli.output import offer_undo
 from genretagger.cli.run import Run
-from genretagger.cli.settings import opened_cache
 from genretagger.cli.writer import only_writer
 from genretagger.recall import remember
 from genretagger.records import State

@@ -10,22 +10,23 @@ from genretagger.cache import Cache
 from genretagger.cli.codes import OK
 from genretagger.cli.output import warn
 from genretagger.cli.settings import chosen_bundle
+from genretagger.hearing import hearing_id
 from genretagger.identity import identify
 from genretagger.text import printable
 
 
 def run(options: argparse.Namespace) -> int:
     """Show what the cache holds, after it was pruned or cleared if asked to."""
-    bundle_id = chosen_bundle(options).bundle_id
+    now_id = hearing_id(chosen_bundle(options))
     with contextlib.closing(Cache(places.cache_file(), warn=warn)) as cache:
         if options.prune:
-            cache.prune(bundle_id, identify)
+            cache.prune(now_id, identify)
         if options.clear:
             cache.clear()
         contents = cache.contents()
     print(f"cache: {printable(str(contents.path))}\nsize: {contents.size / 1e6:.1f} MB")
     print(f"tracks: {contents.n_tracks}\nheard by model:")
-    for heard_by, n_heard in (contents.n_predictions or {bundle_id: 0}).items():
-        now = " (the one in use)" if heard_by == bundle_id else ""
+    for heard_by, n_heard in (contents.n_predictions or {now_id: 0}).items():
+        now = " (the one in use)" if heard_by == now_id else ""
         print(f"  {heard_by}: {n_heard}{now}")
     return OK

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from genretagger import pipeline
+from genretagger.cli.caching import opened_cache
 from genretagger.cli.run import Run
-from genretagger.cli.settings import chosen_bundle, decision_policy, named_paths, opened_cache
+from genretagger.cli.settings import chosen_bundle, decision_policy
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.records import Prediction, State, TagChange
@@ -16,9 +17,9 @@ from genretagger.words import PREDICTED
 
 
 def run(options: argparse.Namespace) -> int:
-    """Say what is heard in each track; never write."""
+    """Predict the genres of tracks; never write."""
     run = Run(options, PREDICTED, row=prediction_row)
-    paths = run.tracks(named_paths(options, run.fail), options.ignore)
+    paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -> TagChange:
-    """Make a line of a plan that leaves every file as it is."""
+    """Make a line that leaves the file as it is."""
     if isinstance(answer, TrackError):
         return TagChange(path, State.FAILED, reason=(str(answer),))
     decision = decide(answer, policy)

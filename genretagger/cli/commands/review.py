@@ -10,10 +10,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from genretagger.cli.caching import opened_cache
 from genretagger.cli.codes import INTERRUPTED, OK
 from genretagger.cli.planning import plan_options, saved_plan
 from genretagger.cli.run import Run
-from genretagger.cli.settings import chosen_bundle, named_paths, opened_cache
+from genretagger.cli.settings import chosen_bundle
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
 from genretagger.pipeline import make_plan
@@ -74,7 +75,7 @@ def _new_plan() -> Path:
 
 def _make_plan(options: argparse.Namespace) -> int:
     run = Run(options, PLANNED)
-    roots = named_paths(options, run.fail)
+    roots = run.named_paths(options)
     planning = plan_options(options, analyse_all=True)
     with (
         opened_cache(options) as cache,

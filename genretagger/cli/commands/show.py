@@ -14,7 +14,7 @@ from genretagger.report import figure, show
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show what is heard in one track from beginning to end, and what moved it."""
+    """Show the genres of one track over time, and why the leading one leads."""
     for path in (options.html, options.png):
         spare_audio(path)
     bundle = chosen_bundle(options)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
+from genretagger.cli.caching import opened_cache
 from genretagger.cli.output import offer_undo
 from genretagger.cli.planning import plan_options, saved_plan
 from genretagger.cli.run import Run
-from genretagger.cli.settings import named_paths, opened_cache
 from genretagger.cli.writer import only_writer
 from genretagger.pipeline import make_plan
 from genretagger.recall import remember
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plan_file and not options.dry_run:
         options.error("--plan goes with --dry-run; without it, the plan is carried out")
     run = Run(options, PLANNED if options.dry_run else WRITTEN)
-    roots = named_paths(options, run.fail)
+    roots = run.named_paths(options)
     planning = plan_options(options, analyse_all=options.dry_run)
     run.make_page(
         title="What would be written" if options.dry_run else "What was written",

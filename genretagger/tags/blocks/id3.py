@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -11,49 +10,15 @@ from mutagen.id3 import ID3, TCON
 
 from genretagger.errors import TrackError
 from genretagger.tags.base import PADDING, Block, Edit, gathered, quoted, replaced
+from genretagger.tags.blocks.id3_convert import convert_id3v2
+from genretagger.tags.blocks.id3_frames import (
+    name_of,
+    parse_alone,
+    split_id3v2,
+    to_synchsafe,
+    without_extended,
+)
 from genretagger.tags.fields import KEYS
-
-_FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
-
-
-def _synchsafe(data: bytes) -> int:
-    """Read a 28-bit number kept in the lower seven bits of four bytes."""
-    if len(data) != 4 or max(data) > 0x7F:
-        raise ValueError("a size in the ID3v2 tag is not synchsafe")
-    return data[0] << 21 | data[1] << 14 | data[2] << 7 | data[3]
-
-
-def _to_synchsafe(number: int) -> bytes:
-    if number >= 1 << 28:
-        raise TrackError("the ID3v2 tag would exceed 256 MB; remove pictures from it first")
-    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
-
-
-def big_endian(data: bytes) -> int:
-    """Read a number whose first byte counts most."""
-    return int.from_bytes(data, "big")
-
-
-def id3v2_size(head: bytes) -> int:
-    """Tell the length in bytes of the ID3v2 tag that begins with these 10 bytes, or 0."""
-    if head[:3] != b"ID3" or len(head) < 10:
-        return 0
-    footer = 10 if head[3] == 4 and head[5] & 0x10 else 0
-    return 10 + _synchsafe(head[6:10]) + footer
-
-
-def _without_extended(raw: bytes) -> bytes:
-    """Drop the extended header, whose checksum and padding size a change would make wrong.
-
-    mutagen before 1.48 fails on one in a tag of version 2.3.
-    """
-    if raw[3] == 2 or not raw[5] & 0x40:
-        return raw
-    body = raw[10 : 10 + _synchsafe(raw[6:10])]
-    if not _FRAME_ID.match(body):  # some taggers set the flag without writing the header
-        body = body[_synchsafe(body[:4]) if raw[3] == 4 else 4 + big_endian(body[:4]) :]
-    return raw[:5] + bytes((raw[5] & ~0x40,)) + _to_synchsafe(len(body)) + body
-
 
 _READ = {"TCON", "TXXX", *(key for keys in KEYS.values() for key in keys)}
 """Frames that are read; keys of other kinds of block are no names of frames."""
@@ -64,7 +29,7 @@ def parse_id3v2(raw: bytes) -> Block:
 
     In version 2.2 the genre alone keeps its own key, as it is not edited there.
     """
-    tag = ID3(BytesIO(_without_extended(raw)), translate=False, load_v1=False)
+    tag = ID3(BytesIO(without_extended(raw)), translate=False, load_v1=False)
     version = tag.version[1]
     texts = (
         (_key_of(frame, version), map(str, frame.genres if isinstance(frame, TCON) else frame.text))
@@ -79,46 +44,6 @@ def _key_of(frame: Any, version: int) -> str:
         return f"TXXX:{frame.desc}"
     # mutagen shows the frames of version 2.2 under their later names
     return "TCO" if frame.FrameID == "TCON" and version == 2 else str(frame.FrameID)
-
-
-def _walk_frames(body: bytes, size_of: Callable[[bytes], int]) -> list[bytes]:
-    """Cut the frames of an ID3v2.3 or 2.4 tag apart, up to the padding."""
-    frames = []
-    at = 0
-    # padding begins with four NULs, as mutagen has it: with fewer, it is a frame whose name is
-    # damaged, and what stands behind it must not be taken for padding
-    while body[at : at + 4].strip(b"\0"):
-        end = at + 10 + size_of(body[at + 4 : at + 8])
-        if not _FRAME_ID.match(body, at) or end > len(body):
-            raise ValueError("the frames of the ID3v2 tag do not add up")
-        frames.append(body[at:end])
-        at = end
-    return frames
-
-
-def _split_id3v2(raw: bytes) -> tuple[int, list[bytes], Callable[[int], bytes]]:
-    """Take an ID3v2.3 or 2.4 tag apart: its flags, its frames, how it writes their sizes.
-
-    The unsynchronisation of version 2.3, which runs over the whole tag, is undone.
-    """
-    raw = _without_extended(raw)
-    version, flags = raw[3], raw[5]
-    body = raw[10 : 10 + _synchsafe(raw[6:10])]
-    if version == 3:
-        if flags & 0x80:
-            body = body.replace(b"\xff\x00", b"\xff")
-        return flags & 0x20, _walk_frames(body, big_endian), lambda size: size.to_bytes(4, "big")
-    try:
-        return flags & 0xA0, _walk_frames(body, _synchsafe), _to_synchsafe
-    except ValueError:  # iTunes used to write plain sizes (mutagen, determine_bpi)
-        return flags & 0xA0, _walk_frames(body, big_endian), lambda size: size.to_bytes(4, "big")
-
-
-def _convert_id3v2(raw: bytes, version: int) -> bytes:
-    tag = ID3(BytesIO(_without_extended(raw)), translate=True, v2_version=version, load_v1=False)
-    out = BytesIO()
-    tag.save(out, v1=0, v2_version=version, v23_sep=None, padding=lambda _: 0)
-    return out.getvalue()
 
 
 def _id3v2_text(version: int, texts: Sequence[str]) -> bytes:
@@ -146,18 +71,18 @@ def edit_id3v2(raw: bytes, edit: Edit) -> bytes:
     Raises
     ------
     TrackError
-        If the tag would exceed 256 MB.
+        If the tag would exceed 256 MB, or a conversion would lose a frame.
     ValueError
         If the frames do not add up to the tag's size.
     """
     version = int(edit.kind[-1])
     tag = raw or b"ID3" + bytes((version, 0, 0, 0, 0, 0, 0))
     if tag[3] != version:
-        tag = _convert_id3v2(tag, version)
-    flags, frames, size_of = _split_id3v2(tag)
+        tag = convert_id3v2(tag, version)
+    flags, frames, size_of = split_id3v2(tag)
     name, _, description = edit.key.partition(":")
     are_ours = [
-        frame[:4] == name.encode()
+        name_of(frame) == name
         and _description(frame, version, flags).upper() == description.upper()
         for frame in frames
     ]
@@ -170,16 +95,15 @@ def edit_id3v2(raw: bytes, edit: Edit) -> bytes:
     if not body:
         return b""
     size = len(raw) if 10 + len(body) <= len(raw) else 10 + len(body) + PADDING
-    head = b"ID3" + bytes((version, tag[4], flags)) + _to_synchsafe(size - 10)
+    head = b"ID3" + bytes((version, tag[4], flags)) + to_synchsafe(size - 10)
     return (head + body).ljust(size, b"\0")
 
 
 def _description(frame: bytes, version: int, flags: int) -> str:
     """Read what a TXXX frame is called; empty for any other frame, and for one that is damaged."""
-    if frame[:4] != b"TXXX":
+    if name_of(frame) != "TXXX":
         return ""
-    alone = b"ID3" + bytes((version, 0, flags)) + _to_synchsafe(len(frame)) + frame
-    frames = ID3(BytesIO(alone), translate=False, load_v1=False).getall("TXXX")
+    frames = parse_alone(frame, version, flags)
     return str(frames[0].desc) if frames else ""
 
 

@@ -20,7 +20,7 @@ from genretagger.tags.layouts.ogg import Ogg
 from genretagger.tags.layouts.stream import Stream, musepack
 
 LAYOUTS: dict[str, Callable[[BinaryIO], Layout]] = {
-    "mp3": partial(Stream, info=lambda file: MPEGInfo(file, file.tell())),
+    "mp3": partial(Stream, info=lambda file: MPEGInfo(file, file.tell()), n_stray=4096),
     "flac": Flac,
     "ogg": Ogg,
     "iff": Iff,

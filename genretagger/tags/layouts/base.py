@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any, BinaryIO, NamedTuple
-
-from mutagen import PaddingInfo
+from collections.abc import Sequence
+from typing import BinaryIO, NamedTuple
 
 from genretagger.tags.base import Block, Edit, family_of
 from genretagger.tags.blocks import FORMATS
-from genretagger.tags.layouts.splices import Splice, Window
+from genretagger.tags.layouts.splices import Splice
 
 STRETCH = 16384
 """Length in bytes of each stretch that goes into `tags.audio_id`.
@@ -77,10 +73,11 @@ class Layout:
         TrackError
             If a block, or the container, cannot hold the values.
         """
-        new = {}
+        new: dict[str, bytes] = {}
         for edit in edits:
             family = family_of(edit.kind)
-            new[family] = FORMATS[family][1](self.raw.get(family, b""), edit)
+            raw = new.get(family, self.raw.get(family, b""))
+            new[family] = FORMATS[family][1](raw, edit)
         return self.embed(new) if new else []
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
@@ -101,40 +98,3 @@ class Layout:
             raise ValueError("the file ends too early")
         self.file.seek(offset)
         return self.file.read(size)
-
-
-class ByMutagen(Layout):
-    """A header that mutagen reads and writes."""
-
-    opened: Callable[[BinaryIO], Any]
-
-    @cached_property
-    def audio(self) -> Any:
-        """What mutagen makes of it."""
-        self.file.seek(0)
-        return type(self).opened(self.file)
-
-    def splices(self, edits: Sequence[Edit]) -> list[Splice]:
-        """Let mutagen write into a copy of the header alone, not of the audio behind it."""
-        if not edits:
-            return []
-        for edit in edits:
-            self.edit(edit)
-        start, end = self.header()
-        window = Window(self.file, start, end)
-        behind = self.size - end
-
-        def padding(info: PaddingInfo) -> int:
-            return int(PaddingInfo(info.padding, info.size + behind).get_default_padding())
-
-        with io.BufferedRandom(window) as copy:
-            self.audio.save(copy, padding=padding)
-        return [window.splice()]
-
-    def edit(self, edit: Edit) -> None:
-        """Change mutagen's view of the tags."""
-        raise NotImplementedError
-
-    def header(self) -> tuple[int, int]:
-        """Find the stretch that mutagen changes: its start and its end."""
-        raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from genretagger.tags.blocks.id3 import id3v2_size
+from genretagger.tags.blocks.id3_frames import id3v2_size
 from genretagger.tags.layouts.base import Layout, Sound
 from genretagger.tags.layouts.splices import Splice
 

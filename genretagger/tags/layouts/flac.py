@@ -6,7 +6,7 @@ from typing import BinaryIO, NamedTuple
 
 from genretagger.errors import TrackError
 from genretagger.tags.base import PADDING
-from genretagger.tags.blocks.id3 import big_endian
+from genretagger.tags.blocks.id3_frames import big_endian
 from genretagger.tags.layouts.base import Sound
 from genretagger.tags.layouts.splices import Splice
 from genretagger.tags.layouts.stream import Stream

@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 from mutagen.musepack import MusepackInfo
 
+from genretagger.errors import TrackError
 from genretagger.tags.blocks.apev2 import read_apev2_footer
-from genretagger.tags.blocks.id3 import id3v2_size
+from genretagger.tags.blocks.id3_frames import find_id3v2
 from genretagger.tags.layouts.base import Layout, Sound
 from genretagger.tags.layouts.splices import Splice
 
@@ -22,14 +23,21 @@ class Stream(Layout):
     file : binary file
     info : callable
         mutagen's reader of the stream's properties, which refuses what is not one.
+    n_stray : int
+        How many stray bytes at most may stand before an ID3v2 tag. They go where it is changed:
+        not every reader finds a tag behind them.
     """
 
-    def __init__(self, file: BinaryIO, info: Callable[[BinaryIO], object]) -> None:
+    def __init__(
+        self, file: BinaryIO, info: Callable[[BinaryIO], object], *, n_stray: int = 0
+    ) -> None:
         super().__init__(file)
-        self.start = id3v2_size(self.at(0, min(10, self.size)))
         self.places: dict[str, tuple[int, int]] = {}
-        if self.start:
-            self._place("ID3v2", 0, self.start)
+        offset, size = find_id3v2(self.at(0, min(n_stray + 10, self.size)))
+        self.start = offset + size
+        if size:
+            self.places["ID3v2"] = 0, self.start
+            self.raw["ID3v2"] = self.at(offset, size)
         file.seek(self.start)
         info(file)
         self.end = self._before_id3v1()
@@ -76,6 +84,10 @@ class Stream(Layout):
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put each block in its place; a new APEv2 tag stands before Lyrics3 and ID3v1."""
+        if "ID3v2" in new and find_id3v2(self.at(self.start, min(10, self.size - self.start)))[1]:
+            raise TrackError(
+                "two ID3v2 tags, one behind the other; let one program write them anew"
+            )
         nowhere = {"ID3v2": (0, 0), "APEv2": (self.end, 0)}
         return [Splice(*self.places.get(f, nowhere.get(f, (0, 0))), d) for f, d in new.items()]
 
