@@ -15,12 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate bundle decide pipeline report rows writing",
+        "__init__": "aggregate bundle decide hearing pipeline report rows writing",
         "cli": "bundle cache classifier decide hearing pipeline plan planfile recall report review "
         "rows scan tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
-        "pipeline": "albums bundle cache decide plan recall workers",
+        "pipeline": "albums bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
         "planfile": "plan rows verdicts",
         "verdicts": "plan rows",
@@ -34,13 +34,13 @@ ROOMS = {
         "bundle": "features",
         "scan": "",
         "audio": "content",
-        "content": "",
         "features": "",
         "aggregate": "",
         "explain": "",
         "decide": "",
         "plan": "",
-        "tags": "",
+        "tags": "content",
+        "content": "",
         "cache": "database",
         "database": "",
     },
