@@ -41,7 +41,8 @@ ROOMS = {
         "plan": "",
         "tags": "content",
         "content": "",
-        "cache": "",
+        "cache": "database",
+        "database": "",
     },
     "beetsplug.genrecnn": {
         "__init__": "albums id3v23 outcomes page runs settings tracks",
