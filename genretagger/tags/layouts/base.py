@@ -52,9 +52,12 @@ class Layout:
         The bytes of each block by its family (`family_of`).
     has_cuesheet : bool
         Whether the file holds a cue sheet outside its blocks.
+    comments : tuple of str
+        What comments the file holds outside its blocks.
     """
 
     has_cuesheet = False
+    comments: tuple[str, ...] = ()
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
