@@ -33,15 +33,16 @@ ROOMS = {
         "classifier": "bundle features",
         "bundle": "features",
         "scan": "",
-        "audio": "content",
+        "audio": "",
         "features": "",
         "aggregate": "",
         "explain": "",
         "decide": "",
         "plan": "",
-        "tags": "content",
+        "tags": "",
         "content": "",
-        "cache": "",
+        "cache": "database",
+        "database": "",
     },
     "beetsplug.genrecnn": {
         "__init__": "albums id3v23 outcomes page runs settings tracks",
@@ -75,7 +76,7 @@ circle. Those of `GROUND` it need not name.
 """
 
 GROUND = {
-    "genretagger": "records errors genres containers identity places arrays text words",
+    "genretagger": "records errors genres containers content identity places arrays text words",
     "beetsplug.genrecnn": "",
     "training": "config arrays files folders progress markdown crashes",
 }
