@@ -7,6 +7,7 @@ project's founding report leaves out (blues, metal, regional music, spoken word 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 GENRES: tuple[str, ...] = (
     "Ambient",
@@ -114,6 +115,23 @@ def split_values(text: str) -> tuple[str, ...]:
     """
     parts = (part.strip() for part in re.split(f"[{re.escape(SEPARATORS)}]", text))
     return tuple(part for part in parts if part)
+
+
+JUNK = ("Unknown", "Other", "Misc", "None")
+"""Names that programs write where they know no genre; ID3v1's numbers 12 and, as ID3v2's text,
+255 are among them."""
+
+
+def says_nothing(value: str, junk: Iterable[str] = JUNK) -> bool:
+    """Tell whether a genre is blank, a bare number that stands for none, or one of the junk.
+
+    Examples
+    --------
+    >>> [says_nothing(value) for value in (" ", "(255)", "<unknown>", "Other Music")]
+    [True, True, True, False]
+    """
+    bare = value.strip(" \t\r\n()<>[]")
+    return not bare or bare.isdecimal() or bare.casefold() in {name.casefold() for name in junk}
 
 
 def read_mapping(text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from genretagger.containers import stored_values
 from genretagger.errors import TrackError
-from genretagger.genres import SEPARATORS, canonical, in_order, split_values
+from genretagger.genres import JUNK, SEPARATORS, canonical, in_order, says_nothing, split_values
 from genretagger.records import (
     BlockChange,
     Decision,
@@ -44,6 +44,8 @@ class TagPolicy:
         A file that holds one of these genres is left alone, whatever `existing` says.
     protect_if : tuple of (str, re.Pattern)
         ``"genre"`` or ``"comment"``, and what it must not match.
+    junk : tuple of str
+        Names that say nothing: a genre of such a name counts as none.
     """
 
     existing: Literal["skip", "replace", "append", "prepend"] = "skip"
@@ -53,6 +55,7 @@ class TagPolicy:
     names: Mapping[str, str] = field(default_factory=dict)
     protect: tuple[str, ...] = ()
     protect_if: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    junk: tuple[str, ...] = JUNK
 
 
 def existing_genres(tags: TrackTags) -> tuple[str, ...]:
@@ -65,14 +68,31 @@ def why_kept(tags: TrackTags, policy: TagPolicy) -> str:
     old = existing_genres(tags)
     protected = {_known(name) for name in policy.protect}
     for value in old if protected else ():
-        parts = (value, *_tokens((value,), policy.separator), *split_values(value))
+        parts = (value, *_tokens((value,), policy), *split_values(value))
         if protected & set(map(_known, parts)):
             return f"kept: {_quoted((value,))} is protected"
     for what, pattern in policy.protect_if:
         for value in old if what == "genre" else tags.comments:
             if pattern.search(value):
                 return f"kept: its {what} matches {pattern.pattern!r}"
+    old = existing_genres(_without_junk(tags, policy))
     return f"kept: file has {_quoted(old)}" if old and policy.existing == "skip" else ""
+
+
+def _without_junk(tags: TrackTags, policy: TagPolicy) -> TrackTags:
+    """Leave out genres that say nothing.
+
+    ID3v1's *Blues* is number 0, and so what many programs leave where they know none: beside an
+    ID3v2 or APEv2 tag without a genre it says nothing either.
+    """
+    is_zero = any(b.kind.startswith(("ID3v2", "APEv2")) and not b.values for b in tags.blocks)
+
+    def telling(block: GenreBlock) -> tuple[str, ...]:
+        if is_zero and block.kind == "ID3v1" and block.values == ("Blues",):
+            return ()
+        return tuple(value for value in block.values if _tokens((value,), policy))
+
+    return replace(tags, blocks=tuple(GenreBlock(b.kind, telling(b)) for b in tags.blocks))
 
 
 def _known(name: str) -> str:
@@ -110,7 +130,8 @@ def plan(
     -------
     TagChange
         With state CHANGE, KEEP or UNDECIDED. Every block that holds a genre gets the new
-        one; where none does, the file's first block, or a native one if it has no block.
+        one, and the container's own block; where none does, the file's first block, or a native
+        one if it has no block.
     """
     old = existing_genres(tags)
     genres = decision.genres if decision else ()
@@ -134,8 +155,11 @@ def plan(
     if not genres:
         return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
-    wanted = _merge(_tokens(_spelled_out(tags), policy.separator), in_order(genres), policy)
-    return _written(line(State.UNDECIDED, ""), tags, wanted, policy)
+    telling = _without_junk(tags, policy)
+    new_values = _merge(_tokens(_spelled_out(telling), policy), in_order(genres), policy)
+    junk = tuple(value for value in old if value not in existing_genres(telling))
+    why = f"{_quoted(junk)} says nothing" if junk else ""
+    return _written(line(State.UNDECIDED, why), tags, new_values, policy)
 
 
 def plan_unheard(
@@ -204,26 +228,30 @@ def plan_by_hand(
         raise ValueError(f"at most {_MOST_BY_HAND} genres of {_LONGEST_BY_HAND} letters")
     if any(set(value) & set(SEPARATORS) for value in values):
         raise ValueError("players split genres at the likes of ; / , |")
-    meant = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
-    ours = tuple(genre for genre in meant if canonical(genre) == genre)
-    ordered = in_order(ours) if len(ours) == len(meant) else meant
+    genres = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
+    ours = tuple(genre for genre in genres if canonical(genre) == genre)
+    ordered = in_order(ours) if len(ours) == len(genres) else genres
     old = existing_genres(tags)
     line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours)
-    named = tuple(policy.names.get(genre, genre) for genre in ordered)
-    return _written(line, tags, named, replace(policy, existing="replace"))
+    names = tuple(policy.names.get(genre, genre) for genre in ordered)
+    return _written(line, tags, names, replace(policy, existing="replace"))
 
 
 _MOST_BY_HAND, _LONGEST_BY_HAND = 10, 60
 
 
 def _written(
-    line: TagChange, tags: TrackTags, wanted: tuple[str, ...], policy: TagPolicy
+    line: TagChange, tags: TrackTags, new_values: tuple[str, ...], policy: TagPolicy
 ) -> TagChange:
-    """Say which blocks change so that they hold what is wanted."""
-    blocks = tuple(_block_change(block, wanted, policy, line.genres) for block in _targets(tags))
+    """Say which blocks change so that they hold the new values."""
+    telling = {block.kind for block in _without_junk(tags, policy).blocks if block.values}
+    blocks = tuple(
+        _block_change(block, new_values, policy, line.genres, is_telling=block.kind in telling)
+        for block in _targets(tags)
+    )
     if not any(change.new for change in blocks):
         return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
-    blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy.separator))
+    blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy))
     if not blocks:
         return _because(line, State.KEEP, "kept: already there")
     where = f"in {' and '.join(change.kind for change in blocks)}" if len(blocks) > 1 else ""
@@ -242,12 +270,27 @@ def _spelled_out(tags: TrackTags) -> tuple[str, ...]:
 
 
 def _targets(tags: TrackTags) -> list[GenreBlock]:
+    """List the blocks to write to: what holds a genre, and the container's own, if it is there.
+
+    Most programs read a container's own block alone. RIFF INFO is what the fewest do: where it
+    is all that a file has, the own one is made, too.
+    """
     held = [block for block in tags.blocks if block.values]
-    return held or list(tags.blocks[:1]) or [GenreBlock(tags.native)]
+    if not held:
+        return list(tags.blocks[:1]) or [GenreBlock(tags.native)]
+    own = [b for b in tags.blocks if b.kind.split(".")[0] == tags.native.split(".")[0]]
+    if not own and all(block.kind == "RIFF INFO" for block in held):
+        own = [GenreBlock(tags.native)]
+    return own + [block for block in held if block not in own]
 
 
 def _block_change(
-    block: GenreBlock, wanted: tuple[str, ...], policy: TagPolicy, genres: tuple[str, ...]
+    block: GenreBlock,
+    new_values: tuple[str, ...],
+    policy: TagPolicy,
+    genres: tuple[str, ...],
+    *,
+    is_telling: bool,
 ) -> BlockChange:
     kind = block.kind
     if kind.startswith("ID3v2"):
@@ -255,8 +298,8 @@ def _block_change(
             kind = f"ID3v{policy.id3}"
         elif kind == "ID3v2.2":  # nothing writes it any more
             kind = "ID3v2.3"
-    new = stored_values(kind, wanted, style=policy.style, separator=policy.separator)
-    if kind == "ID3v1" and block.values:
+    new = stored_values(kind, new_values, style=policy.style, separator=policy.separator)
+    if kind == "ID3v1" and is_telling:
         # ID3v1 has room for one genre. `append` keeps the file's. `prepend` keeps it, too, if it
         # is one of those decided on; otherwise two runs would swap the two for ever
         is_ours = canonical(block.values[0]) in genres
@@ -288,16 +331,19 @@ def _merge(old: tuple[str, ...], genres: tuple[str, ...], policy: TagPolicy) -> 
     return merged
 
 
-def _tokens(values: tuple[str, ...], separator: str) -> tuple[str, ...]:
+def _tokens(values: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
+    """Split values into genres where we or others join them, and leave out the junk."""
+    separator = policy.separator
     split = re.compile(rf"\s*(?:;|{re.escape(separator.strip() or separator)})\s*")
     parts = (part.strip() for value in values for part in split.split(value))
-    return tuple(dict.fromkeys(part for part in parts if part))
+    return tuple(dict.fromkeys(part for part in parts if not says_nothing(part, policy.junk)))
 
 
-def _same(old: tuple[str, ...], new: tuple[str, ...], separator: str) -> bool:
+def _same(old: tuple[str, ...], new: tuple[str, ...], policy: TagPolicy) -> bool:
     if len(old) != len(new):
         return False
-    return sorted(_tokens(old, separator)) == sorted(_tokens(new, separator))
+    policy = replace(policy, junk=())
+    return sorted(_tokens(old, policy)) == sorted(_tokens(new, policy))
 
 
 def shown(blocks: tuple[BlockChange, ...]) -> tuple[str, ...]:

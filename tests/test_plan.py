@@ -115,15 +115,64 @@ def test_every_block_that_holds_a_genre_gets_the_new_one_and_the_plan_names_them
     assert line.reason[-1] == "in ID3v2.4 and APEv2 and ID3v1"
 
 
-def test_a_block_without_a_genre_is_left_alone_beside_one_that_has_it():
+def test_the_containers_own_block_gets_the_genre_and_others_without_one_are_left_alone():
     beside = (GenreBlock("APEv2", ("Blues",)), GenreBlock("ID3v1", ()))
     line = change(tagged(more=beside), existing="replace")
-    assert [block.kind for block in line.blocks] == ["APEv2"]
+    assert [block.kind for block in line.blocks] == ["ID3v2.4", "APEv2"]
+
+
+def test_a_wav_that_has_info_alone_gets_the_block_that_most_programs_read():
+    line = change(tagged("Blues", kind="RIFF INFO"), existing="replace")
+    assert [block.kind for block in line.blocks] == ["ID3v2.4", "RIFF INFO"]
+    blocks = (GenreBlock("ID3v2.3", ()), GenreBlock("RIFF INFO", ("Blues",)))
+    line = change(TrackTags(blocks, "ID3v2.4"), existing="replace")
+    assert [block.kind for block in line.blocks] == ["ID3v2.3", "RIFF INFO"]
+    assert change(tagged("Blues", kind="RIFF INFO")).state is State.KEEP
 
 
 def test_a_genre_in_any_block_is_an_existing_genre():
-    line = change(tagged(more=(GenreBlock("ID3v1", ("Blues",)),)))
-    assert (line.state, line.old) == (State.KEEP, ("Blues",))
+    line = change(tagged(more=(GenreBlock("ID3v1", ("Polka",)),)))
+    assert (line.state, line.old) == (State.KEEP, ("Polka",))
+
+
+JUNK_VALUES = [" ", "Unknown", "(255)", "<unknown>", "other", "MISC", "None", "255", "Other; None"]
+
+
+@pytest.mark.parametrize("existing", ["skip", "replace", "append", "prepend"])
+@pytest.mark.parametrize("junk", JUNK_VALUES)
+def test_a_genre_that_says_nothing_gives_way_and_is_never_kept(junk, existing):
+    line = change(tagged(junk), existing=existing)
+    assert line.blocks == (BlockChange("ID3v2.4", (junk,), ("Pop; Rock",)),)
+    assert line.old == (junk,)
+    assert f'"{junk}" says nothing' in line.reason
+    assert change(tagged(*line.new), existing=existing).state is State.KEEP
+
+
+def test_junk_beside_a_genre_goes_when_that_is_written_anew():
+    assert change(tagged("Other; Polka")).state is State.KEEP
+    line = change(tagged("Other; Polka"), existing="append")
+    assert line.new == ("Polka; Pop; Rock",)
+    assert change(tagged("Other", "Polka"), existing="prepend").new == ("Pop; Rock; Polka",)
+
+
+def test_what_says_nothing_is_said_by_the_policy():
+    assert change(tagged("Other"), junk=()).state is State.KEEP
+    assert change(tagged("Sonstiges"), junk=("sonstiges",)).state is State.CHANGE
+    assert change(tagged("Other"), junk=("Sonstiges",)).state is State.KEEP
+    assert change(tagged(" "), junk=()).state is State.CHANGE
+
+
+def test_id3v1_blues_counts_as_none_beside_a_fuller_tag_without_a_genre():
+    zero = (GenreBlock("ID3v1", ("Blues",)),)
+    for existing in ("skip", "append", "prepend", "replace"):
+        line = change(tagged(more=zero), existing=existing)
+        assert line.blocks == (
+            BlockChange("ID3v2.4", (), ("Pop; Rock",)),
+            BlockChange("ID3v1", ("Blues",), ("Pop",)),
+        )
+        assert '"Blues" says nothing' in line.reason
+    assert change(tagged("Polka", more=zero)).state is State.KEEP
+    assert change(TrackTags(zero, "ID3v2.4")).state is State.KEEP
 
 
 def test_no_block_is_created_beside_another():

@@ -230,3 +230,39 @@ def test_the_same_genre_under_both_keys_is_one(audio_file: AudioFile) -> None:
     path = audio_file("M4A AAC", genre=("Bossa Nova", "Rock"))
     _freeform(path)
     assert blocks_of(path) == {"MP4": ("Bossa Nova", "Rock")}
+
+
+@pytest.mark.parametrize("form", ["FLAC", "Opus", "WavPack", "M4A AAC", "WMA", "WAV INFO"])
+@pytest.mark.parametrize(
+    ("stored", "meaning"), [("17", "Rock"), ("(17)", "Rock"), ("80", "Folk"), ("255", "255")]
+)
+def test_a_genre_that_is_a_number_is_spelled_out_and_changed(
+    audio_file: AudioFile, form: str, stored: str, meaning: str
+) -> None:
+    path = audio_file(form, genre=(stored,), title="T")
+    (block,) = tags.read(path).blocks
+    assert block.values == (meaning,)
+    tags.write(path, [BlockChange(block.kind, (meaning,), ("Jazz",))])
+    assert blocks_of(path) == {block.kind: ("Jazz",)}
+
+
+def test_a_number_in_a_field_of_ones_own_is_a_number(audio_file: AudioFile) -> None:
+    assert blocks_of(audio_file("FLAC", AUTOGENRE="17"), "AUTOGENRE") == {"Vorbis comment": ("17",)}
+
+
+def test_an_id3v1_tag_of_nothing_has_no_genre(audio_file: AudioFile) -> None:
+    path = audio_file("MP3")
+    audio = path.read_bytes()
+    path.write_bytes(audio + b"TAG" + bytes(125))
+    assert blocks_of(path) == {"ID3v1": ()}
+    tags.write(path, [BlockChange("ID3v1", (), ("Rock",))])
+    assert path.read_bytes() == audio + b"TAG" + bytes(124) + b"\x11"
+    path.write_bytes(audio + b"TAG" + b"Title".ljust(125, b"\0"))
+    assert blocks_of(path) == {"ID3v1": ("Blues",)}
+
+
+@pytest.mark.parametrize("key", ["comment", "Description"])
+def test_a_comment_in_a_custom_frame_is_found(audio_file: AudioFile, key: str) -> None:
+    assert "hands off" in tags.read(audio_file("MP3", **{key: "hands off"})).comments
+    if key == "comment":
+        assert "hands off" in tags.read(audio_file("M4A AAC", **{key: "hands off"})).comments

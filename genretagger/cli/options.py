@@ -17,7 +17,7 @@ from genretagger.cli.values import (
     probability,
     separator,
 )
-from genretagger.genres import GENRES
+from genretagger.genres import GENRES, JUNK
 
 
 class _Version(argparse.Action):
@@ -223,6 +223,14 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
         metavar="CONDITION",
         help="the same for a condition: 'genre matches REGEX' or 'comment matches REGEX', "
         "in any case of letters; may be repeated",
+    )
+    group.add_argument(
+        "--junk",
+        type=name_list,
+        default=JUNK,
+        metavar="NAMES",
+        help=f"names that say nothing, and count as no genre (default: '{','.join(JUNK)}'; '' for "
+        "none); blanks and numbers that stand for no genre always do",
     )
     group.add_argument(
         "--map",

@@ -37,4 +37,5 @@ def tag_policy(options: argparse.Namespace) -> TagPolicy:
         names=options.map,
         protect=options.protect,
         protect_if=tuple(options.protect_if),
+        junk=options.junk,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from mutagen.id3 import TCON
+
 from genretagger.containers import BLOCKS
 from genretagger.tags.base import Block
 
@@ -13,7 +15,10 @@ KEYS: dict[str, tuple[str, ...]] = {
     "album_artist": ("TPE2", "ALBUMARTIST", "ALBUM ARTIST", "AART", "WM/ALBUMARTIST"),
     "artist": ("TPE1", "ARTIST", "©ART", "AUTHOR", "IART"),
     # ASF and some Vorbis comments call a comment a description
-    "comment": ("COMM", "COMMENT", "©CMT", "DESCRIPTION", "ICMT"),
+    "comment": (
+        *("COMM", "COMMENT", "©CMT", "DESCRIPTION", "ICMT", "COMMENTS", "DESC", "LDES"),
+        *("TXXX:COMMENT", "TXXX:DESCRIPTION", "----:COM.APPLE.ITUNES:COMMENT", "WM/COMMENTS"),
+    ),
     "compilation": ("TCMP", "COMPILATION", "CPIL", "WM/ISCOMPILATION"),
     "cuesheet": ("CUESHEET",),
     "isrc": ("TSRC", "ISRC", "----:COM.APPLE.ITUNES:ISRC", "WM/ISRC"),
@@ -60,7 +65,15 @@ def held_in(block: Block, field: str | None) -> tuple[str, ...]:
     keys = [key.upper() for key in keys_of(block.kind, field)]
     first = block.items.get(keys[0], ()) if keys else ()
     others = (value for key in keys[1:] for value in block.items.get(key, ()))
-    return first + tuple(dict.fromkeys(value for value in others if value not in first))
+    values = first + tuple(dict.fromkeys(value for value in others if value not in first))
+    is_spelled = not is_genre(field) or block.kind.startswith("ID3")
+    return values if is_spelled else tuple(map(_spelled, values))
+
+
+def _spelled(value: str) -> str:
+    """Spell a genre out that some program has written as ID3's number, as ``17`` or ``(17)``."""
+    number = re.fullmatch(r"\(?(\d{1,3})\)?", value.strip())
+    return next(iter(TCON.GENRES[int(number[1]) :]), value) if number else value
 
 
 def check_field(name: str) -> None:

@@ -113,7 +113,10 @@ _ID3V1 = {"title": (3, 33), "artist": (33, 63), "album": (63, 93), "comment": (9
 
 def parse_id3v1(raw: bytes) -> Block:
     """Read the number of the genre, spelled out, and the texts."""
-    items = {"BYTE 127": tuple(TCON.GENRES[raw[127] : raw[127] + 1])}  # unknown, as 255: none
+    # 0 is Blues, and what a program leaves that writes nothing
+    is_blank = raw[127] == 0 and not raw[3:127].strip(b"\0 ")
+    genre = () if is_blank else tuple(TCON.GENRES[raw[127] : raw[127] + 1])  # unknown, as 255: none
+    items = {"BYTE 127": genre}
     for name, (start, end) in _ID3V1.items():
         text = raw[start:end].split(b"\0")[0].decode("latin-1").strip()
         items[KEYS[name][0]] = (text,) if text else ()
