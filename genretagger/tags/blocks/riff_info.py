@@ -40,6 +40,32 @@ def parse_info(raw: bytes) -> Block:
     return Block("RIFF INFO", items)
 
 
+_FRAMES = {
+    "INAM": "TIT2",
+    "IART": "TPE1",
+    "IPRD": "TALB",
+    "ICRD": "TDRC",
+    "ITRK": "TRCK",
+    "IPRT": "TRCK",
+    "IMUS": "TCOM",
+    "IWRI": "TEXT",
+    "ICOP": "TCOP",
+    "ISFT": "TSSE",
+    "ITCH": "TENC",
+    "IMED": "TMED",
+    "IBPM": "TBPM",
+    "ILNG": "TLAN",
+    "ICMT": "COMM",
+}
+"""ID3's names for what LIST/INFO says (TagLib, ``riffinfotag.cpp`` and ``id3v2frame.cpp``)."""
+
+
+def frames_of_info(raw: bytes) -> dict[str, str]:
+    """Say in which ID3v2.4 frames stands what a list says, but for the genre."""
+    items = parse_info(raw).items
+    return {frame: items[key][0] for key, frame in _FRAMES.items() if key in items}
+
+
 def edit_info(raw: bytes, edit: Edit) -> bytes:
     """Put a value into the list, which is made if it is empty, and empty if nothing is left."""
     if len(edit.values) > 1:

@@ -76,9 +76,13 @@ class Layout:
         new: dict[str, bytes] = {}
         for edit in edits:
             family = family_of(edit.kind)
-            raw = new.get(family, self.raw.get(family, b""))
-            new[family] = FORMATS[family][1](raw, edit)
+            raw = new.get(family, self.raw.get(family))
+            new[family] = FORMATS[family][1](self.blank(edit.kind) if raw is None else raw, edit)
         return self.embed(new) if new else []
+
+    def blank(self, kind: str) -> bytes:  # noqa: ARG002 - of use where it is not empty
+        """Begin a new block; empty unless it has to say more than is edited."""
+        return b""
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put new bytes, by family, in the place of blocks; empty bytes remove a block."""
