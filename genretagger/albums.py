@@ -65,8 +65,8 @@ def combine(predictions: Sequence[Prediction]) -> Prediction | None:
     Prediction or None
         None where fewer than two tracks count, so that each speaks for itself.
     """
-    heard = [p.probabilities for p in predictions if p.probabilities is not None]
-    if len(heard) < 2:
+    rows = [p.probabilities for p in predictions if p.probabilities is not None]
+    if len(rows) < 2:
         return None
-    note = f"album: {len(heard)} tracks heard together"
-    return Prediction(aggregate(np.asarray(heard, dtype=np.float32)), (note,))
+    note = f"album: {len(rows)} tracks heard together"
+    return Prediction(aggregate(np.asarray(rows, dtype=np.float32)), (note,))

@@ -176,13 +176,13 @@ def read(path: Path) -> Bundle:
     except (ValueError, RecursionError) as error:
         raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
     if not isinstance(info, dict) or info.get("format") != FORMAT:
-        found = info.get("format") if isinstance(info, dict) else None
-        raise _refusal(path, f"bundle format {str(found)[:20]}, this version reads {FORMAT}")
+        version = info.get("format") if isinstance(info, dict) else None
+        raise _refusal(path, f"bundle format {str(version)[:20]}, this version reads {FORMAT}")
     if info.get("genres") != list(GENRES):
         raise _refusal(path, "made for other genres than this version's")
     try:
-        for name, found in hashes.items():
-            if info["sha256"][name] != found:
+        for name, digest in hashes.items():
+            if info["sha256"][name] != digest:
                 raise _refusal(path, f"{name} is damaged: its SHA-256 is not bundle.json's")
         features = FeatureConfig(**info["features"])
         filterbank = _dense(info["filterbank"], features)

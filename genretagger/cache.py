@@ -7,26 +7,19 @@ by the bundle and the version of hearing.
 
 Only the main process writes, and whatever is lost here costs time, never a file: a cache that is
 damaged is set aside, one that cannot be used is done without.
-
-References
-----------
-Write-ahead log, which lets two processes in: https://sqlite.org/wal.html.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sqlite3
 import struct
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
 
-from genretagger.errors import DamagedError, FatalError, TrackError
+from genretagger.database import Database, Row, Warn, files_of
+from genretagger.errors import DamagedError, TrackError
 from genretagger.genres import GENRES
 from genretagger.identity import is_settled, stamp
 from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
@@ -55,21 +48,6 @@ _WRITER = 1
 """Version of what `tags.write` refuses. Raise it when it refuses more or less."""
 
 _PROBABILITIES = struct.Struct(f"<{len(GENRES)}d")
-
-_ROWS, _SECONDS = 512, 1.0
-"""Written together: a transaction costs some 100 us, and a killed run loses so much at most."""
-
-_ASKED = 256
-"""Files that one question is about; SQLite takes at least 999 values."""
-
-_PATIENCE_S = 30.0
-"""How long to wait while another run writes, which takes it milliseconds."""
-
-Row = tuple[Any, ...]
-Answer = TypeVar("Answer")
-
-Warn = Callable[[str], None]
-"""Called with one line for the user."""
 
 
 @dataclass(frozen=True)
@@ -129,20 +107,11 @@ class Cache:
 
     def __init__(self, path: Path, *, warn: Warn) -> None:
         self.path = path
-        self._warn = warn
-        self._db: sqlite3.Connection | None = None
-        self._inode = 0
-        self._pending: list[tuple[str, Row]] = []
-        self._pending_since_s = 0.0
-        with self._or_without_cache():
-            self._open()
+        self._db = Database(path, version=SCHEMA, tables=_TABLES, added=_ADDED, warn=warn)
 
     def close(self) -> None:
         """Write what is pending, and end."""
-        self._flush()
-        if self._db is not None:
-            self._db.close()
-        self._db = None
+        self._db.close()
 
     # ---- Lookups ------------------------------------------------------------------------------
 
@@ -157,30 +126,30 @@ class Cache:
         """
         question = "SELECT path, identity, cue_beside, tags FROM tags WHERE field = ?"
 
-        def unpack(file: Seen, rows: list[Row]) -> TrackTags | None:
-            now = (stamp(file.identity), file.cue_beside)
+        def unpack(n: int, rows: list[Row]) -> TrackTags | None:
+            now = (stamp(files[n].identity), files[n].cue_beside)
             return next((_unpack_tags(row[3]) for row in rows if row[1:3] == now), None)
 
-        return self._ask_many(question, (field or "",), files, unpack)
+        return self._db.ask_many(question, (field or "",), _keys(files), unpack)
 
     def keep_tags(self, file: Seen, field: str | None, tags: TrackTags) -> None:
         """Cache tags, for as long as the file stays as it was when it was looked at."""
         if is_settled(file.identity):
             where = (_key(file.path), field or "", stamp(file.identity), file.cue_beside)
             statement = "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)"
-            self._keep(statement, (*where, _pack_tags(tags)))
+            self._db.keep(statement, (*where, _pack_tags(tags)))
 
     def audio_id(self, file: Seen) -> str | None:
         """Look up the identity of a file's audio."""
         question = "SELECT audio_id FROM audio WHERE (path, identity) = (?, ?)"
         key = (_key(file.path), stamp(file.identity))
-        return self._ask(question, key, lambda row: str(row[0]))
+        return self._db.ask(question, key, lambda row: str(row[0]))
 
     def keep_audio_id(self, file: Seen, audio_id: str) -> None:
         """Cache the identity of a file's audio, for as long as the file stays as it is."""
         if is_settled(file.identity):
             row = (_key(file.path), stamp(file.identity), audio_id)
-            self._keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
+            self._db.keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
 
     def predictions(
         self, files: Sequence[Seen], bundle_id: str
@@ -192,11 +161,11 @@ class Cache:
             "WHERE bundle_id = ?"
         )
 
-        def unpack(file: Seen, rows: list[Row]) -> Prediction | TrackError | None:
-            now = (stamp(file.identity), file.has_cuesheet)
+        def unpack(n: int, rows: list[Row]) -> Prediction | TrackError | None:
+            now = (stamp(files[n].identity), files[n].has_cuesheet)
             return next((_unpack_prediction(*row[3:]) for row in rows if row[1:3] == now), None)
 
-        return self._ask_many(question, (bundle_id,), files, unpack)
+        return self._db.ask_many(question, (bundle_id,), _keys(files), unpack)
 
     def prediction(self, key: PredictionKey) -> Prediction | TrackError | None:
         """Look up a prediction, or why there can be none."""
@@ -205,7 +174,7 @@ class Cache:
             "WHERE heard_id IN (?, ?) AND (bundle_id, has_cuesheet) = (?, ?)"
         )
         ids = (_failure_id(key.identity), key.audio_id)
-        return self._ask(
+        return self._db.ask(
             question, (*ids, key.bundle_id, key.has_cuesheet), lambda row: _unpack_prediction(*row)
         )
 
@@ -221,7 +190,7 @@ class Cache:
             row = (_failure_id(key.identity), *common, None, "[]", str(answer))
         else:
             return
-        self._keep("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._db.keep("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def rehearsal(self, file: Seen, field: str | None, blocks: Sequence[BlockChange]) -> str | None:
         """Look up why a change cannot be written; empty if it can be.
@@ -237,7 +206,7 @@ class Cache:
             "SELECT refusal FROM rehearsals WHERE (path, field, identity, writer, blocks) "
             "= (?, ?, ?, ?, ?)"
         )
-        return self._ask(question, _rehearsal_key(file, field, blocks), lambda row: str(row[0]))
+        return self._db.ask(question, _rehearsal_key(file, field, blocks), lambda row: str(row[0]))
 
     def keep_rehearsal(
         self, file: Seen, field: str | None, blocks: Sequence[BlockChange], refusal: str
@@ -245,7 +214,7 @@ class Cache:
         """Cache whether a change can be written, for as long as the file stays as it is."""
         if is_settled(file.identity):
             row = (*_rehearsal_key(file, field, blocks), refusal)
-            self._keep("INSERT OR REPLACE INTO rehearsals VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._db.keep("INSERT OR REPLACE INTO rehearsals VALUES (?, ?, ?, ?, ?, ?)", row)
 
     # ---- Upkeep -------------------------------------------------------------------------------
 
@@ -257,14 +226,14 @@ class Cache:
         FatalError
             If the cache cannot be used.
         """
-        with self._or_fatal() as db:
+        with self._db.or_fatal() as db:
             (n_tracks,) = db.execute(
                 "SELECT count(*) FROM (SELECT path FROM tags UNION SELECT path FROM audio)"
             ).fetchone()
             counted = db.execute(
                 "SELECT bundle_id, count(*) FROM predictions GROUP BY bundle_id"
             ).fetchall()
-        sizes = [file.stat().st_size for file in _files_of(self.path) if file.exists()]
+        sizes = [file.stat().st_size for file in files_of(self.path) if file.exists()]
         return Contents(self.path, sum(sizes), n_tracks, dict(counted))
 
     def prune(self, bundle_id: str, identify: Callable[[Path], Identity]) -> None:
@@ -282,12 +251,12 @@ class Cache:
         FatalError
             If the cache cannot be used, or another run is writing to it.
         """
-        with self._or_fatal() as db:
+        with self._db.or_fatal() as db:
             cached = db.execute(
                 " UNION ".join(f"SELECT path, identity FROM {table}" for table in _BY_PATH)
             ).fetchall()
         gone = [row for row in cached if not _is_still(row[0], row[1], identify)]
-        self._change(
+        self._db.change(
             *(
                 (f"DELETE FROM {table} WHERE (path, identity) = (?, ?)", row)
                 for table in _BY_PATH
@@ -309,183 +278,11 @@ class Cache:
         FatalError
             If the cache cannot be used, or another run is writing to it.
         """
-        self._change(*((f"DELETE FROM {table}", ()) for table in _TABLES))
-
-    def _change(self, *statements: tuple[str, Row]) -> None:
-        with self._or_fatal() as db:
-            _write(db, statements)
-            db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    @contextlib.contextmanager
-    def _or_fatal(self) -> Iterator[sqlite3.Connection]:
-        """Turn a failure of the cache into a `FatalError`: here it is what the user asked for."""
-        self._flush()
-        if self._db is None:
-            raise FatalError(f"the cache {self.path} cannot be used")
-        try:
-            yield self._db
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise FatalError(
-                f"the cache {self.path}: {error}; try again later, or delete it"
-            ) from error
-
-    # ---- The database -------------------------------------------------------------------------
-
-    def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # our transactions are begun in words, so no isolation level
-        self._db = db = sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)
-        self._inode = self.path.stat().st_ino
-        _use_log(db)
-        db.execute("PRAGMA synchronous = NORMAL")  # a power failure costs the last rows only
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            _write(db, [*map(_create, _TABLES), (f"PRAGMA user_version = {SCHEMA}", ())])
-        elif version != SCHEMA:
-            raise _ContentError("was made by another version of genretagger")
-        made = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
-        if version == SCHEMA and _ADDED not in made:  # what was heard before is still believed
-            _write(db, [_create(_ADDED)])
-            made[_ADDED] = _TABLES[_ADDED]
-        if any(columns not in made.get(name, "") for name, columns in _TABLES.items()):
-            raise _ContentError("is damaged: its tables are not ours")
-
-    def _ask(self, question: str, key: Row, unpack: Callable[[Row], Answer]) -> Answer | None:
-        if self._db is None:
-            return None
-        with self._or_without_cache(), _reading_rows():
-            row = self._db.execute(question, key).fetchone()
-            return None if row is None else unpack(row)
-        return None
-
-    def _ask_many(
-        self,
-        question: str,
-        key: Row,
-        files: Sequence[Seen],
-        unpack: Callable[[Seen, list[Row]], Any],
-    ) -> list[Any]:
-        """Ask the same of many files, in as few questions as SQLite has room for."""
-        answers: list[Any] = []
-        for start in range(0, len(files), _ASKED):
-            asked = files[start : start + _ASKED]
-            paths = [_key(file.path) for file in asked]
-            marks = ", ".join("?" * len(paths))
-            rows: dict[bytes, list[Row]] = {}
-            unpacked: list[Any] = [None] * len(asked)
-            with self._or_without_cache(), _reading_rows():
-                if self._db is not None:
-                    for row in self._db.execute(
-                        f"{question} AND path IN ({marks})", (*key, *paths)
-                    ):
-                        rows.setdefault(row[0], []).append(row)
-                    for n, path in enumerate(paths):
-                        if path in rows:
-                            unpacked[n] = unpack(asked[n], rows[path])
-            answers += unpacked
-        return answers
-
-    def _keep(self, statement: str, row: Row) -> None:
-        if not self._pending:
-            self._pending_since_s = time.monotonic()
-        self._pending.append((statement, row))
-        waited_s = time.monotonic() - self._pending_since_s
-        if len(self._pending) >= _ROWS or waited_s > _SECONDS:
-            self._flush()
-
-    def _flush(self) -> None:
-        with self._or_without_cache():
-            if self._db is None:
-                self._pending = []
-            elif self._pending and not self._db.in_transaction:
-                _write(self._db, self._pending)
-                self._pending = []
-
-    @contextlib.contextmanager
-    def _or_without_cache(self) -> Iterator[None]:
-        """Turn a failure of the cache into a warning, and go on with a new one or without."""
-        try:
-            yield
-        except (sqlite3.Error, OSError, _ContentError) as error:
-            self._recover(error)
-        except UnicodeDecodeError:  # sqlite3 cannot decode its own message about a corrupt file
-            self._recover(_ContentError("is damaged: its tables are not ours"))
-
-    def _recover(self, error: Exception) -> None:
-        """Do without the cache where it fails, and begin a new one where it is damaged."""
-        self._abandon()
-        if isinstance(error, (sqlite3.OperationalError, OSError)):  # locked, full, read-only ...
-            self._warn(f"the cache {self.path} cannot be used ({error}); going on without it")
-            return
-        problem = str(error) if isinstance(error, _ContentError) else f"is damaged: {error}"
-        with self._or_without_cache():
-            aside = self._set_aside()
-            self._warn(f"the cache {problem}; it is now {aside}, and a new one is begun")
-            self._open()
-
-    def _abandon(self) -> None:
-        if self._db is not None:
-            self._db.close()
-        self._db = None
-
-    def _set_aside(self) -> Path:
-        """Rename the files of the database, in the place of what was set aside before."""
-        aside = self.path.with_name(f"{self.path.name}.damaged")
-        if self.path.stat().st_ino == self._inode:  # else another run was faster
-            for file, target in zip(_files_of(self.path), _files_of(aside), strict=True):
-                target.unlink(missing_ok=True)
-                if file.exists():
-                    file.replace(target)
-        return aside
+        self._db.change(*((f"DELETE FROM {table}", ()) for table in _TABLES))
 
 
-class _ContentError(Exception):
-    """The database is sound, but not its contents; the message goes on after "the cache"."""
-
-
-@contextlib.contextmanager
-def _reading_rows() -> Iterator[None]:
-    """Turn whatever a row of nonsense raises into a `_ContentError`."""
-    try:
-        yield
-    except UnicodeDecodeError:
-        raise
-    except (ValueError, TypeError, LookupError, struct.error) as error:
-        raise _ContentError(f"is damaged: {error}") from error
-
-
-def _use_log(db: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log, for which SQLite itself does not wait its turn."""
-    until_s = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until_s:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _create(table: str) -> tuple[str, Row]:
-    return f"CREATE TABLE IF NOT EXISTS {table} ({_TABLES[table]}) WITHOUT ROWID", ()
-
-
-def _write(db: sqlite3.Connection, statements: Iterable[tuple[str, Row]]) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        for statement, values in statements:
-            db.execute(statement, values)
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-def _files_of(path: Path) -> list[Path]:
-    return [path.with_name(f"{path.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+def _keys(files: Sequence[Seen]) -> list[bytes]:
+    return [_key(file.path) for file in files]
 
 
 def _key(path: Path) -> bytes:

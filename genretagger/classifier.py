@@ -57,18 +57,18 @@ class Classifier:
             with _quiet():
                 self._network: Any = Interpreter(model_content=model, num_threads=1)
                 self._network.allocate_tensors()
-            (entry,) = self._network.get_input_details()
-            (exit_,) = self._network.get_output_details()
+            (input_,) = self._network.get_input_details()
+            (output,) = self._network.get_output_details()
         except (OSError, ValueError, RuntimeError) as error:
             raise FatalError(f"model bundle {bundle.path}: model.tflite: {error}") from error
-        wanted = (1, bundle.features.n_mels, bundle.features.n_frames, 1)
-        shapes = tuple(entry["shape"].tolist()), tuple(exit_["shape"].tolist())
-        if shapes != (wanted, (1, len(GENRES))):
+        expected = (1, bundle.features.n_mels, bundle.features.n_frames, 1)
+        shapes = tuple(input_["shape"].tolist()), tuple(output["shape"].tolist())
+        if shapes != (expected, (1, len(GENRES))):
             raise FatalError(
                 f"model bundle {bundle.path}: model.tflite maps {shapes[0]} to "
-                f"{shapes[1]}, not {wanted} to {(1, len(GENRES))}"
+                f"{shapes[1]}, not {expected} to {(1, len(GENRES))}"
             )
-        self._entry, self._exit = entry["index"], exit_["index"]
+        self._input, self._output = input_["index"], output["index"]
 
     def predict(self, log_mels: Floats) -> Floats:
         """Run the network.
@@ -85,9 +85,9 @@ class Classifier:
         """
         probabilities = np.empty((len(log_mels), len(GENRES)), dtype=np.float32)
         for row, spectrogram in zip(probabilities, log_mels, strict=True):
-            self._network.set_tensor(self._entry, spectrogram[np.newaxis, :, :, np.newaxis])
+            self._network.set_tensor(self._input, spectrogram[np.newaxis, :, :, np.newaxis])
             self._network.invoke()
-            row[:] = self._network.get_tensor(self._exit)[0]
+            row[:] = self._network.get_tensor(self._output)[0]
         return probabilities
 
     def verify(self) -> float:
@@ -106,8 +106,8 @@ class Classifier:
         bundle = self.bundle
         with np.load(bundle.path / "golden.npz", allow_pickle=False) as golden:
             y, expected = golden["y"], golden["probabilities"]
-        found = self.predict(log_mel(y, bundle.features, bundle.filterbank)[np.newaxis])[0]
-        difference = float(np.abs(found - expected).max())
+        predicted = self.predict(log_mel(y, bundle.features, bundle.filterbank)[np.newaxis])[0]
+        difference = float(np.abs(predicted - expected).max())
         if not difference <= GOLDEN_TOLERANCE:
             raise FatalError(
                 f"model bundle {bundle.path}: the golden segment gives probabilities that "

@@ -89,13 +89,13 @@ def turns(leaders: list[str | None], least: int) -> list[tuple[int, str | None]]
     >>> turns(["Folk", "Folk", "Pop", "Folk", "Rock", "Rock"], 2)
     [(0, 'Folk'), (4, 'Rock')]
     """
-    found: list[tuple[int, str | None]] = []
+    passages: list[tuple[int, str | None]] = []
     begin = 0
     for end in range(1, len(leaders) + 1):
         if end < len(leaders) and leaders[end] == leaders[begin]:
             continue
-        is_long = end - begin >= least or not found
-        if is_long and (not found or found[-1][1] != leaders[begin]):
-            found.append((begin, leaders[begin]))
+        is_long = end - begin >= least or not passages
+        if is_long and (not passages or passages[-1][1] != leaders[begin]):
+            passages.append((begin, leaders[begin]))
         begin = end
-    return found
+    return passages

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_state_path
 
+from genretagger.errors import FatalError
+
 
 def state_folder() -> Path:
-    """Say where this user's state is kept: the platform's place for it."""
-    return user_state_path("genretagger", appauthor=False)
+    """Say where this user's state is kept: the platform's place for it.
+
+    Raises
+    ------
+    FatalError
+        If the user has no home folder, and no other place is set.
+    """
+    return _folder(user_state_path, "XDG_STATE_HOME")
 
 
 def journals_folder() -> Path:
@@ -33,5 +42,21 @@ def plan_key() -> Path:
 
 
 def cache_file() -> Path:
-    """Say where the cache lies: the platform's place for what can be made again."""
-    return user_cache_path("genretagger", appauthor=False) / "cache.sqlite"
+    """Say where the cache lies: the platform's place for what can be made again.
+
+    Raises
+    ------
+    FatalError
+        As in `state_folder`.
+    """
+    return _folder(user_cache_path, "XDG_CACHE_HOME") / "cache.sqlite"
+
+
+def _folder(place: Callable[..., Path], variable: str) -> Path:
+    try:
+        folder = place("genretagger", appauthor=False)
+    except RuntimeError:
+        folder = Path("~")  # as other versions of platformdirs leave it
+    if folder.parts[0] == "~":
+        raise FatalError(f"this user has no home folder; set HOME, or {variable}, to a folder")
+    return folder

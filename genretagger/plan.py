@@ -156,10 +156,10 @@ def plan(
         return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
     telling = _without_junk(tags, policy)
-    wanted = _merge(_tokens(_spelled_out(telling), policy), in_order(genres), policy)
+    new_values = _merge(_tokens(_spelled_out(telling), policy), in_order(genres), policy)
     junk = tuple(value for value in old if value not in existing_genres(telling))
     why = f"{_quoted(junk)} says nothing" if junk else ""
-    return _written(line(State.UNDECIDED, why), tags, wanted, policy)
+    return _written(line(State.UNDECIDED, why), tags, new_values, policy)
 
 
 def plan_unheard(
@@ -228,25 +228,25 @@ def plan_by_hand(
         raise ValueError(f"at most {_MOST_BY_HAND} genres of {_LONGEST_BY_HAND} letters")
     if any(set(value) & set(SEPARATORS) for value in values):
         raise ValueError("players split genres at the likes of ; / , |")
-    meant = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
-    ours = tuple(genre for genre in meant if canonical(genre) == genre)
-    ordered = in_order(ours) if len(ours) == len(meant) else meant
+    genres = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
+    ours = tuple(genre for genre in genres if canonical(genre) == genre)
+    ordered = in_order(ours) if len(ours) == len(genres) else genres
     old = existing_genres(tags)
     line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours)
-    named = tuple(policy.names.get(genre, genre) for genre in ordered)
-    return _written(line, tags, named, replace(policy, existing="replace"))
+    names = tuple(policy.names.get(genre, genre) for genre in ordered)
+    return _written(line, tags, names, replace(policy, existing="replace"))
 
 
 _MOST_BY_HAND, _LONGEST_BY_HAND = 10, 60
 
 
 def _written(
-    line: TagChange, tags: TrackTags, wanted: tuple[str, ...], policy: TagPolicy
+    line: TagChange, tags: TrackTags, new_values: tuple[str, ...], policy: TagPolicy
 ) -> TagChange:
-    """Say which blocks change so that they hold what is wanted."""
+    """Say which blocks change so that they hold the new values."""
     telling = {block.kind for block in _without_junk(tags, policy).blocks if block.values}
     blocks = tuple(
-        _block_change(block, wanted, policy, line.genres, is_telling=block.kind in telling)
+        _block_change(block, new_values, policy, line.genres, is_telling=block.kind in telling)
         for block in _targets(tags)
     )
     if not any(change.new for change in blocks):
@@ -286,7 +286,7 @@ def _targets(tags: TrackTags) -> list[GenreBlock]:
 
 def _block_change(
     block: GenreBlock,
-    wanted: tuple[str, ...],
+    new_values: tuple[str, ...],
     policy: TagPolicy,
     genres: tuple[str, ...],
     *,
@@ -298,7 +298,7 @@ def _block_change(
             kind = f"ID3v{policy.id3}"
         elif kind == "ID3v2.2":  # nothing writes it any more
             kind = "ID3v2.3"
-    new = stored_values(kind, wanted, style=policy.style, separator=policy.separator)
+    new = stored_values(kind, new_values, style=policy.style, separator=policy.separator)
     if kind == "ID3v1" and is_telling:
         # ID3v1 has room for one genre. `append` keeps the file's. `prepend` keeps it, too, if it
         # is one of those decided on; otherwise two runs would swap the two for ever

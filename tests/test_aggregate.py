@@ -6,6 +6,8 @@ import pytest
 from genretagger.aggregate import aggregate, logit
 from genretagger.genres import GENRES
 
+pytestmark = pytest.mark.quick
+
 ONE = np.linspace(0.05, 0.95, len(GENRES), dtype=np.float32)
 
 

@@ -13,6 +13,8 @@ from genretagger.albums import combine, group_by_album
 from genretagger.genres import GENRES
 from genretagger.records import Identity, Prediction, Seen, State, TagChange, Track, TrackTags
 
+pytestmark = pytest.mark.quick
+
 IDENTITY = Identity(1, 2, 3, 4, 5)
 PLAIN = tuple(i / 20 for i in range(len(GENRES)))
 OTHER = PLAIN[::-1]

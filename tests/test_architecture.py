@@ -15,12 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate bundle decide pipeline report rows writing",
+        "__init__": "aggregate bundle decide hearing pipeline report rows writing",
         "cli": "bundle cache classifier decide hearing pipeline plan planfile recall report review "
         "rows scan tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
-        "pipeline": "albums bundle cache decide plan recall workers",
+        "pipeline": "albums bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
         "planfile": "plan rows verdicts",
         "verdicts": "plan rows",
@@ -33,15 +33,15 @@ ROOMS = {
         "classifier": "bundle features",
         "bundle": "features",
         "scan": "",
-        "audio": "content",
-        "content": "",
+        "audio": "",
         "features": "",
         "aggregate": "",
         "explain": "",
         "decide": "",
         "plan": "",
         "tags": "",
-        "cache": "",
+        "cache": "database",
+        "database": "",
     },
     "beetsplug.genrecnn": {
         "__init__": "albums id3v23 outcomes page runs settings tracks",
@@ -75,7 +75,7 @@ circle. Those of `GROUND` it need not name.
 """
 
 GROUND = {
-    "genretagger": "records errors genres containers identity places arrays text words",
+    "genretagger": "records errors genres containers content identity places arrays text words",
     "beetsplug.genrecnn": "",
     "training": "config arrays files folders progress markdown crashes",
 }

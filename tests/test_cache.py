@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from runs import opened, run
 
-from genretagger import audio, bundle, cache, hearing, places
+from genretagger import audio, bundle, cache, database, hearing, places
 from genretagger.cache import PredictionKey
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
@@ -279,7 +279,7 @@ def test_a_full_disk_costs_what_would_be_remembered_and_nothing_else(
     def full(*_):
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(cache, "_write", full)
+    monkeypatch.setattr(database, "_write", full)
     code, (row,), err = run(capsys, "tag", "-n", "--always", path)
     assert (code, row["state"]) == (0, "change")
     assert err.count("(database or disk is full); going on without it") == 1
@@ -288,7 +288,7 @@ def test_a_full_disk_costs_what_would_be_remembered_and_nothing_else(
 
 
 def test_while_another_holds_the_database_a_run_goes_on(audio_file, capsys, monkeypatch):
-    monkeypatch.setattr(cache, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(database, "_PATIENCE_S", 0.1)
     path = audio_file("FLAC", seconds=2.0)
     with opened():
         pass

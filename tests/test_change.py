@@ -15,6 +15,8 @@ from genretagger.writing import journal
 from genretagger.writing.change import apply, rewrite
 from genretagger.writing.delta import Delta
 
+pytestmark = pytest.mark.quick
+
 
 def test_what_changes_during_the_write_is_not_overwritten(audio_file, monkeypatch):
     path = audio_file("MP3")

@@ -13,6 +13,8 @@ from genretagger.writing import exchange
 from genretagger.writing.delta import Delta, Entries, Pages, Stretch
 from genretagger.writing.difference import difference
 
+pytestmark = pytest.mark.quick
+
 NOISE = np.random.default_rng(0).integers(0, 256, 3 << 20, dtype=np.uint8).tobytes()
 """As compressed audio looks: no two stretches are the same."""
 

@@ -1,12 +1,20 @@
 """A file gets its new content in full, with everything that its attributes say."""
 
+import errno
 import os
+import shutil
 import stat
+import tempfile
+from pathlib import Path
 
 import changes
+import make_audio
 import pytest
 
+from genretagger.records import State
 from genretagger.writing import exchange
+
+pytestmark = pytest.mark.quick
 
 
 def test_mode_attributes_links_and_mtime_survive(audio_file):
@@ -34,6 +42,108 @@ def test_the_owner_survives(audio_file):
     os.chown(path, 12345, 54321)
     changes.write(path, "Rock")
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
+
+
+OURS, THEIRS, SHARED = 20002, 20001, 20050
+
+
+@pytest.fixture
+def shared_folder(audio_file):
+    """Give files of another user in a folder that our group may write, and become that group."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = Path(tempfile.mkdtemp())  # the folder of the tests is closed to others
+    groups = os.getgroups()
+    state = Path(os.environ["XDG_STATE_HOME"])
+
+    def make(form, mode=0o664, folder_mode=0o2775, owner=THEIRS):
+        path = folder / f"theirs{make_audio.FORMS[form].suffix}"
+        shutil.copy(audio_file(form), path)
+        for each, rights in ((folder, folder_mode), (path, mode)):
+            os.chown(each, owner, SHARED)
+            each.chmod(rights)
+        for each in (state, *state.parents[:2]):
+            each.chmod(each.stat().st_mode | 0o011)
+        os.chown(state, OURS, SHARED)
+        os.setgroups([])
+        os.setegid(SHARED)
+        os.seteuid(OURS)
+        return path
+
+    yield make
+    os.seteuid(0)
+    os.setegid(0)
+    os.setgroups(groups)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("form", ["MP3", "FLAC", "M4A AAC", "WAV", "Opus"])
+def test_a_file_of_another_owner_is_changed_where_it_stands(shared_folder, form):
+    path = shared_folder(form)
+    before, was = path.read_bytes(), path.stat()
+    changes.write(path, "Rock", "Pop")
+    now = path.stat()
+    assert changes.genres_in(path) == ["Pop; Rock"]
+    assert (now.st_uid, now.st_gid, now.st_mode) == (THEIRS, SHARED, was.st_mode)
+    assert now.st_ino == was.st_ino
+    changes.take_back()
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder_mode"),
+    [(0o666, 0o3777), (0o060, 0o2775), (0o664, 0o3775)],
+    ids=["sticky", "closed to its owner", "sticky, of the group"],
+)
+def test_whatever_the_rights_that_leave_it_writable_for_us(shared_folder, mode, folder_mode):
+    path = shared_folder("MP3", mode, folder_mode)
+    was = path.stat()
+    changes.write(path, "Rock")
+    assert changes.genres_in(path) == ["Rock"]
+    assert (path.stat().st_uid, path.stat().st_mode) == (THEIRS, was.st_mode)
+
+
+def test_a_time_that_we_may_not_set_is_found_out_before_anything_is_written(shared_folder):
+    path = shared_folder("MP3")
+    before = path.read_bytes()
+    line = changes.write(path, "Rock", preserve_mtime=True)
+    assert line.state is State.FAILED
+    assert line.reason == ("cannot be rewritten: Operation not permitted; it stays as it was",)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["chown", "chmod", "utime"])
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP])
+def test_on_a_drive_that_knows_no_owners_a_file_is_changed_where_it_stands(
+    audio_file, monkeypatch, name, code
+):
+    path = audio_file("MP3")
+    before, was = path.read_bytes(), path.stat()
+    monkeypatch.setattr(exchange, "_owner", lambda path: (was.st_uid + 1, was.st_gid))
+
+    def refuse(*arguments, **options):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, refuse)
+        changes.write(path, "Rock")
+        assert changes.genres_in(path) == ["Rock"]
+        assert path.stat().st_ino == was.st_ino
+    changes.take_back()
+    assert path.read_bytes() == before
+
+
+def test_a_drive_that_cannot_set_room_aside_is_written_without(audio_file, monkeypatch):
+    path = audio_file("MP3")
+    os.link(path, path.with_name("other.mp3"))
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    changes.write(path, "Rock")
+    assert changes.genres_in(path) == ["Rock"]
 
 
 @pytest.mark.parametrize("form", ["MP3", "FLAC"])

@@ -9,6 +9,8 @@ from genretagger.errors import TrackError
 from genretagger.identity import has_ticked_since, identify, is_settled, stamp
 from genretagger.records import Identity
 
+pytestmark = pytest.mark.quick
+
 
 def test_the_identity_of_a_file_that_is_gone_cannot_be_told(tmp_path):
     with pytest.raises(TrackError, match="cannot be examined"):

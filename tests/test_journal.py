@@ -15,6 +15,8 @@ from genretagger.writing import journal
 from genretagger.writing.delta import Delta, Stretch
 from genretagger.writing.journal import Entry, Head, Journal
 
+pytestmark = pytest.mark.quick
+
 DELTA = Delta((Stretch(3, b"old", b"new!"),))
 
 

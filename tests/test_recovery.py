@@ -14,6 +14,8 @@ from genretagger.writing import exchange, journal
 from genretagger.writing.change import apply, rewrite, undo
 from genretagger.writing.recovery import recover
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(params=["MP3", "AIFF", "Ogg Vorbis"])
 def linked(request, audio_file):

@@ -11,6 +11,8 @@ from tag_files import AudioFile, ape_item, ape_tag, blocks_of, set_genres
 from genretagger import tags
 from genretagger.records import BlockChange
 
+pytestmark = pytest.mark.quick
+
 LYRICS = b"LYRICSBEGININD0000200LYR00005Lalal000043LYRICS200"[:-15] + b"000034LYRICS200"
 
 

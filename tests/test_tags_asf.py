@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from mutagen import asf
 from tag_files import TEXTS, AudioFile, audio_md5, everything_else, set_genres
+
+pytestmark = pytest.mark.quick
 
 
 def test_every_kind_of_asf_attribute_survives(audio_file: AudioFile) -> None:

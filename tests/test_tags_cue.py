@@ -11,6 +11,8 @@ from tag_files import AudioFile
 
 from genretagger import tags
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("form", ["FLAC", "Ogg Vorbis", "WavPack", "Monkey's Audio"])
 def test_an_embedded_cue_sheet_is_seen(audio_file: AudioFile, form: str) -> None:

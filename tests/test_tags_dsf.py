@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 
+import pytest
 from tag_files import AudioFile
 
 from genretagger import tags
 from genretagger.records import BlockChange
+
+pytestmark = pytest.mark.quick
 
 
 def test_the_pointer_of_a_dsf_file_follows_its_tag(audio_file: AudioFile) -> None:

@@ -26,6 +26,8 @@ from genretagger.errors import TrackError
 from genretagger.plan import TagPolicy, plan
 from genretagger.records import BlockChange, State
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("form", FORMS)
 def test_album_artist_and_album_artist_are_read(audio_file: AudioFile, form: str) -> None:

@@ -13,6 +13,8 @@ from tag_files import AudioFile, frame, vorbis_comment
 from genretagger import tags
 from genretagger.records import BlockChange
 
+pytestmark = pytest.mark.quick
+
 
 def flac_blocks(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
     assert data[:4] == b"fLaC"

@@ -14,6 +14,8 @@ from genretagger import tags
 from genretagger.errors import TrackError
 from genretagger.records import BlockChange
 
+pytestmark = pytest.mark.quick
+
 
 def riff(*chunks: bytes) -> bytes:
     body = b"WAVE" + b"".join(chunks)

@@ -15,6 +15,8 @@ from tag_files import AudioFile, changes_to
 from genretagger import tags
 from genretagger.tags.layouts.splices import Splice, Spliced, Window, apply_splices
 
+pytestmark = pytest.mark.quick
+
 
 def random_splices(rng: random.Random, size: int) -> list[Splice]:
     """Choose stretches that do not overlap, some of them empty, in any order."""

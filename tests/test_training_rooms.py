@@ -3,7 +3,11 @@
 import inspect
 from pathlib import Path
 
+import pytest
+
 from training.__main__ import STAGES
+
+pytestmark = pytest.mark.quick
 
 TRAINING = Path(__file__).resolve().parent.parent / "training"
 MODULES = sorted(path for path in TRAINING.rglob("*.py") if path != TRAINING / "__init__.py")

@@ -14,10 +14,11 @@ from training.__main__ import main
 from training.data import split
 from training.data.clips import Clip, read_clips, with_splits, write_clips
 from training.networks import report
-from training.study import findings, grid, trainings, variants
+from training.study import findings, grid, protocols, trainings, variants
+from training.study.config import DEFAULT, load
 
 pytest.importorskip("librosa")
-CONFIG = trainings.load(trainings.DEFAULT)
+CONFIG = load(DEFAULT)
 
 # ---- Figures ---------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ def begun(tmp_path_factory):
     """Fifteen artists with two tracks each, in three timbres that are genres, as shards."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.toml").write_text(
-        trainings.DEFAULT.read_text(encoding="utf-8")
+        DEFAULT.read_text(encoding="utf-8")
         .replace("sr = 16000", "sr = 8000")
         .replace("least_s = 29.5", "least_s = 30.0")
         .replace("passes = 6", "passes = 20")
@@ -159,8 +160,8 @@ def command(stage, folder, *options):
 
 @pytest.fixture(scope="module")
 def store(begun):
-    tiny = trainings.load(begun / "tiny.toml")
-    clips = trainings.eligible(read_clips(begun / "run/manifest.jsonl"), tiny)
+    tiny = load(begun / "tiny.toml")
+    clips = protocols.eligible(read_clips(begun / "run/manifest.jsonl"), tiny)
     variant = grid.parse("mfcc-10s-augmented")
     return tiny, clips, variants.read(begun / "run/variants", clips, variant, tiny.features)
 
@@ -172,8 +173,8 @@ def tracks(examples, indices):
 def test_shuffled_examples_leak_tracks_and_artists_apart_do_not(store):
     tiny, clips, examples = store
     artists = np.array([clip.artist_id for clip in clips])
-    for protocol in trainings.PROTOCOLS:
-        parts = trainings.divide(examples, clips, tiny, protocol)
+    for protocol in protocols.PROTOCOLS:
+        parts = protocols.divide(examples, clips, tiny, protocol)
         train, test = tracks(examples, parts.train), tracks(examples, parts.test)
         validation = tracks(examples, parts.validation)
         n = sum(len(part) for part in (parts.train, parts.validation, parts.test))
@@ -234,4 +235,4 @@ def test_a_variant_without_shards_is_named_with_the_command_that_makes_them(begu
 def test_no_track_long_enough_is_a_clear_error(store):
     tiny, clips, _ = store
     with pytest.raises(FatalError, match=r"no track of the manifest is 30\.0 s long"):
-        trainings.eligible([replace(clip, duration_s=20.0) for clip in clips], tiny)
+        protocols.eligible([replace(clip, duration_s=20.0) for clip in clips], tiny)

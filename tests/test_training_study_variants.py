@@ -17,13 +17,14 @@ import pytest
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.data.clips import Clip, reference
-from training.study import extract, grid, pictures, trainings, variants
+from training.study import extract, grid, pictures, protocols, variants
+from training.study.config import DEFAULT, load
 from training.study.grid import VARIANTS, Variant
 
 pytest.importorskip("librosa")
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = trainings.load(trainings.DEFAULT).features
+CONFIG = load(DEFAULT).features
 
 
 def test_there_are_24_variants_and_the_report_has_a_figure_for_each():
@@ -166,7 +167,7 @@ def test_copies_are_made_for_the_training_part_alone(tmp_path, data):
     examples = variants.read(tmp_path, clips, chosen[0], CONFIG)
     assert np.bincount(examples.track).tolist() == [3, 1, 3, 0, 0, 1]
     with pytest.raises(FatalError, match="needs copies of every track"):
-        trainings.divide(examples, clips, trainings.load(trainings.DEFAULT), "shuffled")
+        protocols.divide(examples, clips, load(DEFAULT), "shuffled")
 
 
 KILLED = """

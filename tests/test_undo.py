@@ -16,6 +16,8 @@ from genretagger.records import BlockChange, State
 from genretagger.writing import journal
 from genretagger.writing.change import rewrite
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("had", [(), ("Blues",), ("Blues", "Soul")], ids=["none", "one", "two"])
 @pytest.mark.parametrize("form", make_audio.FORMS)

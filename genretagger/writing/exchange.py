@@ -5,13 +5,15 @@ undo needs.
 
 A delta of one stretch that fits in one page and keeps the length is written in place with one
 call, which keeps inode, links and attributes. Anything else is a rename of the synced copy; a
-file with several hard links, whose other names a rename would leave behind, is overwritten in
-place, and the synced copy stays beside it until that is done: `finish` goes on from there.
+file with several hard links, whose other names a rename would leave behind, or whose owner or
+rights its copy cannot be given, is overwritten in place, and the synced copy stays beside it until
+that is done: `finish` goes on from there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -67,7 +69,7 @@ def working_copy(path: Path) -> Iterator[Path]:
             raise
         finally:
             if not is_needed:
-                # one that stays says nothing of the file, and the next run clears it away
+                # a copy that cannot be removed is harmless; the next run removes it
                 with contextlib.suppress(OSError):
                     copy.unlink(missing_ok=True)
     except OSError as error:
@@ -125,11 +127,13 @@ def exchange(
         real = path.resolve(strict=True)
         stat = real.stat()
         times = (stat.st_atime_ns, stat.st_mtime_ns) if preserve_mtime else None
-        if page is None and stat.st_nlink == 1:
-            _replace(real, copy, stat, keep_times=preserve_mtime)
+        if page is None and stat.st_nlink == 1 and _dress(real, copy, stat):
+            _replace(real, copy, keep_times=preserve_mtime)
             return
         if times:
-            os.utime(real, ns=times)  # who may not do this, shall find out before
+            os.utime(
+                real, ns=times
+            )  # fail here, before a byte is written, if we may not set the times
         if page is None:
             _sync(copy)
         # by what is open, as the names of both may be taken away meanwhile
@@ -153,12 +157,28 @@ def _as_it_was(error: OSError) -> TrackError:
     return TrackError(f"cannot be rewritten: {error.strerror}; it stays as it was")
 
 
-def _replace(real: Path, copy: Path, stat: os.stat_result, *, keep_times: bool) -> None:
-    """Put the copy in the file's place, with all that the file's attributes say."""
-    shutil.copystat(real, copy)
-    if hasattr(os, "chown") and (stat.st_uid, stat.st_gid) != _owner(copy):
-        os.chown(copy, stat.st_uid, stat.st_gid)
-        shutil.copymode(real, copy)  # chown clears set-id bits
+_NOT_ALLOWED = {errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+"""What systems say to who may not give a file away, and file systems that know no owners."""
+
+
+def _dress(real: Path, copy: Path, stat: os.stat_result) -> bool:
+    """Give the copy all that the file's attributes say; tell whether we may."""
+    try:
+        shutil.copystat(real, copy)
+        if hasattr(os, "chown") and (stat.st_uid, stat.st_gid) != _owner(copy):
+            os.chown(copy, stat.st_uid, stat.st_gid)
+            shutil.copymode(real, copy)  # chown clears set-id bits
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise
+        with contextlib.suppress(OSError):
+            copy.chmod(0o600)  # a mode that shuts out an owner that we are not
+        return False
+    return True
+
+
+def _replace(real: Path, copy: Path, *, keep_times: bool) -> None:
+    """Put the copy in the file's place."""
     if not keep_times:
         os.utime(copy)
     _sync(copy)
@@ -178,10 +198,14 @@ def _page_of(delta: Delta) -> Stretch | None:
 
 
 def _overwrite(target: FileIO, source: BinaryIO, delta: Delta) -> None:
-    """Give a file the copy's bytes where they differ, if other names lead to it, too."""
+    """Give a file the copy's bytes where they differ, if it has to stay the same file."""
     size = os.fstat(source.fileno()).st_size
     if hasattr(os, "posix_fallocate"):  # fails before anything is overwritten
-        os.posix_fallocate(target.fileno(), 0, size)
+        try:
+            os.posix_fallocate(target.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in _NOT_ALLOWED:  # some file systems cannot set room aside
+                raise
     for at in range(delta.start, size if delta.growth else delta.end, CHUNK):
         source.seek(at)
         _write(target, at, source.read(CHUNK), sync=False)

@@ -34,10 +34,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from genretagger.genres import GENRES  # noqa: E402
 from training.data.clips import Clip  # noqa: E402
-from training.study import extract, trainings, variants  # noqa: E402
+from training.study import extract, variants  # noqa: E402
+from training.study.config import DEFAULT, load  # noqa: E402
 from training.study.grid import Variant, parse  # noqa: E402
 
-CONFIG = replace(trainings.load(trainings.DEFAULT).features, sr=44100)
+CONFIG = replace(load(DEFAULT).features, sr=44100)
 N_TRACKS = 3200
 SETS = ("mel-deltas-30s-augmented", "mel-deltas-3s-augmented")
 BATCH = 16

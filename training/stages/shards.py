@@ -13,7 +13,7 @@ from training import run as runs
 from training.features import shards
 from training.progress import Progress
 from training.stages import study
-from training.study import grid, pictures, trainings, variants
+from training.study import grid, pictures, protocols, variants
 
 NAME = "shards"
 HELP = "clips -> shards/"
@@ -62,7 +62,7 @@ def _build_variants(args: argparse.Namespace, this: runs.Run, say: Callable[[str
     config, clips = study.read_grid(args, this, say)
     store = this.folder.variants
     chosen = grid.select(args.variant)
-    copied = [True] * len(clips) if args.copy_all else trainings.training_part(clips, config)
+    copied = [True] * len(clips) if args.copy_all else protocols.training_part(clips, config)
     before = variants.n_done(store)
     progress = Progress(len(clips) - before, say)
     for done, n_rejected in variants.build(

@@ -10,6 +10,8 @@ from training import run as runs
 from training.data.clips import Clip
 from training.progress import Progress
 from training.study import findings, grid, trainings
+from training.study.config import DEFAULT, StudyConfig, load
+from training.study.protocols import PROTOCOLS, eligible
 
 NAME = "study"
 HELP = "shards of variants -> study/: the grid of the report"
@@ -18,17 +20,17 @@ HELP = "shards of variants -> study/: the grid of the report"
 def add_grid_argument(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the grid's settings; the stage `shards` has it, too."""
     parser.add_argument(
-        "--grid", type=Path, default=trainings.DEFAULT, metavar="TOML", help="of the variants"
+        "--grid", type=Path, default=DEFAULT, metavar="TOML", help="of the variants"
     )
 
 
 def read_grid(
     args: argparse.Namespace, this: runs.Run, say: Callable[[str], None]
-) -> tuple[trainings.StudyConfig, list[Clip]]:
+) -> tuple[StudyConfig, list[Clip]]:
     """Read the grid's settings, and the clips that are long enough for it."""
-    config = trainings.load(args.grid)
+    config = load(args.grid)
     clips = this.clips()
-    chosen = trainings.eligible(clips, config)
+    chosen = eligible(clips, config)
     say(
         f"{len(chosen)} of {len(clips)} clips are {config.features.least_s} s long or longer; "
         f"sr = {config.features.sr}"
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol",
         action="append",
-        choices=trainings.PROTOCOLS,
+        choices=PROTOCOLS,
         help="repeatable; default: artists and shuffled",
     )
     parser.add_argument("--threads", type=int, default=1, help="of each of the --jobs trainings")

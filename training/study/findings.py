@@ -20,8 +20,10 @@ from training import markdown
 from training.arrays import Bools, Floats, Integers, Numbers
 from training.data.clips import Clip, reference
 from training.measure import metrics
+from training.study.config import EvaluateConfig, StudyConfig
 from training.study.grid import REPORTED, VARIANTS, Variant
-from training.study.trainings import PROTOCOLS, EvaluateConfig, StudyConfig, category_hits
+from training.study.protocols import PROTOCOLS
+from training.study.trainings import category_hits
 
 
 @dataclass(frozen=True)
