@@ -24,7 +24,9 @@ class Iff(Layout):
         for name, start, size in self._walk():
             self.chunks.setdefault(name, (start, size))
             family = self._family(name, start)
-            if family and family not in self.places:
+            if family in self.places:
+                self.further.append((family, self.at(start, size)))
+            elif family:
                 end = min(start + size + size % 2, self.end)
                 self.places[family] = start - 8, end - start + 8, name
                 self.raw[family] = self.at(start, size)
