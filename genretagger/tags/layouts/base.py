@@ -56,9 +56,12 @@ class Layout:
         of their family. They count, but are not written.
     has_cuesheet : bool
         Whether the file holds a cue sheet outside its blocks.
+    comments : tuple of str
+        What comments the file holds outside its blocks.
     """
 
     has_cuesheet = False
+    comments: tuple[str, ...] = ()
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
