@@ -35,6 +35,32 @@ def parse_info(raw: bytes) -> Block:
     return Block("RIFF INFO", items)
 
 
+_FRAMES = {
+    "INAM": "TIT2",
+    "IART": "TPE1",
+    "IPRD": "TALB",
+    "ICRD": "TDRC",
+    "ITRK": "TRCK",
+    "IPRT": "TRCK",
+    "IMUS": "TCOM",
+    "IWRI": "TEXT",
+    "ICOP": "TCOP",
+    "ISFT": "TSSE",
+    "ITCH": "TENC",
+    "IMED": "TMED",
+    "IBPM": "TBPM",
+    "ILNG": "TLAN",
+    "ICMT": "COMM",
+}
+"""ID3's names for what LIST/INFO says (TagLib, ``riffinfotag.cpp`` and ``id3v2frame.cpp``)."""
+
+
+def frames_of_info(raw: bytes) -> dict[str, str]:
+    """Say in which ID3v2.4 frames stands what a list says, but for the genre."""
+    items = parse_info(raw).items
+    return {frame: items[key][0] for key, frame in _FRAMES.items() if key in items}
+
+
 def text_of(content: bytes) -> str:
     """Read a text: UTF-8, as most programs of today write, or Latin-1; up to the first NUL."""
     text = content.split(b"\0")[0]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from genretagger.errors import TrackError
-from genretagger.tags.blocks.riff_info import pack_chunk, text_of
+from genretagger.tags.blocks.id3 import new_id3v2
+from genretagger.tags.blocks.riff_info import frames_of_info, pack_chunk, text_of
 from genretagger.tags.layouts.base import Layout, Sound
 from genretagger.tags.layouts.splices import Splice
 
@@ -24,7 +25,9 @@ class Iff(Layout):
             self.chunks.setdefault(name, (start, size))
             self.comments += tuple(filter(None, self._comments(name, start, size)))
             family = self._family(name, start)
-            if family and family not in self.places:
+            if family in self.places:
+                self.further.append((family, self.at(start, size)))
+            elif family:
                 end = min(start + size + size % 2, self.end)
                 self.places[family] = start - 8, end - start + 8, name
                 self.raw[family] = self.at(start, size)
@@ -83,6 +86,12 @@ class Iff(Layout):
         """Take the content of the chunk of samples; another one describes them."""
         start, size = self.chunks.get(b"data" if self.is_riff else b"SSND", (0, 0))
         return Sound(start, size, self.at(*self.chunks[self.about]))
+
+    def blank(self, kind: str) -> bytes:
+        """Begin an ID3v2 tag with what LIST/INFO says, which many programs read no more then."""
+        if kind.startswith("ID3v2") and "RIFF INFO" in self.raw:
+            return new_id3v2(int(kind[-1]), frames_of_info(self.raw["RIFF INFO"]))
+        return super().blank(kind)
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put each block into its chunk, or a new one at the end, and correct the file's size."""
