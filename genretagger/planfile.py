@@ -53,6 +53,8 @@ class Plan:
         Which of the lines are about files outside of what may be changed.
     verdicts : list of Verdict or None
         What was decided last on each of the lines; None where nothing was.
+    roots : list of pathlib.Path
+        Below which it changes files.
     """
 
     field: str | None
@@ -62,6 +64,7 @@ class Plan:
     lines: list[TagChange]
     refused: frozenset[int]
     verdicts: list[Verdict | None]
+    roots: list[Path]
 
     @property
     def is_reviewed(self) -> bool:
@@ -168,7 +171,16 @@ def read(path: Path, within: Sequence[Path]) -> Plan:
     lines, verdicts = _read_lines(rest, path)
     tops = [os.path.realpath(top) for top in within or head.trusted_roots]
     refused = frozenset(n for n, line in enumerate(lines) if not _is_within(line.path, tops))
-    return Plan(head.field, head.bundle_id, head.thresholds, head.policy, lines, refused, verdicts)
+    return Plan(
+        head.field,
+        head.bundle_id,
+        head.thresholds,
+        head.policy,
+        lines,
+        refused,
+        verdicts,
+        [Path(top) for top in tops],
+    )
 
 
 class _Head(NamedTuple):
