@@ -44,7 +44,7 @@ def located(entries: Sequence[Entry], elsewhere: Elsewhere | None) -> Iterator[E
     taken: set[_Content] = set()
     moved = []
     for entry in reversed(entries):
-        if elsewhere is not None and not _may_lie_there(entry):
+        if elsewhere is not None and not elsewhere.lies_where_it_was(entry):
             moved.append(entry)
             continue
         taken.add((entry.path, entry.sha256[1]))
@@ -57,14 +57,6 @@ def located(entries: Sequence[Entry], elsewhere: Elsewhere | None) -> Iterator[E
             taken.add((path, entry.sha256[1]))
             places[entry.path] = path
         yield replace(entry, path=path or entry.path)
-
-
-def _may_lie_there(entry: Entry) -> bool:
-    try:
-        size = entry.path.stat().st_size
-    except OSError:
-        return False
-    return entry.sizes is None or size in entry.sizes
 
 
 class Elsewhere:
@@ -82,6 +74,10 @@ class Elsewhere:
         self._candidates = chain(known, _files_below(folders))
         self._by_kind: dict[str, dict[Path, int]] | None = None
         self._sha256 = cache(_sha256)
+
+    def lies_where_it_was(self, entry: Entry) -> bool:
+        """Tell whether a file is there, as it was before a change or after."""
+        return self._hash(entry.path) in entry.sha256
 
     def find(self, entry: Entry, first: Path, taken: Collection[_Content]) -> Path | None:
         """Find a file as a change has left it.
