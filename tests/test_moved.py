@@ -10,14 +10,14 @@ from genretagger.records import State
 from genretagger.writing import journal
 from genretagger.writing.change import undo
 from genretagger.writing.journal import Journal
-from genretagger.writing.moved import Elsewhere, folders_of
+from genretagger.writing.moved import Elsewhere
 
 pytestmark = pytest.mark.quick
 
 
 def take_back(record=None, *, dry=False, known=()):
     head, entries = journal.read(record or journal.history()[-1])
-    elsewhere = Elsewhere(folders_of(head, entries), known)
+    elsewhere = Elsewhere.of_run(head, entries, known)
     return list(undo(entries, None if dry else Journal("undo"), elsewhere=elsewhere))
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+_PATIENCE_S = 120
+
 
 def tracks() -> Iterator[Path]:
-    """List the files of the library, if beets is installed; its database is only read."""
-    try:
-        import confuse  # noqa: PLC0415 - an extra, and sought in only if something is missing
-        from beets import config  # noqa: PLC0415
-    except ImportError:
+    """List the files of the library by ``beet``, which knows its configuration, if it is there."""
+    beet = shutil.which("beet")
+    if beet is None:
         return
     try:
-        folder, library = (Path(config[key].as_filename()) for key in ("directory", "library"))
-        with contextlib.closing(sqlite3.connect(f"{library.as_uri()}?mode=ro", uri=True)) as db:
-            rows = db.execute("SELECT path FROM items").fetchall()
-    except (confuse.ConfigError, sqlite3.Error, OSError, ValueError):
+        listed = subprocess.run(
+            [beet, "list", "--path"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**os.environ, "PYTHONUTF8": "1"},
+            timeout=_PATIENCE_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
         return
-    for (path,) in rows:
-        yield folder / os.fsdecode(path)  # relative to the folder since beets 2.10
+    yield from (Path(os.fsdecode(line)) for line in listed.stdout.splitlines())

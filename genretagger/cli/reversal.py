@@ -22,7 +22,7 @@ from genretagger.text import printable
 from genretagger.words import REDONE, TO_REDO, TO_UNDO, UNDONE
 from genretagger.writing import change, history, journal
 from genretagger.writing.journal import Entry, Head, Journal
-from genretagger.writing.moved import Elsewhere, folders_of
+from genretagger.writing.moved import Elsewhere
 
 
 def must_name_run(options: argparse.Namespace) -> None:
@@ -110,7 +110,7 @@ def _reverse(options: argparse.Namespace) -> int:
     run.total = len(entries)
     back = None if options.dry_run else Journal.reversing(options.journal, head)
     with opened_cache(options) as cache, run.reporting() as add:
-        elsewhere = Elsewhere(folders_of(head, entries), _known(cache))
+        elsewhere = Elsewhere.of_run(head, entries, _known(cache))
         for line in change.undo(
             entries, back, elsewhere=elsewhere, preserve_mtime=options.preserve_mtime
         ):

@@ -75,6 +75,23 @@ class Elsewhere:
         self._by_kind: dict[str, dict[Path, int]] | None = None
         self._sha256 = cache(_sha256)
 
+    @classmethod
+    def of_run(cls, head: Head, entries: Sequence[Entry], known: Iterable[Path]) -> Elsewhere:
+        """Give the places for the moved files of a run: its folders, theirs, and more files.
+
+        Parameters
+        ----------
+        head : Head
+        entries : sequence of Entry
+        known : iterable of pathlib.Path
+            As for the class.
+        """
+        roots = {*head.roots, *(entry.path.parent for entry in entries)}
+        # of one that is gone, the folder that it lay in, but not all of the disk
+        folders = {root if root.is_dir() else root.parent for root in roots}
+        folders = {f for f in folders if f in roots or f != Path(f.anchor)}
+        return cls(sorted(f for f in folders if folders.isdisjoint(f.parents)), known)
+
     def lies_where_it_was(self, entry: Entry) -> bool:
         """Tell whether a file is there, as it was before a change or after."""
         return self._hash(entry.path) in entry.sha256
@@ -140,25 +157,3 @@ def _files_below(folders: Iterable[Path]) -> Iterator[Path]:
                 for name in names
                 if not name.startswith(".genretagger-") and container_of(Path(name))
             )
-
-
-def folders_of(head: Head, entries: Sequence[Entry]) -> list[Path]:
-    """Name the folders in which the moved files of a run are sought.
-
-    Parameters
-    ----------
-    head : Head
-        Of the run; that of an older version does not know its folders.
-    entries : sequence of Entry
-        Their folders count as well, then.
-
-    Returns
-    -------
-    list of pathlib.Path
-        None of them in another. Where one is gone, it is the one in which it lay.
-    """
-    roots = head.roots or tuple(entry.path.parent for entry in entries)
-    folders = {root if root.is_dir() else root.parent for root in roots}
-    # the whole disk is not searched because something on it is gone
-    folders = {f for f in folders if f != Path(f.anchor) or f in head.roots}
-    return sorted(f for f in folders if folders.isdisjoint(f.parents))
