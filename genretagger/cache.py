@@ -27,8 +27,8 @@ from genretagger.places import cache_file
 from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
 
 SCHEMA = 1
-"""Version of the tables and of what is in them. Raise it also when a change to the code changes
-what `TrackTags` or `Prediction` hold. (`audio.HEARING_VERSION` is for what is heard.)"""
+"""Version of the tables. Raise it also when `TrackTags` or `Prediction` get other fields.
+(`_READER` is for what is read into them, `audio.HEARING_VERSION` for what is heard.)"""
 
 _TABLES = {
     "tags": "path BLOB, field TEXT, identity TEXT, cue_beside INTEGER, tags TEXT, "
@@ -45,6 +45,9 @@ _BY_PATH = ("tags", "audio", "rehearsals")
 
 _ADDED = "rehearsals"
 """Caches of before lack this table; it is added to them."""
+
+_READER = 2
+"""Version of what `tags.read` finds. Raise it when it finds more or less in the same file."""
 
 _WRITER = 1
 """Version of what `tags.write` refuses. Raise it when it refuses more or less."""
@@ -340,11 +343,13 @@ _TAG_FIELDS = [field.name for field in fields(TrackTags)]
 def _pack_tags(tags: TrackTags) -> str:
     blocks = [(block.kind, block.values) for block in tags.blocks]
     rest = [getattr(tags, name) for name in _TAG_FIELDS[1:]]
-    return json.dumps([blocks, *rest], separators=(",", ":"))
+    return json.dumps([_READER, blocks, *rest], separators=(",", ":"))
 
 
-def _unpack_tags(text: str) -> TrackTags:
-    blocks, *rest = json.loads(text)
+def _unpack_tags(text: str) -> TrackTags | None:
+    reader, blocks, *rest = json.loads(text)
+    if reader != _READER:  # the first one put the blocks here
+        return None
     if len(rest) != len(_TAG_FIELDS) - 1:
         raise ValueError("a row has too few fields or too many")
     rest[-1] = tuple(rest[-1])  # the comments

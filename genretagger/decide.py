@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from genretagger.genres import GENRES, is_fusion
 from genretagger.records import Decision, Prediction
+from genretagger.text import apart
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
 
     best = ranked[0]
     if not passing:
-        below = f"{best} {probability[best]:.2f} < {threshold[best]:.2f}"
+        below = f"{best} {' < '.join(apart(probability[best], threshold[best]))}"
         if policy.always:
             return Decision((best,), (f"{below}, taken as the best", *prediction.notes))
         return Decision((), (f"undecided: best {below}", *prediction.notes))

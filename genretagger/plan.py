@@ -30,8 +30,8 @@ class TagPolicy:
     Attributes
     ----------
     existing : {"skip", "replace", "append", "prepend"}
-        What becomes of a genre that the file has: it stays alone, goes, stays in front,
-        or stays behind.
+        What becomes of a genre that the file has: it stays alone, goes, stays in front, or stays
+        behind. Players show the first genre. What stays keeps its order.
     style : {"combined", "multi"}
         One value such as ``Pop; Rock``, or the container's native several values.
     separator : str
@@ -233,8 +233,8 @@ def plan_by_hand(
     ordered = in_order(ours) if len(ours) == len(genres) else genres
     old = existing_genres(tags)
     line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours)
-    names = tuple(policy.names.get(genre, genre) for genre in ordered)
-    return _written(line, tags, names, replace(policy, existing="replace"))
+    by_hand = _renamed(ordered, policy)
+    return _written(line, tags, by_hand, replace(policy, existing="replace"))
 
 
 _MOST_BY_HAND, _LONGEST_BY_HAND = 10, 60
@@ -245,10 +245,14 @@ def _written(
 ) -> TagChange:
     """Say which blocks change so that they hold the new values."""
     telling = {block.kind for block in _without_junk(tags, policy).blocks if block.values}
-    blocks = tuple(
-        _block_change(block, new_values, policy, line.genres, is_telling=block.kind in telling)
-        for block in _targets(tags)
-    )
+    targets = _targets(tags)
+
+    def changed(block: GenreBlock) -> BlockChange:
+        if block.kind in telling and _keeps_its_one(block, targets, policy, line.genres):
+            return BlockChange(block.kind, block.values, block.values)
+        return _block_change(block, new_values, policy)
+
+    blocks = tuple(map(changed, targets))
     if not any(change.new for change in blocks):
         return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
     blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy))
@@ -284,14 +288,23 @@ def _targets(tags: TrackTags) -> list[GenreBlock]:
     return own + [block for block in held if block not in own]
 
 
-def _block_change(
-    block: GenreBlock,
-    new_values: tuple[str, ...],
-    policy: TagPolicy,
-    genres: tuple[str, ...],
-    *,
-    is_telling: bool,
-) -> BlockChange:
+def _keeps_its_one(
+    block: GenreBlock, targets: list[GenreBlock], policy: TagPolicy, genres: tuple[str, ...]
+) -> bool:
+    """Tell whether a block with room for one genre keeps the file's.
+
+    `append` keeps it. `prepend` does where there is no other block, and it is one of those decided
+    on: otherwise two runs would swap the two for ever.
+    """
+    if block.kind != "ID3v1":
+        return False
+    is_ours = _genre_of(block.values[0], policy) in genres
+    return policy.existing == "append" or (
+        policy.existing == "prepend" and is_ours and len(targets) == 1
+    )
+
+
+def _block_change(block: GenreBlock, new_values: tuple[str, ...], policy: TagPolicy) -> BlockChange:
     kind = block.kind
     if kind.startswith("ID3v2"):
         if policy.id3 != "keep":
@@ -299,36 +312,33 @@ def _block_change(
         elif kind == "ID3v2.2":  # nothing writes it any more
             kind = "ID3v2.3"
     new = stored_values(kind, new_values, style=policy.style, separator=policy.separator)
-    if kind == "ID3v1" and is_telling:
-        # ID3v1 has room for one genre. `append` keeps the file's. `prepend` keeps it, too, if it
-        # is one of those decided on; otherwise two runs would swap the two for ever
-        is_ours = canonical(block.values[0]) in genres
-        if policy.existing == "append" or (policy.existing == "prepend" and is_ours):
-            new = block.values
     return BlockChange(kind, block.values, new)
 
 
 def _merge(old: tuple[str, ...], genres: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
     """Merge the decided genres into the file's by `policy.existing`, without duplicates."""
-
-    def renamed(ours: Iterable[str]) -> tuple[str, ...]:
-        return tuple(policy.names.get(genre, genre) for genre in ours)
-
     if policy.existing == "replace":
-        return renamed(genres)
-    by_name = {name.casefold(): genre for genre, name in policy.names.items()}
-
-    def genre_of(value: str) -> str | None:
-        return by_name.get(value.casefold()) or canonical(value)
-
+        return _renamed(genres, policy)
     # "Hip Hop/Rap" and "Rock, Pop" count as having these genres
-    present = {genre_of(part) for value in old for part in (value, *split_values(value))}
-    new = renamed(genre for genre in genres if genre not in present)
-    merged = new + old if policy.existing == "prepend" else old + new
-    ours = [genre for value in merged if (genre := genre_of(value))]
-    if renamed(ours) == merged:  # nobody else's genre is among them, so the fixed order rules
-        return renamed(in_order(tuple(dict.fromkeys(ours))))
-    return merged
+    present = {_genre_of(part, policy) for value in old for part in (value, *split_values(value))}
+
+    def is_there(genre: str) -> bool:
+        # the separator may stand in a name: "Hip Hop" is two parts where it is a space
+        parts = set(_tokens(_renamed((genre,), policy), policy))
+        return genre in present or (bool(parts) and parts <= set(old))
+
+    new = _renamed((genre for genre in genres if not is_there(genre)), policy)
+    return new + old if policy.existing == "prepend" else old + new
+
+
+def _renamed(genres: Iterable[str], policy: TagPolicy) -> tuple[str, ...]:
+    return tuple(policy.names.get(genre, genre) for genre in genres)
+
+
+def _genre_of(value: str, policy: TagPolicy) -> str | None:
+    """Find which of our genres a value is, under our name or the one that it is written under."""
+    by_name = {name.casefold(): genre for genre, name in policy.names.items()}
+    return by_name.get(value.casefold()) or canonical(value)
 
 
 def _tokens(values: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
 import socket
@@ -178,12 +179,12 @@ def read_list(source: Path, data: bytes, on_error: OnError = _stop) -> list[Path
         raise FatalError(f"{source} is an audio file, not a list of files")
     # <(find ...) is a pipe somewhere under /dev
     folder = Path() if str(source) == "-" or source.is_fifo() else source.parent
-    paths = []
-    for entry in _entries(source, folder, data):
+    paths, disk = [], _Disk()
+    for entry in _entries(source, folder, data, disk):
         if not entry.candidates:
             on_error(source, f"{entry.text.strip()} is not a file on this machine")
             continue
-        path = _existing(entry.candidates) or entry.candidates[0]
+        path = disk.existing(entry.candidates) or entry.candidates[0]
         if _is_folder(path):
             on_error(path, "it is a folder, and a list names files; name it as an argument")
         else:
@@ -198,7 +199,7 @@ class _Entry(NamedTuple):
     candidates: list[Path]
 
 
-def _entries(source: Path, folder: Path, data: bytes) -> Iterator[_Entry]:
+def _entries(source: Path, folder: Path, data: bytes, disk: _Disk) -> Iterator[_Entry]:
     text = _text(source, data)
     if text is None:
         for name in map(os.fsdecode, data.split(b"\0")):
@@ -209,7 +210,7 @@ def _entries(source: Path, folder: Path, data: bytes) -> Iterator[_Entry]:
             candidates = (_candidates(folder, uri, is_uri=True) for uri in uris)
             yield _Entry(uris[0], [path for paths in candidates for path in paths])
     else:
-        for line in _pls_values(text) if _PLS.match(text) else _lines(folder, text):
+        for line in _pls_values(text) if _PLS.match(text) else _lines(folder, text, disk):
             yield _Entry(line, _candidates(folder, line))
 
 
@@ -256,19 +257,19 @@ def _pls_values(text: str) -> Iterator[str]:
             yield match[1]
 
 
-def _lines(folder: Path, text: str) -> Iterator[str]:
+def _lines(folder: Path, text: str, disk: _Disk) -> Iterator[str]:
     for line in re.split("\r?\n", text):
         # old Macs end lines by CR, which a name elsewhere may hold
-        is_one = "\r" not in line or _existing(_candidates(folder, line))
+        is_one = "\r" not in line or disk.existing(_candidates(folder, line))
         for part in [line] if is_one else line.split("\r"):
-            if part.strip() and not _is_comment(folder, part):
+            if part.strip() and not _is_comment(folder, part, disk):
                 yield part
 
 
-def _is_comment(folder: Path, line: str) -> bool:
+def _is_comment(folder: Path, line: str, disk: _Disk) -> bool:
     if not line.lstrip().startswith("#"):
         return False
-    return container_of(Path(line.strip())) is None or not _existing(_candidates(folder, line))
+    return container_of(Path(line.strip())) is None or not disk.existing(_candidates(folder, line))
 
 
 def _candidates(folder: Path, entry: str, *, is_uri: bool = False) -> list[Path]:
@@ -316,12 +317,48 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _existing(candidates: Sequence[Path]) -> Path | None:
-    found = next((path for path in candidates if _exists(path)), None)
-    if found is None:
-        normal = map(_in_other_normal_form, candidates)
-        found = next((path for path in normal if path is not None), None)
-    return found
+class _Disk:
+    """What exists, under either Unicode normal form; a folder is listed once."""
+
+    def __init__(self) -> None:
+        self._listings: dict[Path, dict[str, list[Path]]] = {}
+
+    def existing(self, candidates: Sequence[Path]) -> Path | None:
+        """Give the first path that exists as it stands, or else in the other normal form."""
+        found = next((path for path in candidates if _exists(path)), None)
+        if found is None:
+            normal = map(self._in_other_normal_form, candidates)
+            found = next((path for path in normal if path is not None), None)
+        return found
+
+    def _in_other_normal_form(self, path: Path) -> Path | None:
+        """Find a path whose names macOS has decomposed, or another system composed."""
+        if str(path).isascii():
+            return None
+        here = Path(path.anchor)
+        for name in path.parts[1 if path.anchor else 0 :]:
+            if _exists(here / name):
+                here /= name
+                continue
+            same = self._listing(here).get(_composed(name), [])
+            if len(same) != 1:
+                return None
+            here = same[0]
+        return here
+
+    def _listing(self, folder: Path) -> dict[str, list[Path]]:
+        """List a folder by composed names."""
+        if folder not in self._listings:
+            listing: dict[str, list[Path]] = {}
+            with contextlib.suppress(OSError, ValueError):
+                for path in folder.iterdir():
+                    listing.setdefault(_composed(path.name), []).append(path)
+            self._listings[folder] = listing
+        return self._listings[folder]
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _exists(path: Path) -> bool:
@@ -336,26 +373,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except ValueError:  # find_tracks has words for it
         return False
-
-
-def _in_other_normal_form(path: Path) -> Path | None:
-    """Find a path whose names macOS has decomposed, or another system composed."""
-    if str(path).isascii():
-        return None
-    here = Path(path.anchor)
-    for name in path.parts[1 if path.anchor else 0 :]:
-        if _exists(here / name):
-            here /= name
-            continue
-        try:
-            same = [other for other in here.iterdir() if _composed(other.name) == _composed(name)]
-        except (OSError, ValueError):
-            return None
-        if len(same) != 1:
-            return None
-        here = same[0]
-    return here
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

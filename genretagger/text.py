@@ -29,3 +29,17 @@ def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte of a name that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def apart(probability: float, threshold: float) -> tuple[str, str]:
+    """Show a probability and a threshold with two digits, or as many as tell them apart.
+
+    Examples
+    --------
+    >>> apart(0.31, 0.42), apart(0.507, 0.512), apart(0.5, 0.5)
+    (('0.31', '0.42'), ('0.507', '0.512'), ('0.50', '0.50'))
+    """
+    n_digits = range(2, 18)  # enough for any two from 0.1 on
+    shown = ((f"{probability:.{n}f}", f"{threshold:.{n}f}") for n in n_digits)
+    same = f"{probability:.2f}", f"{threshold:.2f}"
+    return next((pair for pair in shown if pair[0] != pair[1]), same)

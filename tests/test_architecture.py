@@ -40,7 +40,6 @@ ROOMS = {
         "decide": "",
         "plan": "",
         "tags": "",
-        "content": "",
         "cache": "database",
         "database": "",
     },

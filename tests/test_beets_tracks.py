@@ -117,7 +117,7 @@ class TestFields(Helper):
         self.beet("genrecnn")
         item.filepath.unlink()
         monkeypatch.setattr(genretagger, "predict_tracks", pipeline.predict)
-        assert "One: failed: cannot be read: No such file" in self.beet("genrecnn", "-t", "0.3")
+        assert "One: failed: cannot be examined: No such file" in self.beet("genrecnn", "-t", "0.3")
 
 
 class TestWriting(Helper):

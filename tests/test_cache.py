@@ -159,6 +159,20 @@ def test_the_schema_is_raised_with_what_is_kept():
     )
 
 
+def test_tags_that_an_earlier_version_read_are_read_anew(tmp_path):
+    with opened(tmp_path / "c") as first:
+        first.keep_tags(Seen(PATH, IDENTITY), None, TAGS)
+        first.keep_prediction(KEY, HEARD)
+    as_before = "UPDATE tags SET tags = json_remove(tags, '$[0]')"
+    _sql(as_before)(tmp_path / "c")  # it found a genre and a comment in fewer places
+    with opened(tmp_path / "c") as later:
+        assert tags_in(later, PATH, None, IDENTITY, cue_beside=False) is None
+        assert later.prediction(KEY) == HEARD
+        later.keep_tags(Seen(PATH, IDENTITY), None, TAGS)
+    with opened(tmp_path / "c") as last:
+        assert tags_in(last, PATH, None, IDENTITY, cue_beside=False) == TAGS
+
+
 def test_a_cache_of_before_rehearsals_still_serves(tmp_path):
     with opened(tmp_path / "c") as first:
         first.keep_tags(Seen(PATH, IDENTITY), None, TAGS)

@@ -150,16 +150,32 @@ def test_somebodys_own_genre_survives_unless_asked(audio_file, capsys, existing,
     assert (genres_in(path) == ["Blues"]) is kept
 
 
-def test_append_and_prepend_keep_it_beside_ours(audio_file, capsys):
-    path = audio_file("FLAC", genre=("Blues",), seconds=2.0)
-    arguments = ("tag", "--always", "--max-genres", "1", "--genre-style", "multi")
-    run(capsys, *arguments, "--existing", "append", path)
-    first, second = genres_in(path)
-    assert first == "Blues"
-    assert second in GENRES
-    fresh = audio_file("FLAC", name="fresh", genre=("Blues",), seconds=2.0)
-    run(capsys, *arguments, "--existing", "prepend", fresh)
-    assert genres_in(fresh) == [second, "Blues"]
+@pytest.mark.parametrize("style", ["combined", "multi"])
+@pytest.mark.parametrize("existing", ["append", "prepend"])
+def test_append_appends_and_prepend_prepends_in_the_dry_run_the_plan_and_the_run(
+    audio_file, capsys, tmp_path, existing, style
+):
+    path = audio_file("FLAC", seconds=2.0)
+    _, (row,), _ = run(
+        capsys, "predict", "--max-genres", "1", "--threshold", "0", "--format", "json", path
+    )
+    (decided,) = row["genres"]
+    # of ours, too, and on the wrong side by our own order
+    first, *_, last = (genre for genre in GENRES if genre != decided)
+    held = last if existing == "append" else first
+    new = [held, decided] if existing == "append" else [decided, held]
+    new = new if style == "multi" else ["; ".join(new)]
+    ours, planned = (audio_file("FLAC", name=n, genre=(held,), seconds=2.0) for n in "ab")
+    arguments = ("--always", "--max-genres", "1", "--existing", existing, "--genre-style", style)
+    tag = ("tag", *arguments, "--format", "json")
+    saved = ("--dry-run", "--plan", tmp_path / "plan")
+    for extra, track in (((), ours), (saved, planned)):
+        _, (row,), _ = run(capsys, *tag, *extra, track)
+        assert row["new"] == new
+    run(capsys, "apply", tmp_path / "plan")
+    assert genres_in(ours) == genres_in(planned) == new
+    _, (row,), _ = run(capsys, *tag, ours)
+    assert row["state"] == "keep"
 
 
 def test_another_field_leaves_the_genre_alone(audio_file, capsys):

@@ -5,6 +5,8 @@ import pytest
 from genretagger.containers import BLOCKS, CONTAINERS, ID3V1_NUMBERS, stored_values
 from genretagger.genres import canonical
 
+pytestmark = pytest.mark.quick
+
 
 def test_every_container_names_known_blocks_and_no_suffix_belongs_to_two():
     suffixes = [suffix for c in CONTAINERS for suffix in c.suffixes]

@@ -47,6 +47,24 @@ def test_nothing_above_threshold_is_undecided_and_says_how_far_it_fell_short():
     assert decision.reason == ("undecided: best Pop 0.31 < 0.42",)
 
 
+@pytest.mark.parametrize(
+    ("probability", "threshold", "shown"),
+    [
+        (0.31, 0.42, "0.31 < 0.42"),
+        (0.507, 0.512, "0.507 < 0.512"),
+        (0.4999, 0.5, "0.4999 < 0.5000"),
+        (np.nextafter(0.5, 0.0), 0.5, "0.4999999999999999 < 0.5000000000000000"),
+    ],
+)
+def test_as_many_digits_are_shown_as_tell_a_probability_from_its_threshold(
+    probability, threshold, shown
+):
+    thresholds = (threshold,) * len(GENRES)
+    for always in (False, True):
+        reason = decide(heard(Pop=probability), DecisionPolicy(thresholds, always=always)).reason
+        assert reason[0] in (f"undecided: best Pop {shown}", f"Pop {shown}, taken as the best")
+
+
 def test_always_takes_the_best_anyway_and_says_so():
     decision = decide(heard(Pop=0.31), DecisionPolicy(HALF, always=True))
     assert decision.genres == ("Pop",)

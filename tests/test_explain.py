@@ -1,8 +1,11 @@
 """What moved the network is found by hiding parts of a segment from it."""
 
 import numpy as np
+import pytest
 
 from genretagger.explain import N_BANDS, N_SPANS, occlude, turns
+
+pytestmark = pytest.mark.quick
 
 
 def test_hiding_finds_the_patch_that_the_answer_hangs_on():

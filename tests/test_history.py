@@ -78,9 +78,9 @@ def test_a_damaged_journal_does_not_hide_the_others_and_is_told():
     (path,) = journal.history()
     bad = path.with_name("bad.jsonl")
     bad.write_bytes(path.read_bytes() + b"[]\n")
-    said = []
-    assert [run.path for run in history.past_runs(said.append)] == [path]
-    assert (len(said), "damaged" in said[0]) == (1, True)
+    warnings = []
+    assert [run.path for run in history.past_runs(warnings.append)] == [path]
+    assert (len(warnings), "damaged" in warnings[0]) == (1, True)
 
 
 def test_only_old_journals_are_removed_and_never_unfinished_or_damaged_ones():

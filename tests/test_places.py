@@ -1,6 +1,5 @@
 """Where this user's files lie, and what happens to a user who has no place for them."""
 
-import pwd
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,8 @@ from runs import run
 
 from genretagger import places
 from genretagger.errors import FatalError
+
+pwd = pytest.importorskip("pwd")  # Windows has no such list of users
 
 VARIABLES = ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 

@@ -94,9 +94,61 @@ def test_append_does_not_add_a_genre_that_is_there_under_another_name(old):
     assert line.state is State.KEEP
 
 
-def test_append_to_one_of_ours_keeps_the_fixed_order():
-    line = change(tagged("Rock"), Decision(("Pop",), ("Pop 0.8",)), existing="append")
-    assert line.new == ("Pop; Rock",)
+@pytest.mark.parametrize(
+    ("old", "decided", "append", "prepend"),
+    [
+        ("Rock", ("Pop",), "Rock; Pop", "Pop; Rock"),
+        ("Pop", ("Rock",), "Pop; Rock", "Rock; Pop"),
+        ("Rock; Country", ("Pop", "Folk"), "Rock; Country; Folk; Pop", "Folk; Pop; Rock; Country"),
+        ("Rock; Blues; Jazz", ("Pop", "Jazz"), "Rock; Blues; Jazz; Pop", "Pop; Rock; Blues; Jazz"),
+        ("Rock / Pop", ("Folk",), "Rock / Pop; Folk", "Folk; Rock / Pop"),
+    ],
+)
+def test_append_appends_and_prepend_prepends_in_our_order_and_the_files(
+    old, decided, append, prepend
+):
+    decision = Decision(decided, ("because",))
+    for existing, new in (("append", append), ("prepend", prepend)):
+        assert change(tagged(old), decision, existing=existing).new == (new,)
+        assert change(tagged(new), decision, existing=existing).state is State.KEEP
+        multi = {"existing": existing, "style": "multi"}
+        line = change(tagged(*old.split("; ")), decision, **multi)
+        assert line.new == tuple(new.split("; "))
+        assert change(tagged(*line.new), decision, **multi).state is State.KEEP
+
+
+@pytest.mark.parametrize("existing", ["append", "prepend"])
+@pytest.mark.parametrize("old", ["Rock; Pop", "Rock; Blues; Pop"])
+def test_where_nothing_is_added_nothing_is_put_in_order(existing, old):
+    assert change(tagged(old), existing=existing).state is State.KEEP
+    assert change(tagged(*old.split("; ")), existing=existing, style="multi").state is State.KEEP
+
+
+@pytest.mark.parametrize("separator", ["; ", " / ", ", ", "-", " ", "p"])
+@pytest.mark.parametrize("names", [{}, {"Hip Hop": "Hip-Hop"}, {"Pop": "Rock", "Rock": "Pop"}])
+@pytest.mark.parametrize("existing", ["append", "prepend"])
+def test_a_second_run_changes_nothing_whatever_the_separator_and_the_names(
+    separator, names, existing
+):
+    policy = {"existing": existing, "separator": separator, "names": names}
+    for old in ((), ("Rock",), ("Hip-Hop",), ("Blues", "Hip Hop"), (separator.join("ab"),)):
+        for decided in (("Hip Hop", "Pop"), ("Rock", "Pop"), ("Pop",)):
+            decision = Decision(decided, ("because",))
+            first = change(tagged(*old), decision, **policy)
+            after = first.blocks[0].new if first.blocks else old
+            assert change(tagged(*after), decision, **policy).state is State.KEEP
+
+
+def test_beside_a_fuller_tag_id3v1_gets_the_first_genre_that_is_prepended():
+    blocks = tagged("Rock", more=(GenreBlock("ID3v1", ("Rock",)),))
+    line = change(blocks, existing="prepend")
+    assert line.blocks == (
+        BlockChange("ID3v2.4", ("Rock",), ("Pop; Rock",)),
+        BlockChange("ID3v1", ("Rock",), ("Pop",)),
+    )
+    after = tagged("Pop; Rock", more=(GenreBlock("ID3v1", ("Pop",)),))
+    assert change(after, existing="prepend").state is State.KEEP
+    assert [block.kind for block in change(blocks, existing="append").blocks] == ["ID3v2.4"]
 
 
 def test_the_separator_is_the_users():

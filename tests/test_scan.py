@@ -216,6 +216,16 @@ def test_of_two_normal_forms_the_one_named_is_taken(shelf):
         assert shelf(name.encode(), *both) == ([name], [])
 
 
+def test_a_folder_is_listed_once_for_all_that_is_missing_in_it(shelf, monkeypatch):
+    listed = []
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: listed.append(self) or iterdir(self))
+    data = "".join(f"Jóga {number}.mp3\n" for number in range(100)).encode()
+    lies = unicodedata.normalize("NFD", "Jóga 7.mp3")
+    tracks, problems = shelf(data, lies)
+    assert (tracks, len(problems), len(listed)) == ([lies], 99, 1)
+
+
 ODD_NAMES = [
     "#1 hit.mp3",
     "# one.mp3",

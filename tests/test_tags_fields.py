@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from genretagger import tags
 from genretagger.containers import BLOCKS
 from genretagger.errors import TrackError
 from genretagger.plan import TagPolicy, plan
-from genretagger.records import BlockChange, State
+from genretagger.records import BlockChange, Decision, State
 
 pytestmark = pytest.mark.quick
 
@@ -152,24 +154,67 @@ def _keyed(key):
     return write
 
 
-@pytest.mark.parametrize(
-    ("form", "write"),
-    [
-        ("MP3", _id3),
-        ("MP3 ID3v2.3", _id3),
-        ("WAV", _wave),
-        ("AIFF", _wave),
-        ("M4A AAC", _keyed("©cmt")),
-        ("WMA", _keyed("Description")),
-        ("FLAC", _keyed("comment")),
-        ("Opus", _keyed("DESCRIPTION")),
-        ("WavPack", _keyed("Comment")),
-    ],
-)
-def test_a_comment_is_found(audio_file, form, write):
+def _custom(path):
+    tag = id3.ID3(path)
+    tag.add(id3.TXXX(encoding=3, desc="comment", text=["hands off"]))
+    tag.save(path, v1=0)
+
+
+def _freeform_comment(path):
+    tag = mp4.MP4(path)
+    tag["----:com.apple.iTunes:Comment"] = [mp4.MP4FreeForm(b"hands off")]
+    tag.save()
+
+
+def _chunk(name, content):
+    def write(path):
+        data = path.read_bytes()
+        order = "<I" if data[:4] == b"RIFF" else ">I"
+        data += name + struct.pack(order, len(content)) + content + b"\0" * (len(content) % 2)
+        path.write_bytes(data[:4] + struct.pack(order, len(data) - 8) + data[8:])
+
+    return write
+
+
+_COMT = struct.pack(">HIHH", 2, 0, 0, 3) + b"one\0" + struct.pack(">IHH", 0, 0, 9) + b"hands off\0"
+
+COMMENTS = [
+    ("MP3", _id3),
+    ("MP3", _custom),
+    ("MP3 ID3v2.3", _id3),
+    ("WAV", _wave),
+    ("WAV", _chunk(b"bext", b"hands off".ljust(602, b"\0"))),
+    ("WAV", _chunk(b"LIST", b"INFOICMT\x0a\0\0\0hands off\0")),
+    ("AIFF", _wave),
+    ("AIFF", _chunk(b"ANNO", b"hands off")),
+    ("AIFF", _chunk(b"COMT", _COMT)),
+    ("M4A AAC", _keyed("©cmt")),
+    ("M4A AAC", _keyed("desc")),
+    ("M4A AAC", _freeform_comment),
+    ("WMA", _keyed("Description")),
+    ("WMA", _keyed("WM/Comments")),
+    ("FLAC", _keyed("comment")),
+    ("FLAC", _keyed("Comments")),
+    ("Opus", _keyed("DESCRIPTION")),
+    ("WavPack", _keyed("Comment")),
+]
+
+
+@pytest.mark.parametrize(("form", "write"), COMMENTS)
+def test_a_comment_is_found_and_protects_wherever_it_stands(audio_file, form, write):
     path = audio_file(form, title="T", genre=("Rock",))
     write(path)
-    assert "hands off" in tags.read(path).comments
+    found = tags.read(path)
+    assert "hands off" in found.comments
+    policy = TagPolicy("replace", protect_if=(("comment", re.compile("^hands off$")),))
+    assert plan(path, found, policy, Decision(("Pop",), ("Pop 0.8",))).state is State.KEEP
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"\xff\xff", b"\0\2abc", _COMT[:-7]])
+def test_comments_of_an_aiff_that_are_cut_short_are_no_failure(audio_file, content):
+    path = audio_file("AIFF", title="T", genre=("Rock",))
+    _chunk(b"COMT", content)(path)
+    assert len(tags.read(path).comments) <= 2
 
 
 # ---- The genre under another key -------------------------------------------------------------

@@ -11,6 +11,7 @@ from mutagen import flac
 from tag_files import AudioFile, frame, vorbis_comment
 
 from genretagger import tags
+from genretagger.errors import TrackError
 from genretagger.records import BlockChange
 
 pytestmark = pytest.mark.quick
@@ -129,3 +130,15 @@ def test_a_flac_cue_sheet_block_is_seen(audio_file: AudioFile) -> None:
     blocks, audio = flac_blocks(path.read_bytes())
     path.write_bytes(flac_file(odd_blocks(blocks[0]), audio))
     assert tags.read(path).has_cuesheet
+
+
+def test_a_genre_in_a_second_comment_block_counts_and_is_not_doubled(audio_file: AudioFile) -> None:
+    path = audio_file("FLAC")
+    blocks, audio = flac_blocks(path.read_bytes())
+    comments = [(4, vorbis_comment([b"GENRE=" + genre])) for genre in (b"Rock", b"Polka")]
+    path.write_bytes(flac_file([blocks[0], *comments], audio))
+    before = path.read_bytes()
+    assert tags.read(path).blocks[0].values == ("Rock", "Polka")
+    with pytest.raises(TrackError, match="two Vorbis comment blocks hold it"):
+        tags.write(path, [BlockChange("Vorbis comment", ("Rock", "Polka"), ("Jazz",))])
+    assert path.read_bytes() == before

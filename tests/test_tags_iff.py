@@ -118,3 +118,25 @@ def test_a_wav_with_a_wrong_size_is_refused(audio_file: AudioFile, size: int, at
     with pytest.raises(TrackError, match="cannot be written as WAV"):
         tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Pop",))])
     assert path.read_bytes() == data
+
+
+def test_a_genre_in_a_second_info_counts_and_is_not_doubled(audio_file: AudioFile) -> None:
+    path = audio_file("WAV INFO", genre=("Rock",))
+    fmt, data = wav_parts(path)
+    second = chunk(b"LIST", b"INFO" + chunk(b"IGNR", b"Polka\0"))
+    path.write_bytes(riff(fmt, data, second))
+    before = path.read_bytes()
+    assert blocks_of(path) == {"RIFF INFO": ("Rock", "Polka")}
+    with pytest.raises(TrackError, match="two RIFF INFO blocks hold it"):
+        tags.write(path, [BlockChange("RIFF INFO", ("Rock", "Polka"), ("Jazz",))])
+    assert path.read_bytes() == before
+
+
+def test_a_second_info_without_a_genre_is_no_obstacle(audio_file: AudioFile) -> None:
+    path = audio_file("WAV INFO", genre=("Rock",))
+    fmt, data = wav_parts(path)
+    second = chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"Program\0"))
+    path.write_bytes(riff(fmt, data, second))
+    tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Jazz",))])
+    assert blocks_of(path) == {"RIFF INFO": ("Jazz",)}
+    assert second in path.read_bytes()

@@ -221,7 +221,7 @@ def test_two_lists_of_tags_are_read_and_neither_is_changed(audio_file: AudioFile
     before = path.read_bytes()
     (block,) = tags.read(path).blocks
     assert set(block.values) == {"Pop", "Rock"}
-    with pytest.raises(TrackError, match="two lists of tags"):
+    with pytest.raises(TrackError, match="two MP4 blocks hold it"):
         tags.write(path, [BlockChange("MP4", block.values, ("Jazz",))])
     assert path.read_bytes() == before
 

@@ -1,7 +1,7 @@
 """Genres heard in the audio itself, for beets: ``beet genrecnn``, and at import.
 
-Where nothing is to be heard, as in ``beet ls``, this module costs a millisecond: what
-needs numpy is imported by `genretagger` when it is first used.
+Where nothing is to be heard, as in ``beet ls``, this loads nothing heavy: what needs numpy
+is imported by `genretagger` when it is first used.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 from genretagger.errors import FatalError
 from genretagger.explain import turns
 from genretagger.genres import GENRES
-from genretagger.text import printable
+from genretagger.text import apart, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,7 +175,7 @@ def _draw(
         _draw_genre(axes, hearing, genre, thresholds[genre], theme)
         beside = axes.get_position().y0 + 0.43 * height
         say(left - 0.012, beside + 0.004, GENRES[genre], ha="right", va="bottom")
-        heard = f"{probabilities[genre]:.2f}, needs {thresholds[genre]:.2f}"
+        heard = ", needs ".join(apart(probabilities[genre], thresholds[genre]))
         say(left - 0.012, beside, heard, ha="right", va="top", fontsize=7, color=colours["muted"])
         if row == len(likely) - 1:
             axes.tick_params(labelbottom=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from genretagger.genres import GENRES
 from genretagger.report import figure
-from genretagger.text import printable, reason_text
+from genretagger.text import apart, printable, reason_text
 
 if TYPE_CHECKING:
     from genretagger.bundle import Bundle
@@ -46,7 +46,8 @@ def lines(
         bar = f"{bar:·<{_WIDTH}}"
         bar = f"{bar[:mark]}│{bar[mark + 1 :]}"
         passes = " passes" if probability >= threshold else ""
-        yield f"  {genre:<13}{probability:.2f} {bar} needs {threshold:.2f}{passes}"
+        heard, needed = apart(probability, threshold)
+        yield f"  {genre:<13}{heard} {bar} needs {needed}{passes}"
     yield f"over the track: {figure.story(hearing, thresholds)}"
     for closeup in hearing.closeups:
         span = int(np.argmax(closeup.spans))

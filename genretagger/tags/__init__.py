@@ -97,7 +97,7 @@ def read(path: Path, *, field: str | None = None, cue_sheet: bool | None = None)
         is_compilation=value_of(blocks, "compilation").strip().lower() in {"1", "true", "yes"}
         or album_artist.strip().casefold() in VARIOUS,
         has_cuesheet=layout.has_cuesheet or bool(value_of(blocks, "cuesheet")) or cue_sheet,
-        comments=values_of(blocks, "comment"),
+        comments=values_of(blocks, "comment") + layout.comments,
     )
 
 

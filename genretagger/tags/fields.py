@@ -16,8 +16,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "artist": ("TPE1", "ARTIST", "©ART", "AUTHOR", "IART"),
     # ASF and some Vorbis comments call a comment a description
     "comment": (
-        *("COMM", "COMMENT", "©CMT", "DESCRIPTION", "ICMT", "COMMENTS", "DESC", "LDES"),
-        *("TXXX:COMMENT", "TXXX:DESCRIPTION", "----:COM.APPLE.ITUNES:COMMENT", "WM/COMMENTS"),
+        *("COMM", "COMMENT", "©CMT", "DESCRIPTION", "ICMT", "COMMENTS", "DESC", "LDES", "©DES"),
+        *("TXXX:COMMENT", "TXXX:COMMENTS", "TXXX:DESCRIPTION", "WM/COMMENTS", "WM/DESCRIPTION"),
+        *(f"----:COM.APPLE.ITUNES:{name}" for name in ("COMMENT", "COMMENTS", "DESCRIPTION")),
     ),
     "compilation": ("TCMP", "COMPILATION", "CPIL", "WM/ISCOMPILATION"),
     "cuesheet": ("CUESHEET",),

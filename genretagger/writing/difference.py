@@ -119,15 +119,15 @@ class _Search:
     def delta(self) -> Delta:
         """Find the stretches, from the first to the last."""
         whole = self._trimmed(_Region(0, self._sizes[0], 0, self._sizes[1]))
-        found: list[AnyStretch] = []
+        stretches: list[AnyStretch] = []
         waiting = list(self._around_pages(whole))[::-1]  # the next one is the last
         while waiting:
             part = waiting.pop()
             if isinstance(part, _Region):
                 waiting += self._cut(self._trimmed(part))[::-1]
             else:
-                found.append(part)
-        return self._in_one_page(Delta(tuple(found)))
+                stretches.append(part)
+        return self._in_one_page(Delta(tuple(stretches)))
 
     def _cut(self, region: _Region) -> list[_Region | AnyStretch]:
         """Take a region apart at what is equal inside; if there is nothing, it is a stretch."""

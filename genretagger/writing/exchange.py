@@ -69,7 +69,7 @@ def working_copy(path: Path) -> Iterator[Path]:
             raise
         finally:
             if not is_needed:
-                # one that stays says nothing of the file, and the next run clears it away
+                # a copy that cannot be removed is harmless; the next run removes it
                 with contextlib.suppress(OSError):
                     copy.unlink(missing_ok=True)
     except OSError as error:
@@ -131,7 +131,9 @@ def exchange(
             _replace(real, copy, keep_times=preserve_mtime)
             return
         if times:
-            os.utime(real, ns=times)  # who may not do this, shall find out before
+            os.utime(
+                real, ns=times
+            )  # fail here, before a byte is written, if we may not set the times
         if page is None:
             _sync(copy)
         # by what is open, as the names of both may be taken away meanwhile

@@ -222,8 +222,8 @@ class Journal:
 
 def history() -> list[Path]:
     """List the journals, oldest first; not those that a killed run left without a change."""
-    found = journals_folder().glob("*.jsonl") if journals_folder().is_dir() else ()
-    begun = [path for path in found if _has_change(path)]
+    paths = journals_folder().glob("*.jsonl") if journals_folder().is_dir() else ()
+    begun = [path for path in paths if _has_change(path)]
     return sorted(begun, key=lambda path: path.stat().st_mtime_ns)
 
 
@@ -336,7 +336,7 @@ def noted_copies() -> list[Path]:
 
 def forget_copies() -> None:
     """Drop the note."""
-    with contextlib.suppress(OSError):  # it is read again, and nothing is found
+    with contextlib.suppress(OSError):  # it is read again by the next run, and names no file
         _noted().unlink(missing_ok=True)
 
 

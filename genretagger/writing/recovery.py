@@ -22,7 +22,7 @@ def writing_run(command: str, say: Callable[[str], object]) -> Iterator[None]:
     command : str
         What this run is, for the message that another one shows.
     say : callable
-        Told what was found, in words, one line for each file.
+        Called with each thing that was put in order, in words, one line for each file.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def recover() -> Iterator[str]:
     Yields
     ------
     str
-        What was found, in words, one line for each file.
+        What was put in order, in words, one line for each file.
 
     Raises
     ------
@@ -65,8 +65,8 @@ def recover() -> Iterator[str]:
         is_new = now == after
         if now not in entry.sha256:
             is_new = _finish(entry)
-            found = "finished" if is_new else "something else has changed it since; not finished"
-            yield f"{entry.path}: was being changed by a killed run; {found}"
+            outcome = "finished" if is_new else "something else has changed it since; not finished"
+            yield f"{entry.path}: was being changed by a killed run; {outcome}"
         # what something else has changed stays in the journal, and undo refuses it
         journals.settle(path, done=is_new or now != before)
     if not is_missing:

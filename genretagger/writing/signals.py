@@ -28,7 +28,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def once_interrupted() -> Iterator[None]:
-    """Take Ctrl-C once: who presses it again is already being obeyed."""
+    """Handle the first Ctrl-C, and ignore further ones while shutting down."""
 
     def interrupt(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -28,6 +28,7 @@ import soundfile
 from genretagger import bundle
 from genretagger.cache import Cache, PredictionKey
 from genretagger.genres import GENRES
+from genretagger.hearing import hearing_id
 from genretagger.identity import identify
 from genretagger.places import cache_file
 from genretagger.records import GenreBlock, Prediction, Seen, TrackTags
@@ -113,7 +114,7 @@ def make_music(root: Path, n_files: int) -> None:
 
 def make_remembered(root: Path, n_files: int) -> None:
     """Make empty files, and a cache that remembers each; every second one has a genre."""
-    bundle_id = bundle.read(bundle.DEFAULT).bundle_id
+    prediction_id = hearing_id(bundle.read(bundle.DEFAULT))
     with contextlib.closing(Cache(cache_file(), warn=_refuse)) as cache:
         for number, name in enumerate(folders(root, n_files)):
             path = Path(f"{name}.flac")
@@ -124,7 +125,7 @@ def make_remembered(root: Path, n_files: int) -> None:
             found = TrackTags((block,), "Vorbis comment", f"Album {number // 12}", "", "Somebody")
             cache.keep_tags(file, None, found)
             cache.keep_audio_id(file, f"{number:032x}")
-            key = PredictionKey(f"{number:032x}", file.identity, bundle_id, has_cuesheet=False)
+            key = PredictionKey(f"{number:032x}", file.identity, prediction_id, has_cuesheet=False)
             cache.keep_prediction(key, Prediction((0.01,) * len(GENRES)))
 
 
@@ -137,19 +138,22 @@ def command(root: Path, *arguments: str, sample_every: int) -> Run:
     words = [sys.executable, "-c", _WATCHED, str(root), *arguments, "--format", "json", str(root)]
     before = os.times()
     start = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     found = Run(0, 0.0)
-    with process:
+    # into a file: a run that fails on every track fills a pipe that nobody reads, and stands still
+    with (
+        tempfile.TemporaryFile() as messages,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=messages) as process,
+    ):
         assert process.stdout is not None
-        assert process.stderr is not None
         for _ in process.stdout:
             found.n_done += 1
             seconds = time.perf_counter() - start
             found.first_s = found.first_s or seconds
             if found.n_done % sample_every == 0:
                 found.samples.append(_sample(process.pid, found.n_done, seconds))
-        found.messages = process.stderr.read().decode()
         found.code = process.wait()
+        messages.seek(0)
+        found.messages = messages.read().decode()
     found.seconds = time.perf_counter() - start
     after = os.times()  # of children that have ended, and of theirs
     found.cpu_s = sum(after[2:4]) - sum(before[2:4])

@@ -332,11 +332,25 @@ Music/a.flac
 file:///home/me/c%20d.ogg
 C:\\Music\\e.wma
 """
+_PLS = """[playlist]
+File1=Music\\a.flac
+Title1=Jemand - Titel
+File2=http://radio.example:8000/x
+NumberOfEntries=2
+"""
+_XSPF = """<?xml version="1.0"?>
+<playlist version="1" xmlns="http://xspf.org/ns/0/"><trackList>
+<track><location>file:///home/me/c%20d.ogg</location><location>e.mp3</location></track>
+</trackList></playlist>
+"""
 
 
 def lists(folder: Path) -> Target:
     """Read a damaged playlist or list of names."""
-    made = (_M3U.encode(), _M3U.encode("utf-8-sig"), b"a.flac\0b c.mp3\0\xff.ogg\0")
+    made = (
+        *(_M3U.encode(), _M3U.encode("utf-8-sig"), _M3U.encode("utf-16"), _M3U.encode("utf-16-be")),
+        *(b"a.flac\0b c.mp3\0\xff.ogg\0", _PLS.encode(), _XSPF.encode(), _XSPF.encode("utf-16")),
+    )
 
     def once(chance: random.Random) -> str:
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-from mutagen.id3 import ID3, TCON
+from mutagen.id3 import ID3, TCON, Frames
 
 from genretagger.errors import TrackError
 from genretagger.tags.base import PADDING, Block, Edit, gathered, quoted, replaced
@@ -59,6 +59,19 @@ def _id3v2_text(version: int, texts: Sequence[str]) -> bytes:
 def _escaped(value: str) -> str:
     """Write a genre so that it is not read as numbers in parentheses (ID3v2.3, TCON)."""
     return value if TCON(text=[value]).genres == [value] else f"({value}"
+
+
+def new_id3v2(version: int, texts: Mapping[str, str]) -> bytes:
+    """Make a tag of texts, by the names of their frames in version 2.4; empty if there are none."""
+    tag = ID3()
+    for name, text in texts.items():
+        tag.add(Frames[name](encoding=3, lang="XXX", desc="", text=[text]))
+    if version == 3:
+        tag.update_to_v23()
+    out = BytesIO()
+    if tag:
+        tag.save(out, v1=0, v2_version=version, v23_sep=None, padding=lambda _: 0)
+    return out.getvalue()
 
 
 def edit_id3v2(raw: bytes, edit: Edit) -> bytes:

@@ -27,17 +27,47 @@ def pack_chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
 
 
 def parse_info(raw: bytes) -> Block:
-    """Read the texts: UTF-8, as most programs of today write, or Latin-1; up to the first NUL."""
+    """Read the texts."""
     items: dict[str, tuple[str, ...]] = {}
     for name, content in _chunks(raw, 4):
-        text = content.split(b"\0")[0]
-        try:
-            value = text.decode()
-        except UnicodeDecodeError:
-            value = text.decode("latin-1")
-        if value:
+        if value := text_of(content):
             items.setdefault(name.decode("latin-1").upper(), (value,))
     return Block("RIFF INFO", items)
+
+
+_FRAMES = {
+    "INAM": "TIT2",
+    "IART": "TPE1",
+    "IPRD": "TALB",
+    "ICRD": "TDRC",
+    "ITRK": "TRCK",
+    "IPRT": "TRCK",
+    "IMUS": "TCOM",
+    "IWRI": "TEXT",
+    "ICOP": "TCOP",
+    "ISFT": "TSSE",
+    "ITCH": "TENC",
+    "IMED": "TMED",
+    "IBPM": "TBPM",
+    "ILNG": "TLAN",
+    "ICMT": "COMM",
+}
+"""ID3's names for what LIST/INFO says (TagLib, ``riffinfotag.cpp`` and ``id3v2frame.cpp``)."""
+
+
+def frames_of_info(raw: bytes) -> dict[str, str]:
+    """Say in which ID3v2.4 frames stands what a list says, but for the genre."""
+    items = parse_info(raw).items
+    return {frame: items[key][0] for key, frame in _FRAMES.items() if key in items}
+
+
+def text_of(content: bytes) -> str:
+    """Read a text: UTF-8, as most programs of today write, or Latin-1; up to the first NUL."""
+    text = content.split(b"\0")[0]
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def edit_info(raw: bytes, edit: Edit) -> bytes:

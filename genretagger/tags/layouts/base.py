@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
+from genretagger.errors import TrackError
 from genretagger.tags.base import Block, Edit, family_of
 from genretagger.tags.blocks import FORMATS
 from genretagger.tags.layouts.splices import Splice
@@ -50,20 +51,33 @@ class Layout:
         Of the file in bytes.
     raw : dict
         The bytes of each block by its family (`family_of`).
+    further : list of (str, bytes)
+        Family and bytes of blocks that stand where a reader may or may not look for another one
+        of their family. They count, but are not written.
     has_cuesheet : bool
         Whether the file holds a cue sheet outside its blocks.
+    comments : tuple of str
+        What comments the file holds outside its blocks.
     """
 
     has_cuesheet = False
+    comments: tuple[str, ...] = ()
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.size = file.seek(0, os.SEEK_END)
         self.raw: dict[str, bytes] = {}
+        self.further: list[tuple[str, bytes]] = []
 
     def blocks(self) -> list[Block]:
-        """Parse every block."""
-        return [FORMATS[family][0](raw) for family, raw in self.raw.items()]
+        """Parse every block; what further ones of its family hold counts as its own."""
+        blocks = {family: FORMATS[family][0](raw) for family, raw in self.raw.items()}
+        for family, raw in self.further:
+            items = blocks[family].items
+            for key, values in FORMATS[family][0](raw).items.items():
+                first = items.get(key, ())
+                items[key] = first + tuple(value for value in values if value not in first)
+        return list(blocks.values())
 
     def splices(self, edits: Sequence[Edit]) -> list[Splice]:
         """Say what the edits change in the file.
@@ -76,9 +90,17 @@ class Layout:
         new: dict[str, bytes] = {}
         for edit in edits:
             family = family_of(edit.kind)
-            raw = new.get(family, self.raw.get(family, b""))
-            new[family] = FORMATS[family][1](raw, edit)
+            if any(_holds(f, raw, edit) for f, raw in self.further if f == family):
+                raise TrackError(
+                    f"two {family} blocks hold it; let one program write them anew, or leave it out"
+                )
+            raw = new.get(family, self.raw.get(family))
+            new[family] = FORMATS[family][1](self.blank(edit.kind) if raw is None else raw, edit)
         return self.embed(new) if new else []
+
+    def blank(self, kind: str) -> bytes:  # noqa: ARG002 - of use where it is not empty
+        """Begin a new block; empty unless it has to say more than is edited."""
+        return b""
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put new bytes, by family, in the place of blocks; empty bytes remove a block."""
@@ -98,3 +120,7 @@ class Layout:
             raise ValueError("the file ends too early")
         self.file.seek(offset)
         return self.file.read(size)
+
+
+def _holds(family: str, raw: bytes, edit: Edit) -> bool:
+    return bool(FORMATS[family][0](raw).items.get(edit.key.upper()))

@@ -17,9 +17,11 @@ class Flac(Stream):
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, lambda _: self._walk())
-        place = next((m for m in self.metadata if m.kind == _COMMENT), None)
-        if place:
+        comments = [place for place in self.metadata if place.kind == _COMMENT]
+        for place in comments[:1]:
             self._place("Vorbis comment", place.offset, place.size)
+        for place in comments[1:]:
+            self.further.append(("Vorbis comment", self.at(place.offset, place.size)))
 
     def _walk(self) -> None:
         """List the metadata blocks."""

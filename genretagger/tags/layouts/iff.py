@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from genretagger.errors import TrackError
-from genretagger.tags.blocks.riff_info import pack_chunk
+from genretagger.tags.blocks.id3 import new_id3v2
+from genretagger.tags.blocks.riff_info import frames_of_info, pack_chunk, text_of
 from genretagger.tags.layouts.base import Layout, Sound
 from genretagger.tags.layouts.splices import Splice
 
@@ -22,8 +23,11 @@ class Iff(Layout):
         self.chunks: dict[bytes, tuple[int, int]] = {}
         for name, start, size in self._walk():
             self.chunks.setdefault(name, (start, size))
+            self.comments += tuple(filter(None, self._comments(name, start, size)))
             family = self._family(name, start)
-            if family and family not in self.places:
+            if family in self.places:
+                self.further.append((family, self.at(start, size)))
+            elif family:
                 end = min(start + size + size % 2, self.end)
                 self.places[family] = start - 8, end - start + 8, name
                 self.raw[family] = self.at(start, size)
@@ -63,10 +67,31 @@ class Iff(Layout):
         is_info = self.is_riff and name == b"LIST" and self.at(start, 4) == b"INFO"
         return "RIFF INFO" if is_info else ""
 
+    def _comments(self, name: bytes, start: int, size: int) -> Iterator[str]:
+        """Read the comments of a chunk: annotations of AIFF, the description of a broadcast WAV.
+
+        References
+        ----------
+        Apple, "Audio Interchange File Format" 1.3, "Comments" and "Text Chunks". EBU Tech 3285.
+        """
+        if self.is_riff:
+            if name == b"bext":
+                yield text_of(self.at(start, min(size, 256)))
+        elif name == b"ANNO":
+            yield text_of(self.at(start, size))
+        elif name == b"COMT" and size >= 2:
+            yield from _texts_of(self.at(start, size))
+
     def sound(self) -> Sound:
         """Take the content of the chunk of samples; another one describes them."""
         start, size = self.chunks.get(b"data" if self.is_riff else b"SSND", (0, 0))
         return Sound(start, size, self.at(*self.chunks[self.about]))
+
+    def blank(self, kind: str) -> bytes:
+        """Begin an ID3v2 tag with what LIST/INFO says, which many programs read no more then."""
+        if kind.startswith("ID3v2") and "RIFF INFO" in self.raw:
+            return new_id3v2(int(kind[-1]), frames_of_info(self.raw["RIFF INFO"]))
+        return super().blank(kind)
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put each block into its chunk, or a new one at the end, and correct the file's size."""
@@ -81,3 +106,15 @@ class Iff(Layout):
         if size > 0xFFFFFFFF:
             raise TrackError("the file would exceed 4 GB; convert it to FLAC")
         return [*splices, Splice(4, 4, struct.pack(f"{self.order}I", size))]
+
+
+def _texts_of(comments: bytes) -> Iterator[str]:
+    """Cut a COMT chunk into its texts, each with its time, marker and length before it."""
+    offset = 2
+    for _ in range(int.from_bytes(comments[:2], "big")):
+        head, offset = comments[offset : offset + 8], offset + 8
+        size = int.from_bytes(head[6:], "big")
+        yield text_of(comments[offset : offset + size])
+        if offset >= len(comments):
+            return
+        offset += size + size % 2

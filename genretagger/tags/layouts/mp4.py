@@ -60,7 +60,9 @@ class Mp4(Layout):
             raise ValueError("no audio track")
         self.lists = [n for n in self._named(b"ilst") if self._purpose(n.parents[-1]) != b"mdta"]
         if self.lists:
-            self.raw["MP4"] = b"".join(self._content(node.atom) for node in self.lists)
+            first, *others = (self._content(node.atom) for node in self.lists)
+            self.raw["MP4"] = first
+            self.further = [("MP4", content) for content in others]
 
     def _walk(self, parent: Atom, parents: tuple[Atom, ...]) -> Iterator[_Node]:
         """Yield the atoms within one, and those within them."""
@@ -163,15 +165,13 @@ class Mp4(Layout):
             raise TrackError("a fragmented MP4; make it a plain one first with ffmpeg -c copy")
         if self._named(*_OTHER_OFFSETS):
             raise TrackError("an MP4 that is encrypted or holds items; convert it first")
-        if len(self.lists) > 1:
-            raise TrackError("two lists of tags; let one program write them anew, or leave it out")
         if self._quicktime_genres():
             raise TrackError("its genre is among QuickTime's tags, which cannot be changed")
 
     def _place(self) -> _Place:
         """Find where the list goes: in its own place, or in ``meta``, ``udta`` or ``moov``."""
         if self.lists:
-            ((ilst, parents),) = self.lists
+            ilst, parents = self.lists[0]
             inside = [node.atom for node in self.nodes if node.parents == parents]
             at = inside.index(ilst)
             around = [a for a in inside[max(at - 1, 0) : at + 2] if a.name == b"free"][:1]

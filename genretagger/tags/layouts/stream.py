@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 from mutagen.musepack import MusepackInfo
 
-from genretagger.errors import TrackError
 from genretagger.tags.blocks.apev2 import read_apev2_footer
 from genretagger.tags.blocks.id3_frames import find_id3v2
 from genretagger.tags.layouts.base import Layout, Sound
@@ -38,6 +37,9 @@ class Stream(Layout):
         if size:
             self.places["ID3v2"] = 0, self.start
             self.raw["ID3v2"] = self.at(offset, size)
+            _, more = find_id3v2(self.at(self.start, min(10, self.size - self.start)))
+            if more:
+                self.further.append(("ID3v2", self.at(self.start, more)))
         file.seek(self.start)
         info(file)
         self.end = self._before_id3v1()
@@ -84,10 +86,6 @@ class Stream(Layout):
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put each block in its place; a new APEv2 tag stands before Lyrics3 and ID3v1."""
-        if "ID3v2" in new and find_id3v2(self.at(self.start, min(10, self.size - self.start)))[1]:
-            raise TrackError(
-                "two ID3v2 tags, one behind the other; let one program write them anew"
-            )
         nowhere = {"ID3v2": (0, 0), "APEv2": (self.end, 0)}
         return [Splice(*self.places.get(f, nowhere.get(f, (0, 0))), d) for f, d in new.items()]
 
