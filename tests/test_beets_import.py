@@ -164,12 +164,16 @@ class TestImport(Helper):
         assert item.filepath.parent.name == "Rock"
 
     def test_a_track_without_a_title_is_named_by_its_path(self, caplog):
-        (original,) = self.prepare(("", heard(Rock=0.9)))
+        (original,) = self.prepare(("One", None))
+        file = mutagen.File(original)
+        del file["title"]
+        file.save()
+        self.heard[None] = heard(Rock=0.9)
         self.run_import("--noautotag")
         (item,) = self.lib.items()
         messages = [record.getMessage() for record in caplog.records]
         assert any(f"{original}: (none) -> Rock" in message for message in messages)
-        assert f"{item.filepath}: Rock -> (none)" in self.beet("genrecnn", "--undo")
+        assert f"{item.filepath}: Rock -> (none) | undone" in self.beet("genrecnn", "--undo")
 
     def test_pretend_shows_and_changes_nothing(self, caplog):
         self.prepare(("One", heard(Rock=0.9)))
