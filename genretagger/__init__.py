@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genretagger.bundle import Bundle
     from genretagger.bundle import locate as locate_bundle
     from genretagger.bundle import read as read_bundle
+    from genretagger.cache import opened as opened_cache
     from genretagger.decide import DecisionPolicy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
     from genretagger.text import reason_text
     from genretagger.words import PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
-    from genretagger.writing.journal import Entry, Journal
+    from genretagger.writing.history import last_in_force as last_journal_in_force
+    from genretagger.writing.history import numbered as numbered_journal
+    from genretagger.writing.history import warning as journals_warning
+    from genretagger.writing.journal import Entry, Head, Journal
     from genretagger.writing.journal import history as list_journals
     from genretagger.writing.journal import read as read_journal
     from genretagger.writing.lock import only_writer
+    from genretagger.writing.moved import Elsewhere, located
     from genretagger.writing.recovery import recover
     from genretagger.writing.signals import uninterrupted
 
@@ -47,9 +52,11 @@ __all__ = [
     "Bundle",
     "Decision",
     "DecisionPolicy",
+    "Elsewhere",
     "Entry",
     "FatalError",
     "GenreTaggerError",
+    "Head",
     "Journal",
     "Prediction",
     "ReportPage",
@@ -61,9 +68,14 @@ __all__ = [
     "decide_genres",
     "hearing_id",
     "in_order",
+    "journals_warning",
+    "last_journal_in_force",
     "list_journals",
     "locate_bundle",
+    "located",
+    "numbered_journal",
     "only_writer",
+    "opened_cache",
     "plan_row",
     "predict_tracks",
     "read_bundle",
@@ -88,8 +100,9 @@ _MODULES = {
     "text": ("reason_text",),
     "words": ("PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
-    "writing.journal": ("Entry", "Journal"),
+    "writing.journal": ("Entry", "Head", "Journal"),
     "writing.lock": ("only_writer",),
+    "writing.moved": ("Elsewhere", "located"),
     "writing.recovery": ("recover",),
     "writing.signals": ("uninterrupted",),
 }
@@ -99,8 +112,12 @@ _RENAMED = {
     "ReportPage": ("report.html", "Page"),
     "aggregate_probabilities": ("aggregate", "aggregate"),
     "decide_genres": ("decide", "decide"),
+    "journals_warning": ("writing.history", "warning"),
+    "last_journal_in_force": ("writing.history", "last_in_force"),
     "list_journals": ("writing.journal", "history"),
     "locate_bundle": ("bundle", "locate"),
+    "numbered_journal": ("writing.history", "numbered"),
+    "opened_cache": ("cache", "opened"),
     "predict_tracks": ("pipeline", "predict"),
     "read_bundle": ("bundle", "read"),
     "read_journal": ("writing.journal", "read"),

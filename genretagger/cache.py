@@ -11,17 +11,19 @@ damaged is set aside, one that cannot be used is done without.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from genretagger.database import Database, Row, Warn, files_of
-from genretagger.errors import DamagedError, TrackError
+from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
 from genretagger.identity import is_settled, stamp
+from genretagger.places import cache_file
 from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
 
 SCHEMA = 1
@@ -51,6 +53,25 @@ _WRITER = 1
 """Version of what `tags.write` refuses. Raise it when it refuses more or less."""
 
 _PROBABILITIES = struct.Struct(f"<{len(GENRES)}d")
+
+
+@contextlib.contextmanager
+def opened(warn: Warn) -> Iterator[Cache | None]:
+    """Open this user's cache, for use in this thread; None if there is no place for it.
+
+    Parameters
+    ----------
+    warn : callable
+        Told, once, when the cache is damaged or cannot be used.
+    """
+    try:
+        path = cache_file()
+    except FatalError as error:
+        warn(f"{error}; going on without a cache")
+        yield None
+        return
+    with contextlib.closing(Cache(path, warn=warn)) as cache:
+        yield cache
 
 
 @dataclass(frozen=True)
@@ -218,6 +239,11 @@ class Cache:
         if is_settled(file.identity):
             row = (*_rehearsal_key(file, field, blocks), refusal)
             self._db.keep("INSERT OR REPLACE INTO rehearsals VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def files(self) -> list[Path]:
+        """List the files of which something is cached; some may be gone."""
+        rows = self._db.ask_all("SELECT path FROM tags UNION SELECT path FROM audio")
+        return [Path(os.fsdecode(path)) for (path,) in rows]
 
     # ---- Upkeep -------------------------------------------------------------------------------
 

@@ -83,6 +83,14 @@ class Database:
             return None if row is None else unpack(row)
         return None
 
+    def ask_all(self, question: str) -> list[Row]:
+        """Look up all rows; none without a file."""
+        if self._db is None:
+            return []
+        with self._or_without_cache(), _reading_rows():
+            return self._db.execute(question).fetchall()
+        return []
+
     def ask_many(
         self,
         question: str,

@@ -55,6 +55,8 @@ class Plan:
         Which of the lines are about files outside of what was named now.
     verdicts : list of Verdict or None
         What was decided last on each of the lines; None where nothing was.
+    roots : list of pathlib.Path
+        Below which it changes files.
     """
 
     field: str | None
@@ -65,6 +67,7 @@ class Plan:
     refused: frozenset[int]
     passed_over: frozenset[int]
     verdicts: list[Verdict | None]
+    roots: list[Path]
 
     @property
     def is_reviewed(self) -> bool:
@@ -195,6 +198,7 @@ def read(path: Path, within: Sequence[Path]) -> Plan:
         refused=outside - elsewhere,
         passed_over=elsewhere,
         verdicts=verdicts,
+        roots=[Path(top) for top in tops],
     )
 
 

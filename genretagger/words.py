@@ -25,8 +25,14 @@ APPLIED: Words = {State.CHANGE: "changed", State.FAILED: "failed"}
 UNDONE: Words = {State.CHANGE: "undone", State.KEEP: "were not changed", State.FAILED: "failed"}
 """After a run was taken back."""
 
+TO_UNDO: Words = {**UNDONE, State.CHANGE: "to undo"}
+"""Before a run is taken back."""
+
 REDONE: Words = {**UNDONE, State.CHANGE: "done again"}
 """After an undo was taken back."""
+
+TO_REDO: Words = {**REDONE, State.CHANGE: "to do again"}
+"""Before an undo is taken back."""
 
 PREDICTED: Words = {State.KEEP: "decided", State.UNDECIDED: "undecided", State.FAILED: "failed"}
 """Of tracks that are heard while their tags are not looked at."""

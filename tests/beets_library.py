@@ -73,7 +73,7 @@ class Helper(helper.PluginMixin, helper.TestHelper):
         self.config["genrecnn"]["threshold"] = 0.5
         super().setup_beets()
 
-    def predict(self, paths, bundle, jobs=1):
+    def predict(self, paths, bundle, jobs=1, *, cache=None):
         """Stand in for the network: by title, what `self.heard` says."""
         self.jobs = jobs
         for path in paths:

@@ -111,6 +111,33 @@ class TestImport(Helper):
         assert any("the library has the genres, the file has not: " in m for m in messages)
         assert any("1 tracks: 0 changed, 0 kept, 0 undecided, 1 failed" in m for m in messages)
 
+    @pytest.mark.parametrize("link", ["hardlink", "link"])
+    def test_an_import_by_links_leaves_the_original_alone_unless_asked(self, link):
+        (original,) = self.prepare(("One", heard(Rock=0.9)))
+        content = original.read_bytes()
+        self.config["import"]["copy"] = False
+        self.config["import"][link] = True
+        self.run_import("--noautotag")
+        (item,) = self.lib.items()
+        assert item.genres == ["Rock"]
+        assert item.filepath.samefile(original)
+        out = self.beet("genrecnn", "--force", "--threshold", "0.8")
+        assert "kept: already there" in out
+        for pretend in ("--pretend", "--nopretend"):
+            self.heard["One"] = heard(Jazz=0.9)
+            self.beet("modify", "--yes", "--nowrite", "title:One", "genrecnn_bundle!")
+            out = self.beet("genrecnn", "--force", *[pretend] * (pretend == "--pretend"))
+            assert "Rock -> Jazz | Jazz 0.90 | the file has other names (links), and stays" in out
+        assert self.again(item).genres == ["Jazz"]
+        assert original.read_bytes() == content
+        assert "Rock -> Jazz | finishes what was broken off" in self.beet(
+            "genrecnn", "--write-links"
+        )
+        assert genres_in(original) == ["Jazz"]
+        assert item.filepath.samefile(original)
+        self.beet("genrecnn", "--undo")
+        assert original.read_bytes() == content
+
     def test_what_an_import_could_not_write_the_next_run_does(self):
         self.prepare(("One", heard(Rock=0.9)))
         with genretagger.only_writer(genretagger.state_folder(), "another"):
@@ -128,6 +155,25 @@ class TestImport(Helper):
         (item,) = self.lib.items()
         assert (item.genres, self.lib.albums().get().genres) == ([], [])
         assert item.filepath.read_bytes() == original.read_bytes()
+
+    def test_a_folder_by_genre_is_right_at_import(self):
+        self.prepare(("One", heard(Rock=0.9)))
+        self.config["paths"] = {"default": "$genres/$title"}
+        self.run_import("--noautotag")
+        (item,) = self.lib.items()
+        assert item.filepath.parent.name == "Rock"
+
+    def test_a_track_without_a_title_is_named_by_its_path(self, caplog):
+        (original,) = self.prepare(("One", None))
+        file = mutagen.File(original)
+        del file["title"]
+        file.save()
+        self.heard[None] = heard(Rock=0.9)
+        self.run_import("--noautotag")
+        (item,) = self.lib.items()
+        messages = [record.getMessage() for record in caplog.records]
+        assert any(f"{original}: (none) -> Rock" in message for message in messages)
+        assert f"{item.filepath}: Rock -> (none) | undone" in self.beet("genrecnn", "--undo")
 
     def test_pretend_shows_and_changes_nothing(self, caplog):
         self.prepare(("One", heard(Rock=0.9)))
@@ -230,7 +276,9 @@ def test_a_decoder_that_crashes_costs_one_track_of_an_import(tmp_path, crashing_
     source.mkdir()
     for title in ("One", "Crash", "Two"):
         path = source / f"{title}.flac"
-        make_audio.make("FLAC", path, title=title, artist="A", album="B", seconds=1.5)
+        # audio that was heard before is not decoded again, so each has its own
+        seconds = 1.5 + len(title) / 10
+        make_audio.make("FLAC", path, title=title, artist="A", album="B", seconds=seconds)
 
     beet = partial(run_beet, tmp_path, crashing_decoder)
     out = beet("import", "--quiet", "--noautotag", str(source))

@@ -27,6 +27,11 @@ def add_comment(copy):
 
 
 class TestTakingBack(Helper):
+    def fail(self, *args):
+        with pytest.raises(ui.UserError, match=r"\d of \d files were not taken back"):
+            self.beet(*args)
+        return self.capsys.readouterr().out
+
     @pytest.mark.parametrize(
         "form", ["FLAC", "MP3", "Ogg Vorbis", "Opus", "M4A AAC", "WAV", "AIFF", "WMA", "WavPack"]
     )
@@ -58,14 +63,16 @@ class TestTakingBack(Helper):
         assert genres_in(one.filepath) == ["Blues"]
         assert contents(self.lib, one, two) == before
 
-    def test_undo_twice_is_undo_once_and_an_undo_is_undone_by_its_name(self):
+    def test_undo_walks_back_and_an_undo_is_undone_by_its_number(self):
         item = self.track("One", heard(Rock=0.9))
         album = self.lib.add_album([item])
         before = contents(self.lib, item)
         self.beet("genrecnn")
         changed = item.filepath.read_bytes()
         again = re.search(r"to do it again: beet genrecnn --undo (.*)", self.beet(*UNDO))[1]
-        assert "it is as it was before" in self.beet(*UNDO)
+        assert again == "2"
+        with pytest.raises(ui.UserError, match="no run of beet genrecnn to take back"):
+            self.beet(*UNDO)
         assert contents(self.lib, item) == before
         self.beet(*UNDO, again)
         assert item.filepath.read_bytes() == changed
@@ -81,13 +88,47 @@ class TestTakingBack(Helper):
         (first,) = genretagger.list_journals()
         self.beet("genrecnn", "--force", "--threshold", "0.3")
         assert self.again(item).genres == ["Pop", "Rock"]
-        out = self.beet(*UNDO, str(first))
+        out = self.fail(*UNDO, str(first))
         assert "One: failed: changed since; it stays as it is" in out
         assert f"0 tracks are as before, 1 failed\nfailed:\n  {item.filepath}: changed" in out
         self.beet(*UNDO)
         assert self.again(item).genres == genres_in(item.filepath) == ["Pop"]
-        self.beet(*UNDO, str(first))
+        self.beet(*UNDO, "1")
         assert contents(self.lib, item) == before
+
+    def test_two_undos_go_back_two_runs_of_tracks_and_album(self):
+        item = self.track("One", heard(Rock=0.4, Pop=0.9))
+        self.lib.add_album([item])
+        before = contents(self.lib, item)
+        self.beet("genrecnn")
+        first = contents(self.lib, item)[0]
+        self.beet("genrecnn", "--force", "--threshold", "0.3")
+        assert self.lib.albums().get().genres == ["Pop", "Rock"]
+        self.beet(*UNDO)
+        assert contents(self.lib, item)[0] == first
+        assert self.lib.albums().get().genres == ["Pop"]
+        self.beet(*UNDO)
+        assert contents(self.lib, item) == before
+
+    def test_files_that_beets_or_somebody_moved_are_found(self):
+        titles = ("One", "Two", "Three")
+        items = [self.track(title, heard(Rock=0.9)) for title in titles]
+        content = [item.filepath.read_bytes() for item in items]
+        self.beet("genrecnn", "title+")
+        self.config["paths"] = {"singleton": "$genres/$title"}
+        self.beet("move", "title:One")
+        gone, stray = items[1].filepath, items[2].filepath
+        gone.rename(self.tmp / "gone.flac").unlink()
+        aside = stray.rename(stray.with_name("aside.flac"))
+        out = self.fail(*UNDO)
+        assert "An Artist - An Album - One: Rock -> (none) | undone" in out
+        assert f"{aside}: failed: no track of this library lies there" in out
+        assert f"{titles[1]}: failed: it is not there, nor found elsewhere" in out
+        assert "1 tracks are as before, 2 failed" in out
+        one = self.again(items[0])
+        assert (one.filepath.name, one.filepath.parent.name) == ("One.flac", "Rock")
+        assert (one.filepath.read_bytes(), one.genres) == (content[0], [])
+        assert genres_in(aside) == ["Rock"]
 
     def test_genres_that_somebody_has_given_since_stay_in_the_library(self):
         item = self.track("One", heard(Rock=0.9))
@@ -100,7 +141,7 @@ class TestTakingBack(Helper):
         gone, item = self.track("Gone", heard(Rock=0.9)), self.track("One", heard(Rock=0.9))
         self.beet("genrecnn", "title+")
         self.beet("remove", "--force", "title:Gone")
-        out = self.beet(*UNDO)
+        out = self.fail(*UNDO)
         assert f"{gone.filepath}: failed: no track of this library lies there" in out
         assert (genres_in(gone.filepath), genres_in(item.filepath)) == (["Rock"], [])
 
@@ -118,10 +159,12 @@ class TestTakingBack(Helper):
         genretagger.rewrite(self.audio("FLAC"), add_comment, other, old=(), new=())
         with pytest.raises(ui.UserError, match="no run of beet genrecnn to take back"):
             self.beet(*UNDO)
-        with pytest.raises(ui.UserError, match="name one journal, or none"):
+        with pytest.raises(ui.UserError, match="name one, or none"):
             self.beet(*UNDO, "artist:Somebody", "title:One")
         with pytest.raises(ui.UserError, match="nowhere: No such file"):
             self.beet(*UNDO, str(self.tmp / "nowhere"))
+        with pytest.raises(ui.UserError, match="there is no run 7"):
+            self.beet(*UNDO, "7")
 
     def test_an_undo_that_was_broken_off_goes_on(self, monkeypatch):
         items = [self.track(title, heard(Rock=0.9)) for title in ("One", "Two")]
@@ -186,7 +229,7 @@ def test_what_a_killed_run_left_behind_the_next_repairs(tmp_path, moment):
         "from beets.ui import main\n"
         "from genretagger.writing import exchange\n"
         "rock = tuple(0.9 * (g == 'Rock') for g in genretagger.GENRES)\n"
-        "genretagger.predict_tracks = lambda paths, *_: [\n"
+        "genretagger.predict_tracks = lambda paths, *_, **__: [\n"
         "    (path, genretagger.Prediction(rock, ())) for path in paths].__iter__()\n"
         "real = exchange.exchange\n"
         "def die(*args, **options):\n"

@@ -192,7 +192,7 @@ class TestWriting(Helper):
     ):
         item, other = self.track("Bad", heard(Rock=0.9)), self.track("Good", heard(Rock=0.9))
 
-        def wreck(paths, bundle, jobs):
+        def wreck(paths, bundle, jobs, cache):
             for path, answer in self.predict(paths, bundle):
                 if path == item.filepath:
                     path.write_bytes(b"no longer audio")

@@ -18,7 +18,10 @@ DAY_S = 86400
 
 def reverse(path):
     """Write the journal of an undo, or of the redo of an undo."""
-    return written(Journal.reversing(path, journal.read(path)[0]))
+    record = Journal.reversing(path, journal.read(path)[0])
+    written(record)
+    record.finish()
+    return record.path
 
 
 def aged(path, days):
@@ -51,6 +54,16 @@ def test_what_is_taken_back_is_not_in_force_until_it_is_done_again():
     assert in_force() == [1, 3, 5]
     reverse(first)
     assert in_force() == [3, 5, 6]
+
+
+def test_an_undo_that_was_broken_off_has_taken_nothing_back():
+    first = written(Journal("tag"))
+    written(Journal.reversing(first, journal.read(first)[0]))
+    assert history.last_in_force(("run", "redo")) == first
+    assert history.undo_of(first) is None
+    undone = reverse(first)
+    assert history.last_in_force(("run", "redo")) is None
+    assert history.undo_of(first) == history.last_in_force(("undo",)) == undone
 
 
 def test_older_journals_that_do_not_say_what_they_take_back_are_matched_by_their_command():

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import changes
 import pytest
 from runs import run
 
@@ -19,12 +20,13 @@ def contents(folder):
 
 
 def test_a_second_writing_run_is_refused_and_told_who_writes(music, capsys):
+    changes.write(music / "0.flac", "Rock")
     before = contents(music)
     with lock.only_writer(places.state_folder(), "genretagger tag 'Meine\nMusik'"):
-        for command in (["tag", music], ["undo"], ["apply", music / "plan"]):
+        for command in (["tag", music], ["undo", "--yes"], ["apply", music / "plan"]):
             capsys.readouterr()
             assert cli.main([str(word) for word in command]) == 3
-            (line,) = capsys.readouterr().err.splitlines()
+            line = capsys.readouterr().err.splitlines()[-1]
             assert f"another run is writing (PID {os.getpid()}, since " in line
             assert "genretagger tag 'Meine Musik'" in line
             assert "wait for it, or stop it" in line

@@ -63,7 +63,7 @@ def test_a_plan_does_exactly_what_the_run_would_have_done(music, capsys):
         found = {block.kind: block.values for block in tags.read(music / row["path"]).blocks}
         for block in row["blocks"]:
             assert list(found[block["kind"]]) == block["new"]
-    assert cli.main(["undo"]) == 0
+    assert cli.main(["undo", "--yes"]) == 0
     assert contents(music) == before
 
 

@@ -52,7 +52,7 @@ def test_what_apply_and_undo_write_is_not_read_again(music, capsys, heard, monke
     read = []
     real = tags.read
     monkeypatch.setattr(tags, "read", lambda path, **how: read.append(path) or real(path, **how))
-    for command in (("apply", saved), ("undo",)):
+    for command in (("apply", saved), ("undo", "--yes")):
         assert run(capsys, *command)[0] == 0
         assert read
         read.clear()

@@ -200,7 +200,7 @@ def test_a_dry_run_a_run_and_a_plan_write_the_report(audio_file, tmp_path, capsy
     assert applied["words"][0] == "changed"
     assert applied["thresholds"] == dry["thresholds"]
     assert applied["rows"][0][6] == dry["rows"][0][6] != None  # noqa: E711 - what was heard
-    assert run("undo") == 0
+    assert run("undo", "--yes") == 0
     assert run("tag", *options, music) == 1
     assert len(data_of(report)["rows"]) == 2
 

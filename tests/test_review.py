@@ -460,7 +460,7 @@ def test_what_the_command_line_has_taken_back_waits_again(plan, start):
     server.do("apply")
     server.wait()
     server.end()
-    assert main(["undo"]) == 0
+    assert main(["undo", "--yes"]) == 0
     server = start(plan)
     assert server.get("progress").json()["waiting"] == 1
     server.do("apply")

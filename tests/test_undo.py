@@ -132,7 +132,7 @@ def test_tags_may_outgrow_their_padding(audio_file, form):
 def test_the_commands_tag_undo_and_history(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0, genre=("Blues",))
     before = path.read_bytes()
-    code = cli.main(["undo"])
+    code = cli.main(["undo", "--yes"])
     assert (code, "nothing to undo" in capsys.readouterr().err) == (3, True)
 
     tag = ["tag", "--always", "--existing", "replace", "--jobs", "1", str(path)]
@@ -142,15 +142,15 @@ def test_the_commands_tag_undo_and_history(audio_file, capsys):
     assert cli.main(tag) == 0
     assert "to take it back: genretagger undo" in capsys.readouterr().err
     assert cli.main(["history"]) == 0
-    assert f"1 files  {' '.join(tag)}" in capsys.readouterr().out
-    assert cli.main(["undo", "--format", "json"]) == 0
+    assert f"in force    {path.parent}\n      {' '.join(tag)}\n" in capsys.readouterr().out
+    assert cli.main(["undo", "--yes", "--format", "json"]) == 0
     out, err = capsys.readouterr()
     row = json.loads(out)
     assert (row["path"], row["new"]) == (str(path), ["Blues"])
     assert "1 undone" in err
-    assert "to do it again: genretagger undo" in err
+    assert "to do it again: genretagger redo" in err
     assert path.read_bytes() == before
-    assert cli.main(["undo"]) == 0
+    assert cli.main(["redo", "--yes"]) == 0
     assert "1 done again" in capsys.readouterr().err
     assert path.read_bytes() != before
     shutil.rmtree(places.journals_folder())

@@ -21,11 +21,29 @@ from beets.plugins import BeetsPlugin
 import genretagger
 from beetsplug.genrecnn.albums import remember_album, tag_album, tag_albums
 from beetsplug.genrecnn.id3v23 import Id3v23
-from beetsplug.genrecnn.outcomes import Outcome, Tally
+from beetsplug.genrecnn.outcomes import Outcome, Tally, named
 from beetsplug.genrecnn.page import report_page
-from beetsplug.genrecnn.runs import IMPORT, RUN, UNDO, last_run, only_writer, recover, undo
+from beetsplug.genrecnn.runs import (
+    IMPORT,
+    RUN,
+    UNDO,
+    last_run,
+    library_folder,
+    named_run,
+    only_writer,
+    recover,
+    undo,
+)
 from beetsplug.genrecnn.settings import DEFAULTS, Settings, read_settings
-from beetsplug.genrecnn.tracks import FIELDS, UNWRITTEN, cause_of, tag_items, write_item
+from beetsplug.genrecnn.tracks import (
+    FIELDS,
+    STAYS,
+    UNWRITTEN,
+    cause_of,
+    may_write_file,
+    tag_items,
+    write_item,
+)
 from genretagger import State
 
 if TYPE_CHECKING:
@@ -65,6 +83,7 @@ class GenreCnnPlugin(BeetsPlugin):
         add("-F", "--no-force", action="store_false", dest="force", help="keep them (the default)")
         add("-w", "--write", action="store_true", help="write the files' tags, too")
         add("-W", "--nowrite", action="store_false", dest="write", help="change the library only")
+        add("--write-links", action="store_true", help="also files with other names: links")
         add(
             *("-t", "--threshold"),
             type="float",
@@ -77,7 +96,8 @@ class GenreCnnPlugin(BeetsPlugin):
         add(
             "--undo",
             action="store_true",
-            help="take back the last run that wrote files, or the one whose JOURNAL is named",
+            help="take back the last run that wrote files and is in force, or the one that is "
+            "named: by its number in 'genretagger history', or its journal's path",
         )
         add("--report", metavar="FILE.html", help="also write a page for the browser")
         command.func = self._command
@@ -91,8 +111,8 @@ class GenreCnnPlugin(BeetsPlugin):
         try:
             if opts.undo:
                 if len(args) > 1:
-                    raise ui.UserError("--undo takes back a whole run: name one journal, or none")
-                path = Path(args[0]).expanduser() if args else last_run()
+                    raise ui.UserError("--undo takes back a whole run: name one, or none")
+                path = named_run(args[0]) if args else last_run()
                 undo(lib, path, pretend=self.config["pretend"].get(bool))
             else:
                 self._run(lib, args, Path(opts.report).expanduser() if opts.report else None)
@@ -111,12 +131,14 @@ class GenreCnnPlugin(BeetsPlugin):
 
     # at import
 
-    def _begin_import(self, **_: object) -> None:
+    def _begin_import(self, session: ImportSession, **_: object) -> None:
         """Refuse what cannot work before anything is imported."""
         # one task is heard while the next is matched; more processes would get in the way
         self._at_import = replace(read_settings(self.config), jobs=1)
         self._tally = Tally()
-        self._journal = genretagger.Journal(IMPORT, program="beets")
+        self._journal = genretagger.Journal(
+            IMPORT, program="beets", roots=[library_folder(session.lib)]
+        )
         self._albums: dict[int | None, Outcome[Album]] = {}
         self._unwritable: list[Outcome[Item]] = []  # filled by another thread than the tally
 
@@ -141,6 +163,9 @@ class GenreCnnPlugin(BeetsPlugin):
             return
         for item in task.imported_items():
             if UNWRITTEN not in item:
+                continue
+            if not may_write_file(item, self._at_import):
+                self._log.info("{}: {}", named(item), STAYS)
                 continue
             try:
                 with only_writer(IMPORT):
@@ -173,7 +198,7 @@ def _tag(
     Ctrl-C, or a model or journal that fails, leaves out the rest of the tracks and is raised
     at the end: the albums of those that are done are finished, and the run is summed up.
     """
-    journal = genretagger.Journal(command, program="beets")
+    journal = genretagger.Journal(command, program="beets", roots=[library_folder(lib)])
     tally = Tally()
     done: list[Outcome[Item]] = []
     stopped: BaseException | None = None
@@ -194,6 +219,8 @@ def _tag(
     ui.print_("\n".join(tally.lines(settings.words)))
     if journal.path is not None:
         ui.print_(f"to take it back: {UNDO}")
+        if message := genretagger.journals_warning():
+            ui.print_(message)
     if stopped is not None:
         raise stopped
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import genretagger
 from beetsplug.genrecnn.outcomes import Outcome, own_genres
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 REPLACED = "genrecnn_replaced"
-"""The flexible field of an album: which genres a run replaced by which, and its journal."""
+"""The flexible field of an album: which genres runs replaced by which, and their journals."""
 
 
 def album_genres(tracks: Iterable[list[str]], max_genres: int) -> tuple[list[str], str]:
@@ -108,7 +108,7 @@ def remember_album(outcome: Outcome[Album], journal: genretagger.Journal) -> Non
     """Keep in an album what it had, because journals hold changes of files, and it has none."""
     if outcome.state is State.CHANGE and journal.path is not None:
         row = {"journal": journal.path.name, "old": outcome.old, "new": outcome.new}
-        outcome.model[REPLACED] = json.dumps(row)
+        outcome.model[REPLACED] = json.dumps([*_replaced(outcome.model), row])
         outcome.model.store(inherit=False)
 
 
@@ -123,12 +123,17 @@ def take_album_back(album: Album, path: Path, journal: genretagger.Journal) -> N
     journal : genretagger.Journal
         Of this run, so that it can be taken back, too.
     """
-    replaced = json.loads(album.get(REPLACED) or "{}")
-    if replaced.get("journal") != path.name:
+    rows = _replaced(album)
+    row = next((row for row in rows if row["journal"] == path.name), None)
+    if row is None:
         return
-    old, new = replaced["old"], replaced["new"]
-    del album[REPLACED]
-    if album.genres == new:
-        album.genres = old
-        remember_album(Outcome(album, State.CHANGE, new, old, ("undone",)), journal)
+    album[REPLACED] = json.dumps([other for other in rows if other is not row])
+    if album.genres == row["new"]:
+        album.genres = row["old"]
+        remember_album(Outcome(album, State.CHANGE, row["new"], row["old"], ("undone",)), journal)
     album.store(inherit=False)
+
+
+def _replaced(album: Album) -> list[dict[str, Any]]:
+    rows = json.loads(album.get(REPLACED) or "[]")
+    return [rows] if isinstance(rows, dict) else rows  # one, in version 0.1

@@ -42,11 +42,12 @@ class Outcome(Generic[Model]):
 
     def __str__(self) -> str:
         """Say it in a line, as the command and an import do."""
+        name = named(self.model)
         reason = genretagger.reason_text(self.reason)
         if self.state is State.FAILED:
-            return f"{self.model}: failed: {reason}"
+            return f"{name}: failed: {reason}"
         arrow = f" -> {shown(self.new)}" if self.state is State.CHANGE else ""
-        return f"{self.model}: {shown(self.old)}{arrow} | {reason}"
+        return f"{name}: {shown(self.old)}{arrow} | {reason}"
 
 
 @dataclass
@@ -78,6 +79,12 @@ class Tally:
 def own_genres(model: Item | Album) -> list[str]:
     """List the genres that a track or album has in the library, but for empty ones."""
     return [genre for genre in model.genres if genre.strip()]
+
+
+def named(model: Item | Album) -> str:
+    """Name a track or album as beets does, or by its path if it has no title."""
+    title = model.title if isinstance(model, Item) else model.album
+    return str(model) if title else displayable_path(model.path)
 
 
 def shown(genres: Sequence[str]) -> str:

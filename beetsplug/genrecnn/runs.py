@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from beets import ui
 
 import genretagger
 from beetsplug.genrecnn.albums import take_album_back
-from beetsplug.genrecnn.outcomes import shown
+from beetsplug.genrecnn.outcomes import named
 from beetsplug.genrecnn.tracks import take_back
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ def only_writer(command: str) -> contextlib.AbstractContextManager[None]:
         If one is writing.
     """
     return genretagger.only_writer(genretagger.state_folder(), command)
+
+
+def library_folder(lib: Library) -> Path:
+    """Name the folder of a library, where its files are sought that were moved."""
+    return Path(os.fsdecode(lib.directory))
 
 
 def recover() -> None:
@@ -54,54 +61,86 @@ def undo(lib: Library, path: Path, *, pretend: bool) -> None:
     ------
     genretagger.FatalError
         If it is no journal, if another run is writing, or if this one's journal cannot be.
+    beets.ui.UserError
+        At the end, if files cannot be taken back.
     """
     head, entries = genretagger.read_journal(path)
     ui.print_(f"{head.time}, {len(entries)} files: {head.title}")
     if pretend:
-        for entry in reversed(entries):
-            ui.print_(f"{entry.path}: {shown(entry.new)} -> {shown(entry.old)}")
-        return
+        n_failures = _take_tracks_back(lib, head, entries, None)
+    else:
+        with only_writer(f"{UNDO} {path}"):
+            recover()
+            n_failures = _take_back(lib, path, head, entries)
+    if n_failures:
+        would_be = "would not be" if pretend else "were not"
+        raise ui.UserError(f"{n_failures} of {len(entries)} files {would_be} taken back")
+
+
+def _take_back(
+    lib: Library, path: Path, head: genretagger.Head, entries: Sequence[genretagger.Entry]
+) -> int:
+    """Take a run back, and return how many files could not be."""
     journal = genretagger.Journal.reversing(path, head)
-    with only_writer(f"{UNDO} {path}"):
-        recover()
-        failures = _take_tracks_back(lib, entries, journal)
-        for album in lib.albums():
-            take_album_back(album, path, journal)
-    ui.print_(f"{len(entries) - len(failures)} tracks are as before, {len(failures)} failed")
-    if failures:
-        ui.print_("\n".join(["failed:", *failures]))
+    n_failures = _take_tracks_back(lib, head, entries, journal)
+    for album in lib.albums():
+        take_album_back(album, path, journal)
+    journal.finish()
     if journal.path is not None:
-        ui.print_(f"to do it again: {UNDO} {journal.path}")
+        number = genretagger.read_journal(journal.path)[0].number
+        ui.print_(f"to do it again: {UNDO} {number}")
+    return n_failures
 
 
 def _take_tracks_back(
-    lib: Library, entries: Sequence[genretagger.Entry], journal: genretagger.Journal
-) -> list[str]:
-    """Take changes back, the last one first; return those that failed, and why."""
+    lib: Library,
+    head: genretagger.Head,
+    entries: Sequence[genretagger.Entry],
+    journal: genretagger.Journal | None,
+) -> int:
+    """Take changes back, the last one first, or only say so; return how many failed."""
     tracks = {item.filepath.resolve(): item for item in lib.items()}
     failures = []
-    for entry in reversed(entries):
-        track = tracks.get(entry.path)
-        with genretagger.uninterrupted():  # file and library
-            try:
-                done = take_back(entry, track, journal)
-            except genretagger.TrackError as error:
-                done = f"failed: {error}"
-                failures.append(f"  {entry.path}: {error}")
-            ui.print_(f"{track or entry.path}: {done}")
-    return failures
+    with genretagger.opened_cache(ui.print_) as cache:
+        known = chain(tracks, cache.files() if cache else ())
+        elsewhere = genretagger.Elsewhere.of_run(head, entries, known)
+        for entry in genretagger.located(entries, elsewhere):
+            track = tracks.get(entry.path)
+            with genretagger.uninterrupted():  # file and library
+                try:
+                    done = take_back(entry, track, journal)
+                except genretagger.TrackError as error:
+                    done = f"failed: {error}"
+                    failures.append(f"  {entry.path}: {error}")
+                name = entry.path if track is None or journal is None else named(track)
+                ui.print_(f"{name}: {done}")
+    are = "would be" if journal is None else "are"
+    ui.print_(f"{len(entries) - len(failures)} tracks {are} as before, {len(failures)} failed")
+    if failures:
+        ui.print_("\n".join(["failed:", *failures]))
+    return len(failures)
 
 
 def last_run() -> Path:
-    """Find the journal of the plugin's last run that is no undo, so that undo can be resumed.
+    """Find the journal of the plugin's last run that is in force.
 
     Raises
     ------
     beets.ui.UserError
         If there is none.
     """
-    for path in reversed(genretagger.list_journals()):
-        head, _ = genretagger.read_journal(path)
-        if head.kind == "run" and head.program == "beets":
-            return path
-    raise ui.UserError("there is no run of beet genrecnn to take back")
+    path = genretagger.last_journal_in_force(("run", "redo"), "beets")
+    if path is None:
+        raise ui.UserError("there is no run of beet genrecnn to take back")
+    return path
+
+
+def named_run(name: str) -> Path:
+    """Find the journal of the run with that number, or at that path.
+
+    Raises
+    ------
+    genretagger.FatalError
+        If there is no run of that number.
+    """
+    return genretagger.numbered_journal(int(name)) if name.isdecimal() else Path(name).expanduser()

@@ -17,6 +17,7 @@ DEFAULTS: dict[str, Any] = {
     "pretend": False,
     "force": False,
     "write": None,
+    "write_links": False,
     "threshold": None,
     "max_genres": 2,
     "jobs": 0,
@@ -39,6 +40,8 @@ class Settings:
         Change neither library nor files.
     write : bool
         Write files, too.
+    write_links : bool
+        Also those that have other names: symbolic and hard links.
     jobs : int
         Worker processes; 0: one for each core.
     """
@@ -48,6 +51,7 @@ class Settings:
     force: bool
     pretend: bool
     write: bool
+    write_links: bool
     jobs: int
 
     @property
@@ -85,6 +89,7 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         force=config["force"].get(bool),
         pretend=config["pretend"].get(bool),
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
+        write_links=config["write_links"].get(bool),
         jobs=jobs,
     )
 

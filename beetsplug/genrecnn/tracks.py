@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -26,6 +27,9 @@ FIELDS: dict[str, str] = {
 
 UNWRITTEN = "genrecnn_unwritten"
 """The flexible field of a track whose file has yet to get the library's genres: those before."""
+
+STAYS = "the file has other names (links), and stays as it is"
+"""Said of a track whose file is not written; `Settings.write_links` would have it written."""
 
 _Answer: TypeAlias = "genretagger.Prediction | genretagger.TrackError | None"
 """None stands for a track that keeps its genres, whatever is to be heard in it."""
@@ -77,10 +81,13 @@ def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, 
         for item, keep, prediction in zip(items, keeps, known, strict=True)
         if not keep and prediction is None
     ]
-    answers = genretagger.predict_tracks(unheard, settings.bundle, settings.jobs)
     try:
-        for item, keep, prediction in zip(items, keeps, known, strict=True):
-            yield item, prediction if keep or prediction else next(answers)[1]
+        with genretagger.opened_cache(ui.print_) if unheard else nullcontext() as cache:
+            answers = genretagger.predict_tracks(
+                unheard, settings.bundle, settings.jobs, cache=cache
+            )
+            for item, keep, prediction in zip(items, keeps, known, strict=True):
+                yield item, prediction if keep or prediction else next(answers)[1]
     except genretagger.FatalError as error:
         raise ui.UserError(str(error)) from error
 
@@ -129,11 +136,14 @@ def _tag(
     library gets its genres back.
     """
     outcome = _decide(item, answer, settings)
+    may_write = settings.write and journal is not None and may_write_file(item, settings)
+    if outcome.state is State.CHANGE and settings.write and journal is not None and not may_write:
+        outcome = replace(outcome, reason=(*outcome.reason, STAYS))
     if settings.pretend or not isinstance(answer, genretagger.Prediction):
         return outcome
     before = item.genres, item.mtime
     _store(item, answer, outcome, settings)
-    if UNWRITTEN in item and journal is not None:
+    if UNWRITTEN in item and journal is not None and may_write:
         try:
             write_item(item, journal)
         except (FileOperationError, genretagger.TrackError) as error:
@@ -168,6 +178,8 @@ def _finish(
     """Write the file that a run broken off has left behind the library, if there is one."""
     if UNWRITTEN not in item.keys(with_album=False) or not settings.write or journal is None:
         return None
+    if not may_write_file(item, settings):
+        return None
     old, new = json.loads(item[UNWRITTEN]), list(item.genres)
     if not settings.pretend:
         try:
@@ -175,6 +187,15 @@ def _finish(
         except (FileOperationError, genretagger.TrackError) as error:
             return Outcome(item, State.FAILED, new, new, (cause_of(error),))
     return Outcome(item, State.CHANGE, old, new, ("finishes what was broken off",))
+
+
+def may_write_file(item: Item, settings: Settings) -> bool:
+    """Tell whether to write a file changes no other name of it, or is wished all the same."""
+    try:
+        has_other_names = item.filepath.is_symlink() or item.filepath.stat().st_nlink > 1
+    except OSError:  # who writes it says what is wrong
+        has_other_names = False
+    return settings.write_links or not has_other_names
 
 
 def write_item(item: Item, journal: genretagger.Journal) -> None:
@@ -214,7 +235,9 @@ def write_item(item: Item, journal: genretagger.Journal) -> None:
     item.store()
 
 
-def take_back(entry: genretagger.Entry, item: Item | None, journal: genretagger.Journal) -> str:
+def take_back(
+    entry: genretagger.Entry, item: Item | None, journal: genretagger.Journal | None
+) -> str:
     """Give a file its bytes back, and a track its genres.
 
     Parameters
@@ -223,8 +246,8 @@ def take_back(entry: genretagger.Entry, item: Item | None, journal: genretagger.
         What a run changed.
     item : beets.library.Item or None
         The track of that file, if the library has one.
-    journal : genretagger.Journal
-        Of this run.
+    journal : genretagger.Journal or None
+        Of this run. Without one, nothing is changed.
 
     Returns
     -------
@@ -236,19 +259,22 @@ def take_back(entry: genretagger.Entry, item: Item | None, journal: genretagger.
     genretagger.TrackError
         If the file cannot be taken back, or is no track's. Both are then as they were.
     """
-    if item is None:
+    if item is None and entry.path.exists():
         raise genretagger.TrackError(
             "no track of this library lies there; 'genretagger undo' takes back files alone"
         )
     (line,) = genretagger.undo([entry], journal)
-    if line.state is State.FAILED:
+    if line.state is State.FAILED or item is None:
         raise genretagger.TrackError(genretagger.reason_text(line.reason))
-    _clear_fields(item)
-    if item.genres == list(entry.new):
-        item.genres = list(entry.old)
-    item.mtime = item.current_mtime()
-    item.store()
-    return genretagger.reason_text((f"{shown(entry.new)} -> {shown(item.genres)}", *line.reason))
+    genres = list(entry.old) if item.genres == list(entry.new) else item.genres
+    reason = line.reason if journal is not None else ()
+    done = genretagger.reason_text((f"{shown(entry.new)} -> {shown(genres)}", *reason))
+    if journal is not None:
+        _clear_fields(item)
+        item.genres = genres
+        item.mtime = item.current_mtime()
+        item.store()
+    return done
 
 
 def _clear_fields(item: Item) -> None:

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager
 
-from genretagger import places
-from genretagger.cache import Cache
+from genretagger.cache import Cache, opened
 from genretagger.cli.output import warn
-from genretagger.errors import FatalError
 
 
-@contextlib.contextmanager
-def opened_cache(options: argparse.Namespace) -> Iterator[Cache | None]:
+def opened_cache(options: argparse.Namespace) -> AbstractContextManager[Cache | None]:
     """Open the cache; None with ``--no-cache``, or if there is no place for it."""
-    path = None if vars(options).get("no_cache") else _cache_file()
-    if path is None:
-        yield None
-        return
-    with contextlib.closing(Cache(path, warn=warn)) as cache:
-        yield cache
-
-
-def _cache_file() -> Path | None:
-    try:
-        return places.cache_file()
-    except FatalError as error:
-        warn(f"{error}; going on without a cache")
-        return None
+    return contextlib.nullcontext() if vars(options).get("no_cache") else opened(warn)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genretagger.cli.values import (
+    age_s,
     condition,
     count_up_to,
     field_name,
@@ -91,15 +92,39 @@ def _apply(parser: argparse.ArgumentParser) -> None:
 
 
 def _undo(parser: argparse.ArgumentParser) -> None:
+    _add_reversal(parser, "the last that is in force", "taken back")
+
+
+def _redo(parser: argparse.ArgumentParser) -> None:
+    _add_reversal(parser, "the last that was taken back", "done again")
+
+
+def _add_reversal(parser: argparse.ArgumentParser, default: str, done: str) -> None:
     parser.add_argument(
-        "journal",
+        "run",
         nargs="?",
-        type=Path,
-        metavar="JOURNAL",
-        help="what to undo, as 'genretagger history' lists it (default: the last)",
+        metavar="RUN",
+        help="its number, or the path of its journal, as 'genretagger history' lists them "
+        f"(default: {default})",
+    )
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true", help=f"show what would be {done}; change no file"
+    )
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="do not ask; needed in scripts that name no RUN"
     )
     _add_preserve_mtime(parser)
     _add_format(parser.add_argument_group("report"))
+
+
+def _history(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--prune",
+        type=age_s,
+        metavar="AGE",
+        help="remove journals that are older, such as 90d, 12w or 1y; what they tell of can then "
+        "no longer be taken back",
+    )
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:
@@ -352,10 +377,22 @@ COMMANDS = {
     "undo": Command(
         _undo,
         "take back what a run has written",
-        "Give the files that a run has changed their bytes back. A file that "
-        "something else has changed since is left alone. Undoing an undo does it again.",
+        "Give the files that a run has changed their bytes back, run by run: a second undo takes "
+        "back the run before. Files that were moved since are sought. A file that something else "
+        "has changed since is left alone. Says on a terminal what it will take back, and asks.",
     ),
-    "history": Command(_none, "list what can be undone, the latest last"),
+    "redo": Command(
+        _redo,
+        "do again what undo has taken back",
+        "Make the changes again that the last undo has taken back; a second redo goes on with "
+        "the undo before.",
+    ),
+    "history": Command(
+        _history,
+        "list what can be undone, the latest last",
+        "Show each run with its number, its date, how many files it changed, the size of its "
+        "journal, whether it is in force, and the folder that the files lie in.",
+    ),
     "predict": Command(
         _predict,
         "say what is heard; never write",

@@ -20,10 +20,10 @@ def warn(message: str) -> None:
     sys.stderr.write(f"genretagger: {printable(message)}\n")
 
 
-def offer_undo(journal: Path | None, to: str = "take it back") -> None:
+def offer_undo(journal: Path | None) -> None:
     """Print the command that takes a run back, if the run has a journal."""
     if journal is not None:
-        sys.stderr.write(f"to {to}: genretagger undo\n")
+        sys.stderr.write("to take it back: genretagger undo\n")
 
 
 def spare_audio(path: Path | None) -> None:

@@ -37,6 +37,17 @@ def count_up_to(most: int | None = None) -> Callable[[str], int]:
     return count
 
 
+_DAYS = {"d": 1, "w": 7, "y": 365}
+
+
+def age_s(text: str) -> float:
+    """Read an age such as ``90d``, ``12w`` or ``1y``; return seconds."""
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in _DAYS:
+        raise argparse.ArgumentTypeError(f"{text} is not an age such as 90d, 12w or 1y")
+    return int(number) * _DAYS[unit] * 86400.0
+
+
 def separator(text: str) -> str:
     """Read a separator of the genres in a combined value."""
     if not text or not text.isprintable():

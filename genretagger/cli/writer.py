@@ -7,7 +7,9 @@ import functools
 import sys
 from collections.abc import Callable
 
+from genretagger.cli.output import warn
 from genretagger.text import printable
+from genretagger.writing import history
 from genretagger.writing.recovery import writing_run
 
 Command = Callable[[argparse.Namespace], int]
@@ -24,7 +26,10 @@ def only_writer(run: Command) -> Command:
         if vars(options).get("dry_run"):
             return run(options)
         with writing_run(f"genretagger {options.command_line}", _say):
-            return run(options)
+            code = run(options)
+        if message := history.warning():
+            warn(message)
+        return code
 
     return run_alone
 

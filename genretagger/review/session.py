@@ -343,7 +343,7 @@ class Session:
             self._progress["error"] = printable(str(error))
 
     def _apply(self, cache: Cache | None) -> None:
-        run = journal.Journal(f"review {self.path}")
+        run = journal.Journal(f"review {self.path}", roots=self.plan.roots)
         waiting = [n for n, verdict in enumerate(self.plan.verdicts) if is_waiting(verdict)]
         self._progress["total"] = len(waiting)
         for n in waiting:
@@ -369,6 +369,7 @@ class Session:
                 self._progress["done"] += 1
             else:
                 self._note(n, change, written="" if change.state is not State.FAILED else name)
+        back.finish()
 
     def _remember(self, done: TagChange, cache: Cache | None) -> None:
         if done.state is State.CHANGE:

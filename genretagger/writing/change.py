@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from genretagger.records import Identity, State, TagChange
 from genretagger.writing import exchange
 from genretagger.writing.difference import difference
 from genretagger.writing.journal import Entry, Journal
+from genretagger.writing.moved import Elsewhere, located
 from genretagger.writing.signals import uninterrupted
 
 
@@ -117,32 +119,42 @@ def rewrite(
             hashes = exchange.sha256(real), exchange.sha256(copy)
             if hashes[0] == hashes[1]:
                 return False
-            entry = Entry(real, difference(real, copy), hashes, tuple(old), tuple(new))
+            sizes = real.stat().st_size, copy.stat().st_size
+            delta = difference(real, copy)
+            entry = Entry(real, delta, hashes, tuple(old), tuple(new), sizes)
             _exchange(entry, copy, before, journal, preserve_mtime=preserve_mtime)
     return True
 
 
 def undo(
-    entries: Sequence[Entry], journal: Journal, *, preserve_mtime: bool = False
+    entries: Sequence[Entry],
+    journal: Journal | None,
+    *,
+    elsewhere: Elsewhere | None = None,
+    preserve_mtime: bool = False,
 ) -> Iterator[TagChange]:
-    """Take back the changes of a journal, the last one first.
+    """Take back the changes of a journal, the last one first; those of moved files at the end.
 
     Parameters
     ----------
     entries : sequence of Entry
         As `journal.read` gives them.
-    journal : Journal
-        Where this run is written down, so that it can be taken back, too.
+    journal : Journal or None
+        Where this run is written down, so that it can be taken back, too. Without one, no file
+        is changed: the lines say what would become of each.
+    elsewhere : Elsewhere, optional
+        Where files are sought that were moved since.
     preserve_mtime : bool
         Leave the files' modification times as they are.
 
     Yields
     ------
     TagChange
-        CHANGE if the file is again what it was, byte for byte; KEEP if it never was changed;
-        FAILED, and untouched, if something else has changed it since.
+        With the path where the file lies now. CHANGE if it is again what it was, byte for
+        byte; KEEP if it never was changed; FAILED, and untouched, if something else has changed
+        it since, or it is not found.
     """
-    for entry in reversed(entries):
+    for entry in located(entries, elsewhere):
         back = entry.reversed()
         line = TagChange(back.path, State.CHANGE, old=back.old, new=back.new, reason=("undone",))
         try:
@@ -155,9 +167,11 @@ def undo(
         yield line
 
 
-def _take_back(back: Entry, journal: Journal, *, preserve_mtime: bool) -> bool:
+def _take_back(back: Entry, journal: Journal | None, *, preserve_mtime: bool) -> bool:
     """Undo one change; tell whether there was anything to undo."""
     before, after = back.sha256
+    if not os.path.lexists(back.path):
+        raise TrackError("it is not there, nor found elsewhere; was it removed?")
     check_writable(back.path)
     identity = identify(back.path)
     try:
@@ -166,13 +180,20 @@ def _take_back(back: Entry, journal: Journal, *, preserve_mtime: bool) -> bool:
         raise TrackError(f"cannot be read: {error.strerror}") from error
     if now == after:
         return False
+    if journal is None:
+        if now != before:
+            raise TrackError(_CHANGED)
+        return True
     with _working_copy(back.path, journal) as copy:
         if now == before:
             exchange.patch(back.path, copy, back.delta)
         if now != before or exchange.sha256(copy) != after:
-            raise TrackError("changed since; it stays as it is")
+            raise TrackError(_CHANGED)
         _exchange(back, copy, identity, journal, preserve_mtime=preserve_mtime)
     return True
+
+
+_CHANGED = "changed since; it stays as it is"
 
 
 @contextlib.contextmanager

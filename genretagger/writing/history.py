@@ -12,7 +12,7 @@ from pathlib import Path
 from genretagger import places
 from genretagger.errors import FatalError
 from genretagger.writing import journal
-from genretagger.writing.journal import Head
+from genretagger.writing.journal import Head, Kind
 
 MANY_BYTES = 1 << 30
 """Journals that take more are worth a warning."""
@@ -36,7 +36,9 @@ class PastRun:
         Bytes of the journal.
     is_in_force : bool
         Whether no later run took it back. A run that takes back some of the files only counts
-        as having taken back all of them.
+        as having taken back all of them, one that was broken off as none.
+    is_finished : bool
+        False of an undo or a redo that was broken off.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class PastRun:
     folder: Path | None
     size: int
     is_in_force: bool
+    is_finished: bool
 
 
 def past_runs(warn: Callable[[str], object]) -> list[PastRun]:
@@ -61,7 +64,7 @@ def past_runs(warn: Callable[[str], object]) -> list[PastRun]:
         The oldest first.
     """
     known = list(journal.heads())
-    reversed_ = _reversed(known)
+    reversals = _reversals(known)
     runs = []
     for path, head in known:
         try:
@@ -69,20 +72,61 @@ def past_runs(warn: Callable[[str], object]) -> list[PastRun]:
         except FatalError as error:
             warn(str(error))
             continue
-        folder = _common_folder([entry.path for entry in entries])
-        size, is_in_force = path.stat().st_size, path.name not in reversed_
-        runs.append(PastRun(path, head, len(entries), folder, size, is_in_force))
+        folder = common_folder([entry.path for entry in entries])
+        size, is_in_force = path.stat().st_size, path.name not in reversals
+        is_finished = head.kind == "run" or journal.is_finished(path)
+        runs.append(PastRun(path, head, len(entries), folder, size, is_in_force, is_finished))
     return runs
 
 
-def _reversed(known: Sequence[tuple[Path, Head]]) -> set[str]:
-    """Name the journals that a later one took back which was not taken back itself."""
-    names: set[str] = set()
+def numbered(number: int) -> Path:
+    """Find the journal of the run with that number.
+
+    Raises
+    ------
+    FatalError
+        If there is none.
+    """
+    for path, head in journal.heads():
+        if head.number == number:
+            return path
+    raise FatalError(f"there is no run {number}; 'genretagger history' lists those that there are")
+
+
+def last_in_force(kinds: Sequence[Kind], program: str | None = None) -> Path | None:
+    """Find the last journal that no later one took back.
+
+    Parameters
+    ----------
+    kinds : sequence of {"run", "undo", "redo"}
+    program : {"genretagger", "beets"}, optional
+        Of this program alone.
+
+    Returns
+    -------
+    pathlib.Path or None
+    """
+    known = list(journal.heads())
+    reversals = _reversals(known)
+    for path, head in reversed(known):
+        if head.kind in kinds and program in (None, head.program) and path.name not in reversals:
+            return path
+    return None
+
+
+def undo_of(path: Path) -> Path | None:
+    """Find the journal of the undo, in force, that took back a run."""
+    return _reversals(list(journal.heads())).get(path.name)
+
+
+def _reversals(known: Sequence[tuple[Path, Head]]) -> dict[str, Path]:
+    """Map names of journals to the later ones, in force, that took them back."""
+    reversals: dict[str, Path] = {}
     for n in reversed(range(len(known))):
         path, head = known[n]
-        if head.kind != "run" and path.name not in names:
-            names.add(head.reverses or _last_like(head, known[:n]))
-    return names
+        if head.kind != "run" and path.name not in reversals and journal.is_finished(path):
+            reversals.setdefault(head.reverses or _last_like(head, known[:n]), path)
+    return reversals
 
 
 def _last_like(head: Head, earlier: Sequence[tuple[Path, Head]]) -> str:
@@ -92,7 +136,8 @@ def _last_like(head: Head, earlier: Sequence[tuple[Path, Head]]) -> str:
     return like[-1] if like else ""
 
 
-def _common_folder(paths: Sequence[Path]) -> Path | None:
+def common_folder(paths: Sequence[Path]) -> Path | None:
+    """Name the innermost folder that all files lie in; None if they share none."""
     with contextlib.suppress(ValueError):  # none, or on several drives
         return Path(os.path.commonpath([path.parent for path in paths]))
     return None

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -54,6 +54,9 @@ class Head:
         What was started.
     number : int or None
         For people, counted from 1; None where an older version did not note it.
+    roots : tuple of pathlib.Path
+        The folders in which the run was to work, where files that it changed are sought when
+        they were moved; empty where an older version did not note them.
     """
 
     command: str
@@ -62,6 +65,7 @@ class Head:
     reverses: str = ""
     program: str = "genretagger"
     number: int | None = None
+    roots: tuple[Path, ...] = ()
 
     @property
     def title(self) -> str:
@@ -83,6 +87,9 @@ class Entry:
         Of the whole file before and after, as hexadecimal digits.
     old, new : tuple of str
         The genres, to be shown.
+    sizes : tuple of (int, int) or None
+        Of the whole file before and after, in bytes; None where an older version did not note
+        them.
     """
 
     path: Path
@@ -90,10 +97,12 @@ class Entry:
     sha256: tuple[str, str]
     old: tuple[str, ...]
     new: tuple[str, ...]
+    sizes: tuple[int, int] | None = None
 
     def reversed(self) -> Entry:
         """Return the way back."""
-        return Entry(self.path, self.delta.reversed(), self.sha256[::-1], self.new, self.old)
+        sizes = self.sizes and self.sizes[::-1]
+        return Entry(self.path, self.delta.reversed(), self.sha256[::-1], self.new, self.old, sizes)
 
 
 class Journal:
@@ -105,6 +114,8 @@ class Journal:
         What the run is, in words, for ``genretagger history``.
     kind, reverses, program
         As in `Head`.
+    roots : iterable of pathlib.Path
+        What the run was given: folders, and files, of which the folders count.
 
     Attributes
     ----------
@@ -119,8 +130,10 @@ class Journal:
         kind: Kind = "run",
         reverses: str = "",
         program: str = "genretagger",
+        roots: Iterable[Path] = (),
     ) -> None:
-        self._head = Head(command, "", kind, reverses, program)
+        folders = dict.fromkeys(_folder(root) for root in roots if "\0" not in str(root))
+        self._head = Head(command, "", kind, reverses, program, roots=tuple(folders))
         self._copies: list[Path] = []
         self.path: Path | None = None
 
@@ -128,7 +141,13 @@ class Journal:
     def reversing(cls, path: Path, head: Head) -> Journal:
         """Return the journal for taking back another one: an undo, or the redo of an undo."""
         kind: Kind = "redo" if head.kind == "undo" else "undo"
-        return cls(head.command, kind=kind, reverses=path.name, program=head.program)
+        return cls(
+            head.command,
+            kind=kind,
+            reverses=path.name,
+            program=head.program,
+            roots=head.roots,
+        )
 
     def note_copy(self, copy: Path) -> None:
         """Remember which working copy is about to be made, so that a killed run's is removed.
@@ -158,8 +177,9 @@ class Journal:
                 number = _next_number()
                 self.path = _create()
                 stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-                head = replace(self._head, time=stamp, number=number)
-                self._append(genretagger_journal=FORMAT, **asdict(head))
+                head = asdict(replace(self._head, time=stamp, number=number))
+                head["roots"] = [_pack(os.fsencode(root)) for root in self._head.roots]
+                self._append(genretagger_journal=FORMAT, **head)
             self._append(
                 shown=str(entry.path),
                 path=_pack(os.fsencode(entry.path)),
@@ -167,6 +187,7 @@ class Journal:
                 sha256=entry.sha256,
                 old=entry.old,
                 new=entry.new,
+                sizes=entry.sizes,
                 spare=_SPARE,
             )
         except OSError as error:
@@ -181,6 +202,17 @@ class Journal:
             self._append(done=done)
         except OSError as error:
             raise FatalError(f"the journal {self.path}: {error.strerror}") from error
+
+    def finish(self) -> None:
+        """Write down that the run has come to its end; only an undo or a redo need say so.
+
+        One that was broken off does not count, so that the same command goes on with it.
+        """
+        if self.path is not None:
+            try:
+                self._append(finished=True)
+            except OSError as error:
+                raise FatalError(f"the journal {self.path}: {error.strerror}") from error
 
     def _append(self, *, spare: int = 0, **line: Any) -> None:
         if self.path is None:
@@ -210,6 +242,13 @@ def heads() -> Iterator[tuple[Path, Head]]:
     first = next((head.number - n for n, (_, head) in enumerate(known) if head.number), 1)
     for number, (path, head) in enumerate(known, start=first):
         yield path, head if head.number else replace(head, number=number)
+
+
+def is_finished(path: Path) -> bool:
+    """Tell whether an undo or a redo came to its end; older versions did not note it."""
+    with path.open("rb") as file:
+        is_of_before = json.loads(file.readline())["genretagger_journal"] == 1
+    return is_of_before or _last_line(path) == _FINISHED
 
 
 def _head_of(path: Path) -> Head | None:
@@ -304,7 +343,13 @@ def forget_copies() -> None:
 _NONSENSE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 """What damaged lines raise when they are understood."""
 
-_ENDS = {b'{"done": true}\n', b'{"done": false}\n'}
+_FINISHED = b'{"finished": true}\n'
+_ENDS = {b'{"done": true}\n', b'{"done": false}\n', _FINISHED}
+
+
+def _folder(root: Path) -> Path:
+    real = root.resolve()
+    return real.parent if real.is_file() else real
 
 
 def _noted() -> Path:
@@ -349,7 +394,7 @@ def _parse(path: Path) -> tuple[Head, list[Entry], bool]:
             is_open = "path" in line
             if is_open:
                 entries.append(_entry(line))
-            elif line["done"] is False:
+            elif "finished" not in line and line["done"] is False:
                 entries.pop()
     except OSError as error:
         raise FatalError(f"journal {path}: {error.strerror}") from error
@@ -390,7 +435,8 @@ def _head(line: dict[str, Any]) -> Head:
         raise TypeError("the first line makes no sense")
     if kind not in get_args(Kind):
         raise ValueError("the first line tells of neither a run nor an undo")
-    return Head(command, stamp, kind, reverses, program, number)
+    roots = tuple(_path(root) for root in line.get("roots", ()))
+    return Head(command, stamp, kind, reverses, program, number, roots)
 
 
 def _of_before(command: str) -> tuple[str, Kind, str, str]:
@@ -410,10 +456,15 @@ def _next_number() -> int:
     return max((head.number or 0 for _, head in heads()), default=0) + 1
 
 
-def _entry(line: dict[str, Any]) -> Entry:
-    path = Path(os.fsdecode(_unpack(line["path"])))
+def _path(packed: str) -> Path:
+    path = Path(os.fsdecode(_unpack(packed)))
     if "\0" in str(path) or not path.is_absolute():
         raise ValueError("a line makes no sense")
+    return path
+
+
+def _entry(line: dict[str, Any]) -> Entry:
+    path = _path(line["path"])
     if container_of(path) is None:
         raise ValueError("it names a file that is no audio")
     before, after = map(str, line["sha256"])
@@ -423,7 +474,14 @@ def _entry(line: dict[str, Any]) -> Entry:
     ends = [0, *(stretch.end for stretch in delta.stretches)]
     if any(stretch.start < end for stretch, end in zip(delta.stretches, ends, strict=False)):
         raise ValueError("stretches that overlap")
-    return Entry(path, delta, (before, after), old, new)
+    return Entry(path, delta, (before, after), old, new, _sizes(line.get("sizes")))
+
+
+def _sizes(row: Any) -> tuple[int, int] | None:
+    if row is None:
+        return None
+    old, new = row
+    return _whole(old, 1 << 63), _whole(new, 1 << 63)
 
 
 def _row(stretch: AnyStretch) -> dict[str, Any]:

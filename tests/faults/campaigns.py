@@ -58,7 +58,7 @@ def kill_undo_at_calls(
     for at in calls:
         case = Case(folder / "case", reference)
         server.run(case, *case.apply())
-        answer = server.run(case, "undo", fault=(kind, at, 0))
+        answer = server.run(case, "undo", "--yes", fault=(kind, at, 0))
         yield f"undo {kind}{at}", examine(case, server, may_tear=kind == "h")
         case.remove()
         if answer["status"] != KILLED:  # it was done before

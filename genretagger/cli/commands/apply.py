@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     run = Run(options, APPLIED)
     run.total = len(plan.changes)
     run.make_page(title="What was written", model=plan.bundle_id, thresholds=plan.thresholds)
-    journal = Journal(options.command_line)
+    journal = Journal(options.command_line, roots=plan.roots)
     with opened_cache(options) as cache, run.reporting() as add:
         for line in plan.changes:
             with uninterrupted():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.codes import INTERRUPTED, OK
+from genretagger.cli.output import warn
 from genretagger.cli.planning import plan_options, saved_plan
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
@@ -21,6 +22,7 @@ from genretagger.pipeline import make_plan
 from genretagger.places import plans_folder
 from genretagger.text import printable
 from genretagger.words import PLANNED
+from genretagger.writing import history
 
 try:
     from genretagger.review import server, session
@@ -60,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
             say=lambda address: sys.stderr.write(f"review: {address}\nCtrl-C ends it\n"),
             browse=not options.no_browser,
         )
+    if message := history.warning():
+        warn(message)
     sys.stderr.write(f"to go on: genretagger review {printable(str(options.plan_file))}\n")
     return code
 

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         thresholds=planning.decision.thresholds,
         names=options.map,
     )
-    journal = Journal(options.command_line)
+    journal = Journal(options.command_line, roots=roots)
     with (
         opened_cache(options) as cache,
         run.reporting() as add,

@@ -1,0 +1,32 @@
+"""``genretagger redo``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from genretagger import places
+from genretagger.cli.reversal import must_name_run, named_journal, reverse
+from genretagger.errors import FatalError
+from genretagger.writing import history, journal
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do again what the last undo, or the one that is named, has taken back."""
+    must_name_run(options)
+    path = _named_undo(options.run) if options.run else history.last_in_force(("undo",))
+    if path is None:
+        raise FatalError(f"there is nothing to do again in {places.journals_folder()}")
+    return reverse(options, path)
+
+
+def _named_undo(name: str) -> Path:
+    """Find the undo that is named by itself, or by the run that it took back."""
+    path = named_journal(name)
+    head, _ = journal.read(path)
+    if head.kind == "undo":
+        return path
+    undo = history.undo_of(path)
+    if undo is None:
+        raise FatalError(f"run {name} is in force; there is nothing to do again")
+    return undo
