@@ -11,6 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
 
+AMIN = np.float32(1e-10)
+"""The power of numerical silence, librosa's default: the least that becomes decibels."""
+
 
 @dataclass(frozen=True)
 class FeatureConfig:
@@ -103,9 +106,8 @@ def to_db(power: Floats, top_db: float) -> Floats:
         Same shape, in [-top_db, 0]: relative to the peak, so that loudness does not
         matter. Equal to ``librosa.power_to_db(power, ref=numpy.max, top_db=top_db)``.
     """
-    amin = np.float32(1e-10)  # librosa's default: the power of numerical silence
-    peak = np.maximum(amin, power.max())
-    db = 10.0 * (np.log10(np.maximum(amin, power)) - np.log10(peak))
+    peak = np.maximum(AMIN, power.max())
+    db = 10.0 * (np.log10(np.maximum(AMIN, power)) - np.log10(peak))
     return np.asarray(np.maximum(db, -top_db), dtype=np.float32)
 
 

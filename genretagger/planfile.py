@@ -51,6 +51,8 @@ class Plan:
         All tracks.
     refused : frozenset of int
         Which of the lines are about files outside of what may be changed.
+    passed_over : frozenset of int
+        Which of the lines are about files outside of what was named now.
     verdicts : list of Verdict or None
         What was decided last on each of the lines; None where nothing was.
     roots : list of pathlib.Path
@@ -63,6 +65,7 @@ class Plan:
     policy: TagPolicy
     lines: list[TagChange]
     refused: frozenset[int]
+    passed_over: frozenset[int]
     verdicts: list[Verdict | None]
     roots: list[Path]
 
@@ -74,9 +77,21 @@ class Plan:
     @property
     def changes(self) -> list[TagChange]:
         """The lines to apply; a refused one has the state FAILED."""
-        is_reviewed = self.is_reviewed
         return [
             _refused(self.line(n)) if n in self.refused else self.line(n)
+            for n in self._to_do()
+            if n not in self.passed_over
+        ]
+
+    @property
+    def n_passed_over(self) -> int:
+        """How many lines would be applied if their files were named."""
+        return sum(n in self.passed_over for n in self._to_do())
+
+    def _to_do(self) -> list[int]:
+        is_reviewed = self.is_reviewed
+        return [
+            n
             for n, (line, verdict) in enumerate(zip(self.lines, self.verdicts, strict=True))
             if (is_waiting(verdict) if is_reviewed else line.state is State.CHANGE)
         ]
@@ -146,8 +161,9 @@ def read(path: Path, within: Sequence[Path]) -> Plan:
     ----------
     path : pathlib.Path
     within : sequence of pathlib.Path
-        Files elsewhere are refused. If empty: what the user named when the plan was made
-        on this machine, else the working directory.
+        Files elsewhere are passed over, and what leads there by a link is refused. If empty,
+        files are refused outside of what the user named when the plan was made on this machine,
+        else outside of the working directory.
 
     Returns
     -------
@@ -170,16 +186,19 @@ def read(path: Path, within: Sequence[Path]) -> Plan:
         raise FatalError(f"plan {path}: this is no plan: {str(error)[:200]}") from error
     lines, verdicts = _read_lines(rest, path)
     tops = [os.path.realpath(top) for top in within or head.trusted_roots]
-    refused = frozenset(n for n, line in enumerate(lines) if not _is_within(line.path, tops))
+    outside = frozenset(n for n, line in enumerate(lines) if not _is_within(line.path, tops))
+    names = [*tops, *map(os.path.abspath, within)]
+    elsewhere = frozenset(n for n in outside if within and not _is_named(lines[n].path, names))
     return Plan(
-        head.field,
-        head.bundle_id,
-        head.thresholds,
-        head.policy,
-        lines,
-        refused,
-        verdicts,
-        [Path(top) for top in tops],
+        field=head.field,
+        bundle_id=head.bundle_id,
+        thresholds=head.thresholds,
+        policy=head.policy,
+        lines=lines,
+        refused=outside - elsewhere,
+        passed_over=elsewhere,
+        verdicts=verdicts,
+        roots=[Path(top) for top in tops],
     )
 
 
@@ -240,10 +259,16 @@ def _read_policy(head: Row) -> TagPolicy:
 
 def _is_within(path: Path, tops: Sequence[str]) -> bool:
     # links are followed, on both sides: one inside a folder must not lead a plan out of it
-    real = os.path.realpath(path)
-    return ".." not in path.parts and any(
-        real == top or real.startswith(top.rstrip(os.sep) + os.sep) for top in tops
-    )
+    return ".." not in path.parts and _is_below(os.path.realpath(path), tops)
+
+
+def _is_named(path: Path, tops: Sequence[str]) -> bool:
+    """Tell whether a file's name is below these, wherever its links lead."""
+    return ".." in path.parts or _is_below(str(path), tops)
+
+
+def _is_below(path: str, tops: Sequence[str]) -> bool:
+    return any(path == top or path.startswith(top.rstrip(os.sep) + os.sep) for top in tops)
 
 
 def _refused(change: TagChange) -> TagChange:

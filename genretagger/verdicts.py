@@ -15,6 +15,7 @@ from genretagger.records import BlockChange, Identity, State, TagChange
 from genretagger.rows import Row, read_blocks
 
 Answer = Literal["accepted", "rejected", ""]
+Scope = Literal["line", "album", "shown"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,23 @@ class Verdict:
         its undoing.
     written : str
         The name of the journal of the run that wrote it; empty if none did, or it was undone.
+    scope : {"line", "album", "shown"}
+        What was decided on at once: this line, its album, or all that the page showed.
     """
 
     answer: Answer = ""
     blocks: tuple[BlockChange, ...] | None = None
     identity: Identity | None = None
     written: str = ""
+    scope: Scope = "line"
+
+    def gives_way_to(self, scope: Scope) -> bool:
+        """Tell whether a decision on so much at once may change this one.
+
+        What was decided by hand stays where more is decided at once.
+        """
+        scopes = get_args(Scope)
+        return not self.answer or scopes.index(scope) <= scopes.index(self.scope)
 
     def carried_into(self, line: TagChange) -> TagChange:
         """Return the line with this verdict's changes."""
@@ -125,6 +137,7 @@ def _verdict_row(path: Path, verdict: Verdict) -> Row:
         "blocks": None if verdict.blocks is None else [asdict(block) for block in verdict.blocks],
         "identity": asdict(verdict.identity) if verdict.identity else None,
         "written": verdict.written,
+        "scope": verdict.scope,
     }
 
 
@@ -151,9 +164,12 @@ def read_verdict(line: str, where: str) -> tuple[Path, Verdict]:
         row: dict[str, Any] = json.loads(line)
         if row["answer"] not in get_args(Answer):
             raise ValueError("a decision is accepted or rejected")
+        scope = row.get("scope", "line")  # before there were scopes, none was noted
+        if scope not in get_args(Scope):
+            raise ValueError("a decision is on a line, an album, or all that is shown")
         blocks = None if row["blocks"] is None else read_blocks(row["blocks"])
         identity = None if row["identity"] is None else Identity(**row["identity"])
-        verdict = Verdict(row["answer"], blocks, identity, str(row["written"]))
+        verdict = Verdict(row["answer"], blocks, identity, str(row["written"]), scope)
         return Path(row["decided"]), verdict
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FatalError(f"{where}: {str(error)[:200]}; correct or delete the line") from error

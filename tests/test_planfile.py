@@ -171,6 +171,55 @@ def test_a_plan_from_elsewhere_reaches_only_what_is_named_now(music, capsys, mon
     assert contents(music) != before
 
 
+def test_what_lies_outside_of_the_named_paths_is_passed_over_and_counted(music, capsys):
+    path, _, _ = make(music)
+    before = contents(music)
+    code, rows, err = apply(capsys, path, music.parent / "elsewhere")
+    assert (code, rows) == (1, [])
+    assert "passed over 3 tracks of the plan outside of what you named" in err
+    assert "failed" not in err
+    assert contents(music) == before
+    code, rows, err = apply(capsys, path, music / "a.flac", music / "b.mp3")
+    assert (code, [row["state"] for row in rows]) == (0, ["change"] * 2)
+    assert "2 changed, 0 failed" in err
+    assert "passed over 1 track of the plan outside of what you named" in err
+    assert contents(music)["c.mp3"] == before["c.mp3"]
+    assert genres_in(music / "a.flac")
+
+
+def test_of_a_plan_from_elsewhere_too_what_is_not_named_is_passed_over(music, capsys):
+    path, head, lines = make(music)
+    save(path, head | {"roots": ["/"]}, lines)
+    code, rows, err = apply(capsys, path, music / "a.flac")
+    assert (code, len(rows)) == (0, 1)
+    assert "passed over 2 tracks" in err
+
+
+def test_a_link_out_of_what_is_named_is_refused_rather_than_passed_over(
+    music, audio_file, capsys, tmp_path
+):
+    victim = audio_file("FLAC", name="victim", seconds=2.0)
+    before = victim.read_bytes()
+    path, head, lines = make(music)
+    (music / "link.flac").symlink_to(victim)
+    (tmp_path / "name").symlink_to(music)
+    for name in (music / "link.flac", tmp_path / "name/link.flac", music / "../victim.flac"):
+        save(path, head, [lines[1], lines[0] | {"path": str(name)}])
+        code, rows, err = apply(capsys, path, tmp_path / "name")
+        assert (code, rows[-1]["state"]) == (1, "failed")
+        assert "outside of what you named" in err
+        assert "passed over" not in err
+    assert victim.read_bytes() == before
+
+
+def test_a_plan_with_nothing_to_change_says_so(music, capsys):
+    path, head, _ = make(music)
+    save(path, head, [])
+    code, rows, err = apply(capsys, path)
+    assert (code, rows) == (0, [])
+    assert "the plan has nothing to change there" in err
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -171,7 +171,12 @@ def test_a_decision_that_was_half_written_is_passed_over_and_cut_off(plan, cut):
 
 @pytest.mark.parametrize(
     "row",
-    ['{"decided": "/a", "answer": "perhaps"}', '{"decided": 1}', '{"decided": "/a", "answer": []}'],
+    [
+        '{"decided": "/a", "answer": "perhaps"}',
+        '{"decided": 1}',
+        '{"decided": "/a", "answer": []}',
+        '{"decided": "/a", "answer": "", "scope": 1}',
+    ],
 )
 def test_a_decision_that_makes_no_sense_is_refused_with_its_line(plan, row, capsys):
     plan.write_text(plan.read_text(encoding="utf-8") + row + "\n{}\n", encoding="utf-8")
@@ -336,6 +341,47 @@ def test_decisions_outlive_a_killed_server_and_a_second_review_is_kept_away(plan
     assert rows[3]["now"] == ["Jazz; Blues"]
 
 
+def test_what_was_decided_by_hand_is_left_alone_where_more_is_decided_at_once(plan, start):
+    server = start(plan)
+
+    def decide(ids, answer, scope):
+        reply = server.do("decide", ids=ids, answer=answer, scope=scope).json()
+        return [row["id"] for row in reply["rows"]], reply["left"]
+
+    def answers():
+        return ["" if v is None else v.answer for v in planfile.read(plan, []).verdicts]
+
+    everything = [0, 1, 2, 3, 4]
+    assert decide([0], "rejected", "line") == ([0], 0)
+    server.do("edit", id=1, genres="Jazz")
+    assert decide([0, 1, 2], "accepted", "album") == ([2], 2)
+    assert decide(everything, "rejected", "shown") == ([3, 4], 3)
+    assert decide(everything, "accepted", "shown") == ([3], 3)  # 4 has a genre
+    assert answers() == ["rejected", "accepted", "accepted", "accepted", "rejected"]
+    server.end()
+    server = start(plan)  # also in a second session
+    assert decide(everything, "rejected", "shown") == ([3, 4], 3)
+    server.do("take-back")
+    assert decide([0, 1, 2], "rejected", "album") == ([2], 2)
+    assert decide([0], "accepted", "line") == ([0], 0)
+    assert decide([0], "", "line") == ([0], 0)  # taken back by hand: open to all again
+    assert decide(everything, "accepted", "shown") == ([0, 3], 2)
+    assert server.do("apply").status_code == 200
+    server.wait()
+    written = [genre(line.path) for line in planfile.read(plan, []).lines[:4]]
+    assert written == [["Electronic"], ["Jazz"], [], ["Electronic"]]
+    assert decide(everything, "rejected", "shown") == ([4], 1)
+
+
+def test_decisions_of_before_there_were_scopes_are_by_hand(plan, start):
+    decide(plan, 0, "rejected")
+    lines = [json.loads(line) for line in plan.read_text(encoding="utf-8").splitlines()]
+    assert lines[-1].pop("scope") == "line"
+    plan.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    reply = start(plan).do("decide", ids=[0, 2], answer="accepted", scope="shown").json()
+    assert ([row["id"] for row in reply["rows"]], reply["left"]) == ([2], 1)
+
+
 def test_apply_writes_what_is_accepted_and_undo_gives_the_bytes_back(plan, music, start):
     before = {path: path.read_bytes() for path in music.rglob("*.flac")}
     server = start(plan)
@@ -448,6 +494,8 @@ def test_wishes_that_make_no_sense_change_nothing(plan, start):
         ("decide", {"ids": [99], "answer": "accepted"}),
         ("decide", {"ids": [0], "answer": "perhaps"}),
         ("decide", {"ids": "x", "answer": "accepted"}),
+        ("decide", {"ids": [0], "answer": "accepted", "scope": "all"}),
+        ("decide", {"ids": [0], "answer": "accepted", "scope": ["line"]}),
         ("edit", {"id": -1, "genres": "Jazz"}),
         ("format", {}),
     ):
@@ -567,6 +615,13 @@ def test_all_that_a_filter_shows_and_whole_albums_are_decided_at_once(
     press(browser, "+")
     until(browser, f"{ANSWERS} === ',,,accepted,'")
     press(browser, "-")
+    until(browser, f"{ANSWERS} === ',,,rejected,'")
+    press(browser, "n")
+    press(browser, "+")
+    until(
+        browser,
+        "document.querySelector('.said').textContent.startsWith('0 accepted; 1 decided by hand')",
+    )
     until(browser, f"{ANSWERS} === ',,,rejected,'")
 
 

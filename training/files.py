@@ -21,6 +21,19 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def split_list(text: str) -> list[str]:
+    """Split a list in one cell of a table, or in one tag: names with semicolons between.
+
+    Nothing else is a separator: in a cell or a tag that is a label, ``R&B/Soul`` is one name.
+
+    Examples
+    --------
+    >>> split_list("Pop; Rock;")
+    ['Pop', 'Rock']
+    """
+    return [name for name in map(str.strip, text.split(";")) if name]
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a killed run leaves the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)

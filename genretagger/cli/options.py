@@ -79,7 +79,11 @@ def _review(parser: argparse.ArgumentParser) -> None:
 def _apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, metavar="PLAN", help="from 'tag --dry-run --plan'")
     parser.add_argument(
-        "within", nargs="*", type=Path, metavar="PATH", help="change only files in there"
+        "within",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="change only files in there, and pass over the others",
     )
     _add_preserve_mtime(parser)
     report = parser.add_argument_group("report")

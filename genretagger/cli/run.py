@@ -182,7 +182,7 @@ class Run:
         with report_stream(self._output) as stream:
             yield FORMATS[self._format](stream)
 
-    def summary(self) -> int:
+    def summary(self, *, if_nothing: str = "no audio files found") -> int:
         """Print the counts and every failure, and return the exit code."""
         say = sys.stderr.write
         total = sum(self._counts.values())
@@ -195,7 +195,7 @@ class Run:
         if total or self._is_interrupted:
             say(f"{total} tracks: {counts}\n")
         elif not self._passed_over:
-            say("no audio files found\n")
+            say(f"{if_nothing}\n")
         if self._failures:
             say("failed:\n")
         for line in self._failures:

@@ -33,6 +33,7 @@ from genretagger.review.session import RefusedError, Session
 from genretagger.rows import Row, plan_row
 from genretagger.text import printable
 from genretagger.verdicts import Answer
+from genretagger.verdicts import Scope as DecisionScope
 
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -144,24 +145,26 @@ class Handlers:
 
     def _do(self, what: str, body: bytes) -> Response:
         try:
-            rows = self._carry_out(what, json.loads(body or b"{}"))
+            outcome = self._carry_out(what, json.loads(body or b"{}"))
         except (ValueError, KeyError, TypeError) as error:
             return JSONResponse({"error": f"this makes no sense: {str(error)[:100]}"}, 400)
-        return JSONResponse({**self._session.progress(), "rows": rows or []})
+        return JSONResponse({**self._session.progress(), **outcome})
 
-    def _carry_out(self, what: str, wish: dict[str, Any]) -> list[Row] | None:
+    def _carry_out(self, what: str, wish: dict[str, Any]) -> Row:
         session = self._session
         if what == "decide":
-            return session.decide([int(n) for n in wish["ids"]], _answer(wish))
+            ids = [int(n) for n in wish["ids"]]
+            rows, n_left = session.decide(ids, _answer(wish), _scope(wish))
+            return {"rows": rows, "left": n_left}
         if what == "edit":
-            return session.edit(int(wish["id"]), str(wish["genres"]))
+            return {"rows": session.edit(int(wish["id"]), str(wish["genres"]))}
         plain: dict[str, Callable[[], list[Row] | None]] = {
             "take-back": session.take_back,
             "apply": session.apply,
             "undo": session.undo,
             "stop": session.stop,
         }
-        return plain[what]()
+        return {"rows": plain[what]() or []}
 
     def excerpts(self, request: Request) -> Response:
         """Return where the excerpts of a track begin."""
@@ -232,6 +235,13 @@ def _answer(wish: dict[str, Any]) -> Any:
     if wish["answer"] not in get_args(Answer):
         raise ValueError("an answer is accepted or rejected")
     return wish["answer"]
+
+
+def _scope(wish: dict[str, Any]) -> Any:
+    scope = wish.get("scope", "line")
+    if scope not in get_args(DecisionScope):
+        raise ValueError("a decision is on a line, an album, or all that is shown")
+    return scope
 
 
 def _ranged(request: Request, data: bytes, media_type: str) -> Response:

@@ -28,7 +28,7 @@ from genretagger.records import Hearing, State, TagChange
 from genretagger.report.html import patch
 from genretagger.rows import Row
 from genretagger.text import printable, reason_text
-from genretagger.verdicts import Answer, Decisions, Verdict, is_waiting
+from genretagger.verdicts import Answer, Decisions, Scope, Verdict, is_waiting
 from genretagger.writing import journal, lock
 from genretagger.writing.change import apply, undo
 from genretagger.writing.recovery import writing_run
@@ -132,16 +132,25 @@ class Session:
 
     # ---- decide ----------------------------------------------------------------------------
 
-    def decide(self, ids: Sequence[int], answer: Answer) -> list[Row]:
+    def decide(
+        self, ids: Sequence[int], answer: Answer, scope: Scope = "line"
+    ) -> tuple[list[Row], int]:
         """Accept or reject lines, or leave them open again. Saved when this returns.
 
         Lines that are written, and, if accepted, those that would write nothing, are passed
-        over.
+        over. Lines on which was decided with less at once are left alone.
+
+        Parameters
+        ----------
+        ids : sequence of int
+        answer : {"accepted", "rejected", ""}
+        scope : {"line", "album", "shown"}
+            How much is decided at once.
 
         Returns
         -------
-        list of Row
-            The lines whose decision this was.
+        tuple of list of Row and int
+            The lines whose decision this was, and how many were left alone.
 
         Raises
         ------
@@ -152,13 +161,18 @@ class Session:
         """
         with self._alone:
             step: dict[int, Verdict | None] = {}
+            n_left = 0
             for n in ids:
                 self._check(n)
                 verdict = self.plan.verdicts[n] or Verdict()
                 is_able = self.plan.line(n).state is State.CHANGE and n not in self.plan.refused
-                if not verdict.written and (answer != "accepted" or is_able):
-                    step[n] = replace(verdict, answer=answer)
-            return self._take(step)
+                if verdict.written:
+                    continue
+                if not verdict.gives_way_to(scope):
+                    n_left += 1
+                elif answer != "accepted" or is_able:
+                    step[n] = replace(verdict, answer=answer, scope=scope)
+            return self._take(step), n_left
 
     def edit(self, n: int, genres: str) -> list[Row]:
         """Name a track's genres by hand, and accept that.

@@ -9,6 +9,7 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES, canonical, in_order, is_fusion
 from training import config as configuration
 from training.collect.deezer import playlist_id
+from training.files import split_list
 
 FORM = '"https://www.deezer.com/en/playlist/ID" = "Pop; Rock"'
 
@@ -84,7 +85,9 @@ def read_list(path: Path) -> Wanted:
 def _genres(value: object) -> tuple[str, ...]:
     if not isinstance(value, str):
         raise ValueError(f"has no genre: write {FORM}")  # noqa: TRY004
-    names = [name.strip() for name in value.split(";")]
+    names = split_list(value)
+    if not names:
+        raise ValueError(f"has no genre: write {FORM}")
     genres = [canonical(name) for name in names]
     for name, genre in zip(names, genres, strict=True):
         if genre is None:

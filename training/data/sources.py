@@ -16,7 +16,7 @@ from genretagger import scan, tags
 from genretagger.errors import FatalError, TrackError
 from genretagger.genres import canonical, in_order, read_mapping
 from training.data import artists
-from training.files import read_jsonl
+from training.files import read_jsonl, split_list
 
 CLIPS = "clips"
 """The folder beside a table without the column `path`: one ``<id>.opus`` for each row."""
@@ -124,8 +124,7 @@ def _text(path: Path) -> str:
 
 
 def _genres(text: str) -> tuple[str, ...] | None:
-    names = [name for name in (n.strip() for n in text.split(";")) if name]
-    genres = [canonical(name) for name in names]
+    genres = [canonical(name) for name in split_list(text)]
     return None if None in genres else in_order(tuple({g for g in genres if g is not None}))
 
 
@@ -312,7 +311,7 @@ def from_collection(folder: Path, meaning: Names, rejects: Rejects) -> list[Entr
             rejects.add(str(path), str(error), "repair or remove it")
             continue
         values = next((block.values for block in stored.blocks if block.values), ())
-        names = [n for value in values for n in (v.strip() for v in value.split(";")) if n]
+        names = [name for value in values for name in split_list(value)]
         if not names:
             rejects.add(str(path), "has no genre", "tag it, or leave it out")
             continue

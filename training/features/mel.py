@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genretagger.features import FeatureConfig, mel_power
+from genretagger.features import AMIN, FeatureConfig, mel_power
 from training.arrays import Floats
-
-_AMIN = np.float32(1e-10)  # as in genretagger.features.to_db
 
 
 def filterbank(config: FeatureConfig) -> Floats:
@@ -52,4 +50,4 @@ def under_peak(decibels: Floats, top_db: float) -> Floats:
 
 def decibels(y: Floats, config: FeatureConfig, bank: Floats) -> Floats:
     """Compute mel power in dB, relative to nothing, shape (n_frames, n_mels)."""
-    return np.asarray(10.0 * np.log10(np.maximum(_AMIN, mel_power(y, config, bank))).T)
+    return np.asarray(10.0 * np.log10(np.maximum(AMIN, mel_power(y, config, bank))).T)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from genretagger import planfile
 from genretagger.cli.caching import opened_cache
+from genretagger.cli.codes import OK, SOME_FAILED
 from genretagger.cli.output import offer_undo
 from genretagger.cli.run import Run
 from genretagger.cli.writer import only_writer
@@ -34,6 +36,10 @@ def run(options: argparse.Namespace) -> int:
                 if done.state is State.CHANGE:
                     remember(done.path, plan.field, cache)
                 add(done)
-    code = run.summary()
+    code = run.summary(if_nothing="the plan has nothing to change there")
+    if plan.n_passed_over:
+        tracks = "1 track" if plan.n_passed_over == 1 else f"{plan.n_passed_over} tracks"
+        sys.stderr.write(f"passed over {tracks} of the plan outside of what you named\n")
     offer_undo(journal.path)
-    return code
+    is_all_outside = bool(plan.lines) and len(plan.passed_over) == len(plan.lines)
+    return SOME_FAILED if code == OK and is_all_outside else code

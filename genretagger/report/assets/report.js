@@ -74,7 +74,7 @@
   };
   const plural = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
   const joined = (values) => values.join("; ");
-  const probability = (p) => (p / 1000).toFixed(2);
+  const probability = (p, digits = 2) => (p / 1000).toFixed(digits);
   const later = (f, ms) => {
     let timer;
     return () => {
@@ -415,6 +415,13 @@
 
   // one track in detail
 
+  // heard and needed, with a third digit where two do not tell them apart
+  const apart = (p, i) => {
+    const needed = data.thresholds?.[i] ?? null;
+    if (needed === null) return [probability(p), ""];
+    const digits = p !== needed && probability(p) === probability(needed) ? 3 : 2;
+    return [probability(p, digits), probability(needed, digits)];
+  };
   const heardTable = (row) => {
     const body = element("tbody", "");
     const ranked = row.p.map((p, i) => [p, i]).sort((a, b) => b[0] - a[0]);
@@ -436,8 +443,7 @@
           isOver(p, i) ? "passes" : "",
           genre,
           element("td", "", drawing),
-          element("td", "", probability(p)),
-          element("td", "", data.thresholds ? probability(data.thresholds[i]) : ""),
+          ...apart(p, i).map((shown) => element("td", "", shown)),
         ),
       );
     }

@@ -85,30 +85,35 @@
     if (row.answer === "accepted") return row.edited ? ["✎", "accepted", "edited and accepted"] : ["✓", "accepted", "accepted"];
     return ["", "open", "not decided"];
   };
-  const decide = async (ids, answer) => {
+  // what was decided by hand is left alone where more is decided at once: scope is "line", "album"
+  // or "shown"
+  const decide = async (ids, answer, scope = "line") => {
     const before = page.current;
-    const reply = await send("decide", { ids, answer });
+    const reply = await send("decide", { ids, answer, scope });
     if (!reply) return;
     const verb = answer === "accepted" ? "accepted" : "rejected";
-    if (ids.length === 1 && !reply.rows.length) {
+    if (scope === "line" && !reply.rows.length) {
       if (answer === "accepted" && before && !before.written) startEdit();
       return;
     }
-    if (ids.length === 1) {
+    if (scope === "line") {
       page.announce(`${before.name} ${verb}`);
       if (page.current === before) page.step(1);
     } else {
-      const passed = ids.length - reply.rows.length;
-      say(`${reply.rows.length} ${verb}${passed ? `; ${passed} passed over: nothing to write there` : ""}. Press u to take that back.`);
+      const passed = ids.length - reply.rows.length - reply.left;
+      const parts = [`${reply.rows.length} ${verb}`];
+      if (reply.left) parts.push(`${reply.left} decided by hand left as ${reply.left === 1 ? "it is" : "they are"}`);
+      if (passed) parts.push(`${passed} passed over: nothing to write there`);
+      say(`${parts.join("; ")}.${reply.rows.length ? " Press u to take that back." : ""}`);
     }
   };
   const one = (answer) => () => page.current && decide([page.current.id], answer);
   const album = (answer) => () => {
     if (!page.current) return;
     const { folder } = page.current;
-    decide(rows.filter((row) => row.folder === folder).map((row) => row.id), answer);
+    decide(rows.filter((row) => row.folder === folder).map((row) => row.id), answer, "album");
   };
-  const shown = (answer) => () => decide(page.filtered().map((row) => row.id), answer);
+  const shown = (answer) => () => decide(page.filtered().map((row) => row.id), answer, "shown");
   const takeBack = async () => {
     const reply = await send("take-back", {});
     if (!reply) return;
@@ -419,8 +424,8 @@
     ["n", "reject, and go on"],
     ["e", "edit the genres"],
     ["u", "take the last decision back"],
-    ["Y N", "accept, reject the whole album or folder"],
-    ["+ -", "accept, reject all that the filters show"],
+    ["Y N", "accept, reject the whole album or folder, but what was decided by hand"],
+    ["+ -", "accept, reject all that the filters show, but what was decided by hand"],
     ["t", "timeline of the whole track"],
     ["T", "enlarge the timeline"],
     ["w", "apply: write what is accepted"],
