@@ -388,6 +388,21 @@ def test_a_column_of_text_is_one_line_in_html_py(browser, tmp_path, monkeypatch)
     assert printed.count("label 1") == 11  # 1 and 10 to 19
 
 
+def test_heard_and_needed_get_a_third_digit_where_two_do_not_tell_them_apart(browser, tmp_path):
+    (row,) = make_rows.rows(1)
+    close = dict(zip(row["probabilities"], (t - 0.002 for t in make_rows.THRESHOLDS), strict=True))
+    path = tmp_path / "close.html"
+    page_of([row | {"probabilities": close}]).write(path)
+    open_page(browser, path)
+    browser.execute_script("genretagger.select(0); document.querySelector('#row-0').click()")
+    cells = browser.execute_script(
+        "return [...document.querySelectorAll('.heard tbody tr')].map(row =>"
+        " [...row.children].slice(2).map(cell => cell.textContent))"
+    )
+    pairs = [(f"{t - 0.002:.3f}", f"{t:.3f}") for t in make_rows.THRESHOLDS]
+    assert sorted(map(tuple, cells)) == sorted(pairs)
+
+
 def test_all_filtered_rows_are_printed_and_not_only_those_on_the_screen(opened):
     pypdf = pytest.importorskip("pypdf")
     fill(opened, "search", "artist 00")
