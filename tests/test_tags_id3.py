@@ -390,6 +390,25 @@ def test_a_tag_of_version_2_4_loses_no_frame_by_conversion_and_back(audio_file: 
     assert b"nobody knows this frame" in path.read_bytes()
 
 
+PODCAST = {"PCS": "PCST", "TCT": "TCAT", "TDR": "TDRL", "TDS": "TDES", "TID": "TGID"}
+PODCAST |= {"TKW": "TKWD", "WFD": "WFED"}
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_the_frames_of_a_podcast_are_converted(audio_file: AudioFile, version: int) -> None:
+    path = audio_file("MP3")
+    contents = {name: b"\0\0\0\0" if name == "PCS" else b"\0text" for name in PODCAST}
+    frames = [short_frame(b"TCO", b"\0Rock")]
+    frames += [short_frame(name.encode(), content) for name, content in contents.items()]
+    path.write_bytes(id3v2_tag(2, b"".join(frames)) + path.read_bytes())
+    tags.write(path, [BlockChange(f"ID3v2.{version}", ("Rock",), ("Jazz",))])
+    for name, content in contents.items():
+        assert frame(PODCAST[name].encode(), content, version=version) in path.read_bytes()
+    tag = id3_of(path)
+    assert (tag["TCON"].text, tag["TDES"].text, tag["TCAT"].text) == (["Jazz"], ["text"], ["text"])
+    assert "PCST" in tag
+
+
 def test_a_frame_that_a_conversion_would_lose_is_named(audio_file: AudioFile) -> None:
     path = audio_file("MP3")
     frames = short_frame(b"TCO", b"\0Rock") + short_frame(b"QQQ", b"unknown")
