@@ -130,8 +130,8 @@ def plan(
     -------
     TagChange
         With state CHANGE, KEEP or UNDECIDED. Every block that holds a genre gets the new
-        one, and the container's own block; where none does, the file's first block, or a native
-        one if it has no block.
+        one, and the container's own block, and RIFF INFO; every block that is there if it has
+        no own one, and a new one if it has no block.
     """
     old = existing_genres(tags)
     genres = decision.genres if decision else ()
@@ -274,18 +274,17 @@ def _spelled_out(tags: TrackTags) -> tuple[str, ...]:
 
 
 def _targets(tags: TrackTags) -> list[GenreBlock]:
-    """List the blocks to write to: what holds a genre, and the container's own, if it is there.
+    """List the blocks to write to: the container's own, if it is there, and what holds a genre.
 
-    Most programs read a container's own block alone. RIFF INFO is what the fewest do: where it
-    is all that a file has, the own one is made, too.
+    Most programs read a container's own block alone. Without it every block that is there is one
+    that some program reads alone. So is RIFF INFO in any case; where it is all that a file has, the
+    own block is made, too, as the fewest programs read it.
     """
-    held = [block for block in tags.blocks if block.values]
-    if not held:
-        return list(tags.blocks[:1]) or [GenreBlock(tags.native)]
     own = [b for b in tags.blocks if b.kind.split(".")[0] == tags.native.split(".")[0]]
-    if not own and all(block.kind == "RIFF INFO" for block in held):
-        own = [GenreBlock(tags.native)]
-    return own + [block for block in held if block not in own]
+    others = [block for block in tags.blocks if block not in own]
+    if all(block.kind == "RIFF INFO" for block in others):
+        return (own or [GenreBlock(tags.native)]) + others
+    return own + [block for block in others if block.values or not own]
 
 
 def _keeps_its_one(

@@ -75,6 +75,16 @@ def audio_md5(path: Path) -> bytes:
     return done.stdout
 
 
+def decoded(path: Path) -> bytes:
+    """Hash the samples, as ffmpeg decodes them."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed (Debian package ffmpeg)")
+    command = ["ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-f", "md5", "-"]
+    done = subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    assert done.stdout.startswith(b"MD5=")
+    return done.stdout
+
+
 def opened_by_mutagen(path: Path) -> mutagen.FileType:
     kinds = {
         ".flac": flac.FLAC,

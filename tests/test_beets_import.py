@@ -171,8 +171,7 @@ class TestImport(Helper):
         self.heard[None] = heard(Rock=0.9)
         self.run_import("--noautotag")
         (item,) = self.lib.items()
-        messages = [record.getMessage() for record in caplog.records]
-        assert any(f"{original}: (none) -> Rock" in message for message in messages)
+        assert f"{original}: (none) -> Rock" in caplog.text
         assert f"{item.filepath}: Rock -> (none) | undone" in self.beet("genrecnn", "--undo")
 
     def test_pretend_shows_and_changes_nothing(self, caplog):

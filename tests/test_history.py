@@ -56,14 +56,26 @@ def test_what_is_taken_back_is_not_in_force_until_it_is_done_again():
     assert in_force() == [3, 5, 6]
 
 
+def test_a_run_is_known_by_what_took_it_back_and_did_it_again():
+    first, other = written(Journal("tag")), written(Journal("tag"))
+    undone = reverse(first)
+    redone = reverse(undone)
+    assert history.last_in_force(("run", "redo"), like=first) == redone
+    assert history.last_in_force(("run", "redo"), like=other) == other
+    again = reverse(redone)
+    assert history.last_in_force(("run", "redo"), like=first) is None
+    assert history.last_in_force(("undo",), like=redone) == again
+    assert history.last_in_force(("run",), program="beets") is None
+
+
 def test_an_undo_that_was_broken_off_has_taken_nothing_back():
     first = written(Journal("tag"))
     written(Journal.reversing(first, journal.read(first)[0]))
     assert history.last_in_force(("run", "redo")) == first
-    assert history.undo_of(first) is None
+    assert history.last_in_force(("undo",), like=first) is not None  # redo takes it forward
     undone = reverse(first)
     assert history.last_in_force(("run", "redo")) is None
-    assert history.undo_of(first) == history.last_in_force(("undo",)) == undone
+    assert history.last_in_force(("undo",), like=first) == undone
 
 
 def test_older_journals_that_do_not_say_what_they_take_back_are_matched_by_their_command():

@@ -182,6 +182,30 @@ def test_a_wav_that_has_info_alone_gets_the_block_that_most_programs_read():
     assert change(tagged("Blues", kind="RIFF INFO")).state is State.KEEP
 
 
+def test_an_info_without_a_genre_gets_it_with_the_block_that_most_programs_read():
+    for kind in ("ID3v2.4", "ID3v2.3"):
+        blocks = (GenreBlock(kind, ("Blues",)), GenreBlock("RIFF INFO", ()))
+        line = change(TrackTags(blocks, "ID3v2.4"), existing="replace")
+        assert [block.kind for block in line.blocks] == [kind, "RIFF INFO"]
+    line = change(tagged(kind="RIFF INFO"))
+    assert [block.kind for block in line.blocks] == ["ID3v2.4", "RIFF INFO"]
+    assert all(block.new == ("Pop; Rock",) for block in line.blocks)
+
+
+def test_without_the_containers_own_block_all_that_are_there_get_the_genre():
+    blocks = (GenreBlock("APEv2", ()), GenreBlock("ID3v1", ("Blues",)))
+    line = change(TrackTags(blocks, "ID3v2.4"))
+    assert [(b.kind, b.new) for b in line.blocks] == [
+        ("APEv2", ("Pop; Rock",)),
+        ("ID3v1", ("Pop",)),
+    ]
+    blocks = (GenreBlock("APEv2", ("Polka",)), GenreBlock("ID3v1", ()))
+    line = change(TrackTags(blocks, "ID3v2.4"), existing="append")
+    assert [b.new for b in line.blocks] == [("Polka; Pop; Rock",), ("Pop",)]
+    again = tuple(GenreBlock(b.kind, b.new) for b in line.blocks)
+    assert change(TrackTags(again, "ID3v2.4"), existing="append").state is State.KEEP
+
+
 def test_a_genre_in_any_block_is_an_existing_genre():
     line = change(tagged(more=(GenreBlock("ID3v1", ("Polka",)),)))
     assert (line.state, line.old) == (State.KEEP, ("Polka",))

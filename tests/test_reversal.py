@@ -85,6 +85,14 @@ def test_a_run_is_named_by_its_stored_number_or_its_path(runs, do):
     assert (code, "run 6 is in force; there is nothing to do again" in err) == (3, True)
 
 
+def test_a_run_that_was_done_again_is_taken_back_as_one(runs, do):
+    path, contents = runs
+    assert [do(*words)[0] for words in (("undo", 3), ("redo", 3), ("undo", 3))] == [0, 0, 0]
+    assert path.read_bytes() == contents[2]
+    assert do("undo", "--yes")[0] == 0
+    assert path.read_bytes() == contents[1]
+
+
 def test_in_a_pipe_undo_needs_to_be_told_and_says_so(runs, do):
     path, contents = runs
     for command in ("undo", "redo"):

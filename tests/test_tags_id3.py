@@ -9,7 +9,16 @@ import make_audio
 import pytest
 from make_audio import id3v1_tag, id3v2_tag
 from mutagen import id3
-from tag_files import LATIN, AudioFile, blocks_of, frame, id3_of, set_genres
+from tag_files import (
+    LATIN,
+    AudioFile,
+    blocks_of,
+    decoded,
+    frame,
+    genre_seen_by_ffprobe,
+    id3_of,
+    set_genres,
+)
 
 from genretagger import tags
 from genretagger.errors import TrackError
@@ -381,6 +390,25 @@ def test_a_tag_of_version_2_4_loses_no_frame_by_conversion_and_back(audio_file: 
     assert b"nobody knows this frame" in path.read_bytes()
 
 
+PODCAST = {"PCS": "PCST", "TCT": "TCAT", "TDR": "TDRL", "TDS": "TDES", "TID": "TGID"}
+PODCAST |= {"TKW": "TKWD", "WFD": "WFED"}
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_the_frames_of_a_podcast_are_converted(audio_file: AudioFile, version: int) -> None:
+    path = audio_file("MP3")
+    contents = {name: b"\0\0\0\0" if name == "PCS" else b"\0text" for name in PODCAST}
+    frames = [short_frame(b"TCO", b"\0Rock")]
+    frames += [short_frame(name.encode(), content) for name, content in contents.items()]
+    path.write_bytes(id3v2_tag(2, b"".join(frames)) + path.read_bytes())
+    tags.write(path, [BlockChange(f"ID3v2.{version}", ("Rock",), ("Jazz",))])
+    for name, content in contents.items():
+        assert frame(PODCAST[name].encode(), content, version=version) in path.read_bytes()
+    tag = id3_of(path)
+    assert (tag["TCON"].text, tag["TDES"].text, tag["TCAT"].text) == (["Jazz"], ["text"], ["text"])
+    assert "PCST" in tag
+
+
 def test_a_frame_that_a_conversion_would_lose_is_named(audio_file: AudioFile) -> None:
     path = audio_file("MP3")
     frames = short_frame(b"TCO", b"\0Rock") + short_frame(b"QQQ", b"unknown")
@@ -415,17 +443,34 @@ def test_frames_of_version_2_3_with_names_of_2_2_are_read_and_changed(
 # ---- What stands around the tag --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stray", [b"\0\r\n", b"\0", bytes(2000), b"junk ID3 junk"])
-def test_a_tag_behind_stray_bytes_is_found_and_changed(audio_file: AudioFile, stray: bytes) -> None:
-    path = audio_file("MP3", genre=("Polka",), title="Song")
-    sound = tags.audio_id(path)
+STRAY = [b"\0\r\n", b"\n", b"\xef\xbb\xbf", b"\0\1" * 1500, b"junk ID3 junk", b"abcdefg" * 100]
+
+
+@pytest.mark.parametrize("seconds", [1, 12])
+@pytest.mark.parametrize("stray", STRAY)
+def test_a_tag_behind_stray_bytes_is_put_before_them_and_the_audio_stays(
+    audio_file: AudioFile, stray: bytes, seconds: float
+) -> None:
+    path = audio_file("MP3", genre=("Polka",), title="Song", seconds=seconds)
     path.write_bytes(stray + path.read_bytes())
+    sound, samples = tags.audio_id(path), decoded(path)
     assert blocks_of(path) == {"ID3v2.4": ("Polka",)}
-    assert tags.audio_id(path) == sound
-    tags.write(path, [BlockChange("ID3v2.4", ("Polka",), ("Jazz",))])
-    assert (id3_of(path)["TCON"].text, id3_of(path)["TIT2"].text) == (["Jazz"], ["Song"])
-    assert tags.audio_id(path) == sound
+    for old, new in [("Polka", "Jazz"), ("Jazz", "x" * 5000), ("x" * 5000, "Folk")]:
+        tags.write(path, [BlockChange("ID3v2.4", (old,), (new,))])
+        assert (id3_of(path)["TCON"].text, id3_of(path)["TIT2"].text) == ([new], ["Song"])
+        assert (tags.audio_id(path), decoded(path)) == (sound, samples)
+    assert path.read_bytes()[id3_of(path).size :].startswith(stray)
     assert path.read_bytes().count(b"TIT2") == 1
+    assert genre_seen_by_ffprobe(path) == "Folk"
+
+
+def test_a_patch_of_the_audio_behind_stray_bytes_is_seen(audio_file: AudioFile) -> None:
+    path = audio_file("MP3", genre=("Polka",))
+    path.write_bytes(b"\0\r\n" + path.read_bytes())
+    sound, data = tags.audio_id(path), path.read_bytes()
+    for at in (1, len(data) - 1):
+        path.write_bytes(data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :])
+        assert tags.audio_id(path) != sound
 
 
 def test_what_looks_like_a_tag_within_the_audio_is_none(audio_file: AudioFile) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from make_audio import chunk
-from mutagen import wave
-from tag_files import TEXTS, AudioFile, audio_md5, blocks_of
+from mutagen import aiff, wave
+from tag_files import TEXTS, AudioFile, audio_md5, blocks_of, genre_seen_by_ffprobe
 
 from genretagger import tags
 from genretagger.errors import TrackError
-from genretagger.records import BlockChange
+from genretagger.plan import TagPolicy, plan
+from genretagger.records import BlockChange, Decision, State, TagChange
 
 pytestmark = pytest.mark.quick
 
@@ -140,3 +141,48 @@ def test_a_second_info_without_a_genre_is_no_obstacle(audio_file: AudioFile) -> 
     tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Jazz",))])
     assert blocks_of(path) == {"RIFF INFO": ("Jazz",)}
     assert second in path.read_bytes()
+
+
+def plan_of(path: Path, genre: str = "Jazz") -> TagChange:
+    return plan(path, tags.read(path), TagPolicy("replace"), Decision((genre,), ()))
+
+
+def info(*fields: tuple[bytes, bytes]) -> bytes:
+    return chunk(b"LIST", b"INFO" + b"".join(chunk(*field) for field in fields))
+
+
+NO_GENRE = {
+    "INFO": info((b"INAM", b"Titel\0"), (b"ISFT", b"Lavf\0")),
+    "INFO without its padding byte": b"LIST\x11\0\0\0INFOINAM\5\0\0\0Titel",
+    "bext": chunk(b"bext", b"Description".ljust(602, b"\0")),
+    "bext and an odd chunk": chunk(b"bext", b"x".ljust(602, b"\0")) + b"XYZW\x03\0\0\0abc",
+    "bext and INFO": chunk(b"bext", bytes(602)) + info((b"INAM", b"Titel\0")),
+}
+
+
+@pytest.mark.parametrize("chunks", NO_GENRE.values(), ids=NO_GENRE)
+def test_a_wav_of_which_ffmpeg_reads_no_id3_tag_gets_both_blocks_in_one_run(
+    audio_file: AudioFile, chunks: bytes
+) -> None:
+    path = audio_file("WAV")
+    path.write_bytes(riff(*wav_parts(path), chunks))
+    tags.write(path, plan_of(path).blocks)
+    assert blocks_of(path) == {"ID3v2.4": ("Jazz",), "RIFF INFO": ("Jazz",)}
+    assert wave.WAVE(path).tags["TCON"].text == ["Jazz"]
+    assert genre_seen_by_ffprobe(path) == "Jazz"
+    assert plan_of(path).state is State.KEEP
+    title = wave.WAVE(path).tags.get("TIT2", "")
+    assert str(title) == ("Titel" if b"INAM" in chunks else "")
+
+
+def test_an_aiff_whose_tag_is_named_in_small_letters_gets_the_name_that_programs_seek(
+    audio_file: AudioFile,
+) -> None:
+    path = audio_file("AIFF", genre=("Rock",), **TEXTS)
+    path.write_bytes(path.read_bytes().replace(b"ID3 ", b"id3 "))
+    assert aiff.AIFF(path).tags is None
+    tags.write(path, plan_of(path).blocks)
+    tag = aiff.AIFF(path).tags
+    assert (tag["TCON"].text, tag["TIT2"].text) == (["Jazz"], [TEXTS["title"]])
+    assert genre_seen_by_ffprobe(path) == "Jazz"
+    assert plan_of(path).state is State.KEEP

@@ -262,3 +262,39 @@ def test_chunk_offsets_of_32_and_64_bits_are_corrected(
     for old, new in [((), ("Rock",)), (("Rock",), ("x" * 9000,)), (("x" * 9000,), ())]:
         tags.write(path, [BlockChange("MP4", old, new)])
         assert audio_md5(path) == md5
+
+
+IN_USER_DATA = {
+    "QuickTime": (b"\xa9gen", b"\0\5\x15\xc7Polka", ("Polka",)),
+    "QuickTime, two languages": (
+        b"\xa9gen",
+        b"\0\4\0\0M\x9fsi\0\5\x15\xc7Polka",
+        ("Müsi", "Polka"),
+    ),
+    "QuickTime, UTF-16": (b"\xa9gen", b"\0\6\x55\xc4\xfe\xff\0R\0B", ("RB",)),
+    "3GPP": (b"gnre", b"\0\0\0\0\x15\xc7Polka\0", ("Polka",)),
+    "3GPP, UTF-16": (b"gnre", b"\0\0\0\0\x15\xc7\xfe\xff\0R\0B\0\0", ("RB",)),
+}
+
+
+@pytest.mark.parametrize("parent", [b"moov", b"trak"])
+@pytest.mark.parametrize("name", IN_USER_DATA)
+def test_a_genre_in_user_data_counts_and_is_not_doubled(
+    audio_file: AudioFile, name: str, parent: bytes
+) -> None:
+    path = audio_file("M4A AAC", genre=("Pop",))
+    atom, content, genres = IN_USER_DATA[name]
+    put(path, box(b"udta", box(atom, content) + bytes(4)), parent=parent, first=True)
+    before = path.read_bytes()
+    assert blocks_of(path) == {"MP4": ("Pop", *genres)}
+    with pytest.raises(TrackError, match="QuickTime's tags, which cannot be changed"):
+        tags.write(path, [BlockChange("MP4", ("Pop", *genres), ("Jazz",))])
+    assert path.read_bytes() == before
+
+
+def test_an_empty_genre_in_user_data_is_none(audio_file: AudioFile) -> None:
+    path = audio_file("M4A AAC", genre=("Pop",))
+    empty = box(b"\xa9gen", b"\0\0\x15\xc7") + box(b"gnre", bytes(7)) + box(b"\xa9gen", b"")
+    put(path, box(b"udta", empty), parent=b"moov", first=True)
+    set_genres(path, ("Jazz",))
+    assert blocks_of(path) == {"MP4": ("Jazz",)}

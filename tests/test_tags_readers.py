@@ -12,7 +12,7 @@ import mutagen
 import pytest
 from make_audio import FORMS
 from mutagen import apev2
-from tag_files import AudioFile, texts_for
+from tag_files import AudioFile, decoded, texts_for
 
 from genretagger import tags
 from genretagger.plan import TagPolicy, plan
@@ -116,12 +116,3 @@ def test_every_form_decodes_to_the_same_audio_before_and_after(
         if line.blocks:  # ID3v1 alone has no such genres
             tags.write(path, line.blocks)
         assert decoded(path) == before
-
-
-def decoded(path: Path) -> bytes:
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not installed (Debian package ffmpeg)")
-    command = ["ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-f", "md5", "-"]
-    done = subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-    assert done.stdout.startswith(b"MD5=")
-    return done.stdout

@@ -129,18 +129,23 @@ def last_run() -> Path:
     beets.ui.UserError
         If there is none.
     """
-    path = genretagger.last_journal_in_force(("run", "redo"), "beets")
+    path = genretagger.last_journal_in_force(("run", "redo"), program="beets")
     if path is None:
         raise ui.UserError("there is no run of beet genrecnn to take back")
     return path
 
 
 def named_run(name: str) -> Path:
-    """Find the journal of the run with that number, or at that path.
+    """Find the journal of the run with that number, as it was done last, or the one at that path.
 
     Raises
     ------
     genretagger.FatalError
         If there is no run of that number.
     """
-    return genretagger.numbered_journal(int(name)) if name.isdecimal() else Path(name).expanduser()
+    if not name.isdecimal():
+        return Path(name).expanduser()
+    path = genretagger.numbered_journal(int(name))
+    if genretagger.read_journal(path)[0].kind == "undo":
+        return path
+    return genretagger.last_journal_in_force(("run", "redo"), like=path) or path

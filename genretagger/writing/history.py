@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from genretagger import places
 from genretagger.errors import FatalError
 from genretagger.writing import journal
-from genretagger.writing.journal import Head, Kind
+from genretagger.writing.journal import Head
 
 MANY_BYTES = 1 << 30
 """Journals that take more are worth a warning."""
@@ -93,30 +93,42 @@ def numbered(number: int) -> Path:
     raise FatalError(f"there is no run {number}; 'genretagger history' lists those that there are")
 
 
-def last_in_force(kinds: Sequence[Kind], program: str | None = None) -> Path | None:
+def last_in_force(
+    kinds: Collection[str], *, program: str | None = None, like: Path | None = None
+) -> Path | None:
     """Find the last journal that no later one took back.
 
     Parameters
     ----------
-    kinds : sequence of {"run", "undo", "redo"}
+    kinds : collection of {"run", "undo", "redo"}
     program : {"genretagger", "beets"}, optional
         Of this program alone.
+    like : pathlib.Path, optional
+        Only journals of the run that this one belongs to: the run itself, and what took it back or
+        did it again.
 
     Returns
     -------
     pathlib.Path or None
     """
     known = list(journal.heads())
+    heads = {path.name: head for path, head in known}
     reversals = _reversals(known)
     for path, head in reversed(known):
-        if head.kind in kinds and program in (None, head.program) and path.name not in reversals:
+        is_meant = head.kind in kinds and program in (None, head.program)
+        is_like = like is None or _run_of(path.name, heads) == _run_of(like.name, heads)
+        if is_meant and is_like and path.name not in reversals:
             return path
     return None
 
 
-def undo_of(path: Path) -> Path | None:
-    """Find the journal of the undo, in force, that took back a run."""
-    return _reversals(list(journal.heads())).get(path.name)
+def _run_of(name: str, heads: Mapping[str, Head]) -> str:
+    """Name the journal of the run that an undo or a redo goes back to, as far as it is there."""
+    seen = {name}
+    while name in heads and (before := heads[name].reverses) in heads and before not in seen:
+        seen.add(before)
+        name = before
+    return name
 
 
 def _reversals(known: Sequence[tuple[Path, Head]]) -> dict[str, Path]:

@@ -247,7 +247,7 @@ def heads() -> Iterator[tuple[Path, Head]]:
 def is_finished(path: Path) -> bool:
     """Tell whether an undo or a redo came to its end; older versions did not note it."""
     with path.open("rb") as file:
-        is_of_before = json.loads(file.readline())["genretagger_journal"] == 1
+        is_of_before = json.loads(file.readline()).get("genretagger_journal") == 1
     return is_of_before or _last_line(path) == _FINISHED
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -114,8 +115,8 @@ class Elsewhere:
         """
         after = entry.sha256[1]
         for path in (first, *self._like(entry)):
-            if (path, after) not in taken and self._hash(path) == after:
-                return path.resolve()
+            if self._hash(path) == after and (real := path.resolve(), after) not in taken:
+                return real
         return None
 
     def _like(self, entry: Entry) -> Iterator[Path]:
@@ -128,11 +129,13 @@ class Elsewhere:
         yield from sorted(like, key=lambda path: path.name != entry.path.name)
 
     def _hash(self, path: Path) -> str | None:
-        """Hash a file once, unless it changes; None if that cannot be done."""
+        """Hash a file once, unless it changes; None if it is none, or cannot be read."""
         try:
-            stat = path.stat()
-            return self._sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        except OSError:
+            now = path.stat()
+            if not stat.S_ISREG(now.st_mode):
+                return None
+            return self._sha256(path, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        except (OSError, ValueError):
             return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from genretagger import places
 from genretagger.cli.reversal import must_name_run, named_journal, reverse
 from genretagger.errors import FatalError
-from genretagger.writing import history, journal
+from genretagger.writing import history
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,12 +21,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _named_undo(name: str) -> Path:
-    """Find the undo that is named by itself, or by the run that it took back."""
+    """Find the last undo of the run that is named, by itself or by its undo."""
     path = named_journal(name)
-    head, _ = journal.read(path)
-    if head.kind == "undo":
-        return path
-    undo = history.undo_of(path)
+    undo = history.last_in_force(("undo",), like=path)
     if undo is None:
         raise FatalError(f"run {name} is in force; there is nothing to do again")
     return undo

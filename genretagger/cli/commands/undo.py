@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from genretagger import places
 from genretagger.cli.reversal import must_name_run, named_journal, reverse
 from genretagger.errors import FatalError
-from genretagger.writing import history
+from genretagger.writing import history, journal
+
+_RUNS = ("run", "redo")
 
 
 def run(options: argparse.Namespace) -> int:
     """Take back the last run that is in force, or the one that is named."""
     must_name_run(options)
-    path = named_journal(options.run) if options.run else history.last_in_force(("run", "redo"))
+    path = _named_run(options.run) if options.run else history.last_in_force(_RUNS)
     if path is None:
         raise FatalError(f"there is nothing to undo in {places.journals_folder()}")
     return reverse(options, path)
+
+
+def _named_run(name: str) -> Path:
+    """Find the run that is named, as it was done last; or the undo, to be taken back itself."""
+    path = named_journal(name)
+    head, _ = journal.read(path)
+    return path if head.kind == "undo" else history.last_in_force(_RUNS, like=path) or path

@@ -97,9 +97,23 @@ def _saved(tag: ID3, version: int) -> list[bytes]:
 
 def _as_it_stands(frame: bytes, old_version: int, version: int) -> bytes:
     """Copy a frame that mutagen does not understand, unless its content is packed somehow."""
-    if old_version == 2 or frame[9]:
-        name = frame[:3].decode("latin-1") if old_version == 2 else name_of(frame)
-        raise TrackError(f"to convert its tag to ID3v2.{version} would lose {name}; leave it out")
-    size = len(frame) - 10
+    name, content = (frame[:3], frame[6:]) if old_version == 2 else (frame[:4], frame[10:])
+    new_name = _PODCAST.get(name) if old_version == 2 else name
+    if not new_name or (old_version > 2 and frame[9]):
+        lost = name.decode("latin-1") if old_version == 2 else name_of(frame)
+        raise TrackError(f"to convert its tag to ID3v2.{version} would lose {lost}; leave it out")
+    size = len(content)
     packed = to_synchsafe(size) if version == 4 else size.to_bytes(4, "big")
-    return frame[:4] + packed + bytes(2) + frame[10:]
+    return new_name + packed + bytes(2) + content
+
+
+_PODCAST = {
+    b"PCS": b"PCST",
+    b"TCT": b"TCAT",
+    b"TDR": b"TDRL",
+    b"TDS": b"TDES",
+    b"TID": b"TGID",
+    b"TKW": b"TKWD",
+    b"WFD": b"WFED",
+}
+"""iTunes' frames of podcasts: their names in version 2.2 and later (TagLib, id3v2framefactory)."""

@@ -144,3 +144,33 @@ def quicktime_genres(keys: bytes, ilst: bytes) -> Iterator[str]:
         key = names[number - 1] if 0 < number <= len(names) else b""
         if key.lower().rpartition(b".")[2] == b"genre":
             yield from _texts(b"----", content)
+
+
+def user_data_texts(name: bytes, content: bytes) -> Iterator[str]:
+    """Read the texts of an atom that stands in ``udta`` itself, each once for a language.
+
+    Parameters
+    ----------
+    name : bytes
+        One that begins with © is QuickTime's, with a length and a language before each text.
+        Others are 3GPP's, with a version and a language before the one text.
+    content : bytes
+
+    References
+    ----------
+    Apple, "QuickTime File Format", "User Data Text Strings and Language Codes". 3GPP TS 26.244,
+    section 8.2.
+    """
+    if name[:1] != b"\xa9":
+        yield _in_some_unicode(content[6:])
+        return
+    while len(content) > 4:
+        size, language = struct.unpack(">HH", content[:4])
+        text, content = content[4 : 4 + size], content[4 + size :]
+        is_macintosh = language < 0x400
+        yield text.decode("mac-roman") if is_macintosh else _in_some_unicode(text)
+
+
+def _in_some_unicode(text: bytes) -> str:
+    is_wide = text[:2] in {b"\xfe\xff", b"\xff\xfe"}
+    return text.decode("utf-16" if is_wide else "utf-8", "replace").split("\0")[0]

@@ -19,7 +19,8 @@ class Iff(Layout):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self._read_head()
-        self.places: dict[str, tuple[int, int, bytes]] = {}
+        self.places: dict[str, tuple[int, int]] = {}
+        self.names = {"ID3v2": b"id3 " if self.is_riff else b"ID3 ", "RIFF INFO": b"LIST"}
         self.chunks: dict[bytes, tuple[int, int]] = {}
         for name, start, size in self._walk():
             self.chunks.setdefault(name, (start, size))
@@ -29,8 +30,13 @@ class Iff(Layout):
                 self.further.append((family, self.at(start, size)))
             elif family:
                 end = min(start + size + size % 2, self.end)
-                self.places[family] = start - 8, end - start + 8, name
+                self.places[family] = start - 8, end - start + 8
                 self.raw[family] = self.at(start, size)
+                if self.is_riff:  # many programs find an AIFF's by capital letters alone
+                    self.names[family] = name
+        if self.is_riff and b"bext" in self.chunks:
+            # ffmpeg reads no ID3v2 tag beside a broadcast extension, but LIST/INFO
+            self.raw.setdefault("RIFF INFO", b"")
         self.about = b"fmt " if self.is_riff else b"COMM"
         if self.about not in self.chunks:
             raise ValueError("no chunk that describes the audio")
@@ -95,13 +101,14 @@ class Iff(Layout):
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put each block into its chunk, or a new one at the end, and correct the file's size."""
-        names = {"ID3v2": b"id3 " if self.is_riff else b"ID3 ", "RIFF INFO": b"LIST"}
-        splices = []
-        for family, content in new.items():
-            offset, size, name = self.places.get(family, (self.end, 0, names[family]))
-            data = pack_chunk(name, content, self.order) if content else b""
-            # the last chunk before may lack its padding byte
-            splices.append(Splice(offset, size, b"\0" * (offset % 2) + data if data else b""))
+        data = {
+            f: pack_chunk(self.names[f], raw, self.order) if raw else b"" for f, raw in new.items()
+        }
+        splices = [Splice(*self.places[f], chunk) for f, chunk in data.items() if f in self.places]
+        added = b"".join(chunk for family, chunk in data.items() if family not in self.places)
+        # the last chunk may lack its padding byte, unless it has just been packed
+        is_odd = self.end % 2 and all(s.offset + s.size != self.end for s in splices)
+        splices.append(Splice(self.end, 0, b"\0" + added if is_odd and added else added))
         size = self.end - 8 + sum(len(data) - size for _, size, data in splices)
         if size > 0xFFFFFFFF:
             raise TrackError("the file would exceed 4 GB; convert it to FLAC")

@@ -10,7 +10,13 @@ from mutagen import PaddingInfo
 
 from genretagger.errors import TrackError
 from genretagger.tags.base import Block
-from genretagger.tags.blocks.ilst import Atom, pack_atom, quicktime_genres, walk_atoms
+from genretagger.tags.blocks.ilst import (
+    Atom,
+    pack_atom,
+    quicktime_genres,
+    user_data_texts,
+    walk_atoms,
+)
 from genretagger.tags.layouts.base import Layout, Sound
 from genretagger.tags.layouts.splices import Splice
 
@@ -41,7 +47,8 @@ class Mp4(Layout):
     """MP4: iTunes' tags in an ``ilst`` within ``moov``, which also says where the audio lies.
 
     ``ilst`` stands in a ``meta``: with a version, as ISO has it, or without, as QuickTime has it;
-    in ``moov``, ``udta`` or ``trak``; and it may be made for other tags than iTunes'.
+    in ``moov``, ``udta`` or ``trak``; and it may be made for other tags than iTunes'. QuickTime and
+    mobile phones put texts into ``udta`` itself, too.
 
     References
     ----------
@@ -92,7 +99,7 @@ class Mp4(Layout):
         return self._handler(handlers[0]) if handlers else b""
 
     def blocks(self) -> list[Block]:
-        """Read iTunes' tags, and a genre among QuickTime's as if it stood there, too."""
+        """Read iTunes' tags, and a genre among QuickTime's or 3GPP's as if it stood there, too."""
         blocks = super().blocks()
         if genres := self._quicktime_genres():
             items = blocks[0].items if blocks else {}
@@ -101,7 +108,14 @@ class Mp4(Layout):
 
     def _quicktime_genres(self) -> tuple[str, ...]:
         others = [n for n in self._named(b"ilst") if n not in self.lists]
-        return tuple(
+        in_user_data = tuple(
+            genre
+            for atom, parents in self._named(b"\xa9gen", b"gnre")
+            if parents[-1].name == b"udta"
+            for genre in user_data_texts(atom.name, self._content(atom))
+            if genre
+        )
+        return in_user_data + tuple(
             genre
             for node in others
             for keys in self._named(b"keys")

@@ -23,8 +23,9 @@ class Stream(Layout):
     info : callable
         mutagen's reader of the stream's properties, which refuses what is not one.
     n_stray : int
-        How many stray bytes at most may stand before an ID3v2 tag. They go where it is changed:
-        not every reader finds a tag behind them.
+        How many stray bytes at most may stand before an ID3v2 tag. They count as audio, and a tag
+        that is changed goes before them: not every reader finds one behind them, and without them
+        some would decode other samples, as they find a Xing header then.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Stream(Layout):
         super().__init__(file)
         self.places: dict[str, tuple[int, int]] = {}
         offset, size = find_id3v2(self.at(0, min(n_stray + 10, self.size)))
-        self.start = offset + size
+        self.start, self.stray = offset + size, self.at(0, offset)
         if size:
             self.places["ID3v2"] = 0, self.start
             self.raw["ID3v2"] = self.at(offset, size)
@@ -82,10 +83,21 @@ class Stream(Layout):
     def sound(self) -> Sound:
         """Take everything between the tags."""
         end, _ = self.places.get("APEv2", (self.end, 0))
-        return Sound(self.start, end - self.start)
+        start = self.start - len(self.stray)
+        return Sound(start, end - start)
+
+    def encoded(self, offset: int, size: int) -> bytes:
+        """Read as if stray bytes before the tag stood behind it."""
+        if offset >= self.start:
+            return self.at(offset, size)
+        n = min(self.start - offset, size)
+        at = len(self.stray) - (self.start - offset)
+        return self.stray[at : at + n] + self.at(self.start, size - n)
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put each block in its place; a new APEv2 tag stands before Lyrics3 and ID3v1."""
+        if "ID3v2" in new:
+            new = {**new, "ID3v2": new["ID3v2"] + self.stray}
         nowhere = {"ID3v2": (0, 0), "APEv2": (self.end, 0)}
         return [Splice(*self.places.get(f, nowhere.get(f, (0, 0))), d) for f, d in new.items()]
 
