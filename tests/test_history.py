@@ -73,6 +73,9 @@ def test_an_undo_that_was_broken_off_has_taken_nothing_back():
     written(Journal.reversing(first, journal.read(first)[0]))
     assert history.last_in_force(("run", "redo")) == first
     assert history.last_in_force(("undo",), like=first) is not None  # redo takes it forward
+    part = reverse(history.last_in_force(("undo",)))  # what it had taken back, done again
+    assert history.last_in_force(("run", "redo"), like=first) == first
+    reverse(part)
     undone = reverse(first)
     assert history.last_in_force(("run", "redo")) is None
     assert history.last_in_force(("undo",), like=first) == undone

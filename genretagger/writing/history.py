@@ -112,20 +112,26 @@ def last_in_force(
     pathlib.Path or None
     """
     known = list(journal.heads())
-    heads = {path.name: head for path, head in known}
+    journals = {path.name: (path, head) for path, head in known}
     reversals = _reversals(known)
     for path, head in reversed(known):
         is_meant = head.kind in kinds and program in (None, head.program)
-        is_like = like is None or _run_of(path.name, heads) == _run_of(like.name, heads)
+        is_like = like is None or _run_of(path.name, journals) == _run_of(like.name, journals)
         if is_meant and is_like and path.name not in reversals:
             return path
     return None
 
 
-def _run_of(name: str, heads: Mapping[str, Head]) -> str:
-    """Name the journal of the run that an undo or a redo goes back to, as far as it is there."""
+def _run_of(name: str, journals: Mapping[str, tuple[Path, Head]]) -> str:
+    """Name the journal of the run that an undo or a redo goes back to, as far as it is there.
+
+    What follows on an undo that was broken off is a part of the run, and so on its own.
+    """
     seen = {name}
-    while name in heads and (before := heads[name].reverses) in heads and before not in seen:
+    while name in journals and (before := journals[name][1].reverses) in journals:
+        path, head = journals[before]
+        if before in seen or (head.kind != "run" and not journal.is_finished(path)):
+            break
         seen.add(before)
         name = before
     return name

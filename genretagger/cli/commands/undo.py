@@ -23,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _named_run(name: str) -> Path:
-    """Find the run that is named, as it was done last; or the undo, to be taken back itself."""
+    """Find the run of a number, as it was done last; an undo, and a path, mean just themselves."""
     path = named_journal(name)
     head, _ = journal.read(path)
-    return path if head.kind == "undo" else history.last_in_force(_RUNS, like=path) or path
+    if head.kind == "undo" or not name.isdecimal():
+        return path
+    return history.last_in_force(_RUNS, like=path) or path
