@@ -6,9 +6,11 @@ import make_audio
 import mutagen
 import pytest
 from make_audio import id3v1_tag
+from mutagen import id3
 from tag_files import AudioFile, ape_item, ape_tag, blocks_of, set_genres
 
 from genretagger import tags
+from genretagger.errors import TrackError
 from genretagger.records import BlockChange
 
 pytestmark = pytest.mark.quick
@@ -80,3 +82,21 @@ def test_enhanced_id3v1_is_left_alone(audio_file: AudioFile) -> None:
     set_genres(path, ("Jazz",))
     ape = ape_tag([ape_item(b"Genre", b"Jazz")])
     assert path.read_bytes() == audio + ape + plus + id3v1_tag(8)
+
+
+@pytest.mark.parametrize("behind_id3", [False, True])
+@pytest.mark.parametrize("form", ["MP3", "MP3 APEv2 only", "MP3 ID3v2.3 + APEv2"])
+def test_a_tag_at_the_beginning_counts_and_the_file_is_refused(
+    audio_file: AudioFile, form: str, behind_id3: bool
+) -> None:
+    path = audio_file(form, title="Song")
+    front = ape_tag([ape_item(b"Genre", b"Polka"), ape_item(b"Title", b"Song")])
+    data = path.read_bytes()
+    at = id3.ID3(path).size if behind_id3 and data[:3] == b"ID3" else 0
+    path.write_bytes(data[:at] + front + data[at:])
+    before, held = path.read_bytes(), blocks_of(path)
+    assert held["APEv2"] == ("Polka",)
+    changes = [BlockChange(kind, values, ("Jazz",)) for kind, values in held.items()]
+    with pytest.raises(TrackError, match="APEv2"):
+        tags.write(path, changes)
+    assert path.read_bytes() == before

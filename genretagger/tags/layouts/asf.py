@@ -12,6 +12,7 @@ from mutagen import PaddingInfo
 from mutagen.asf import ASF, BYTEARRAY
 
 from genretagger.tags.base import Block, Edit, gathered
+from genretagger.tags.fields import keys_of
 from genretagger.tags.layouts.base import Layout, Sound
 from genretagger.tags.layouts.splices import Splice, Window
 
@@ -58,8 +59,14 @@ class Asf(Layout):
         return [window.splice()]
 
     def _edit(self, edit: Edit) -> None:
-        """Put the values last among mutagen's tags, under the spelling of the first that goes."""
+        """Put the values last among mutagen's tags.
+
+        A genre's key is spelled as the programs spell it that heed capital letters, any other as
+        the first that goes.
+        """
         tags = self.audio.tags
         key = next((k for k, _ in tags if k.upper() == edit.key.upper()), edit.key)
+        if edit.key in keys_of(edit.kind, None):
+            key = edit.key
         tags[:] = [(k, v) for k, v in tags if k.upper() != edit.key.upper()]
         tags[key] = list(edit.values)

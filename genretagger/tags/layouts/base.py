@@ -73,8 +73,9 @@ class Layout:
         """Parse every block; what further ones of its family hold counts as its own."""
         blocks = {family: FORMATS[family][0](raw) for family, raw in self.raw.items()}
         for family, raw in self.further:
-            items = blocks[family].items
-            for key, values in FORMATS[family][0](raw).items.items():
+            more = FORMATS[family][0](raw)
+            items = blocks.setdefault(family, Block(more.kind, {})).items
+            for key, values in more.items.items():
                 first = items.get(key, ())
                 items[key] = first + tuple(value for value in values if value not in first)
         return list(blocks.values())

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from mutagen.musepack import MusepackInfo
 
+from genretagger.errors import TrackError
 from genretagger.tags.blocks.apev2 import read_apev2_footer
 from genretagger.tags.blocks.id3_frames import find_id3v2
 from genretagger.tags.layouts.base import Layout, Sound
@@ -41,6 +42,7 @@ class Stream(Layout):
             _, more = find_id3v2(self.at(self.start, min(10, self.size - self.start)))
             if more:
                 self.further.append(("ID3v2", self.at(self.start, more)))
+        self._count_apev2_before()
         file.seek(self.start)
         info(file)
         self.end = self._before_id3v1()
@@ -67,6 +69,14 @@ class Stream(Layout):
         if end - self.start >= 15 and self.at(end - 9, 9) == b"LYRICS200":
             end -= 15 + int(self.at(end - 15, 6))
         return end
+
+    def _count_apev2_before(self) -> None:
+        """Count a tag at the beginning, where hardly a program looks, as a further one."""
+        for offset in {0, self.start}:
+            head = self.at(offset, min(32, self.size - offset))
+            footer = read_apev2_footer(head)
+            if footer and len(head) == 32:
+                self.further.append(("APEv2", self.at(offset, 32 + footer[0])))
 
     def _place_apev2(self) -> None:
         room = self.end - self.start
@@ -96,6 +106,8 @@ class Stream(Layout):
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
         """Put each block in its place; a new APEv2 tag stands before Lyrics3 and ID3v1."""
+        if any(family == "APEv2" for family, _ in self.further):
+            raise TrackError("an APEv2 tag at its beginning; let one program write its tags anew")
         if "ID3v2" in new:
             new = {**new, "ID3v2": new["ID3v2"] + self.stray}
         nowhere = {"ID3v2": (0, 0), "APEv2": (self.end, 0)}
