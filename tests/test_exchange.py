@@ -48,13 +48,14 @@ OURS, THEIRS, SHARED = 20002, 20001, 20050
 
 
 @pytest.fixture
-def shared_folder(audio_file):
+def shared_folder(audio_file, monkeypatch):
     """Give files of another user in a folder that our group may write, and become that group."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("needs root")
-    folder = Path(tempfile.mkdtemp())  # the folder of the tests is closed to others
+    # the folder of the tests is closed to others
+    folder, state = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
     groups = os.getgroups()
-    state = Path(os.environ["XDG_STATE_HOME"])
 
     def make(form, mode=0o664, folder_mode=0o2775, owner=THEIRS):
         path = folder / f"theirs{make_audio.FORMS[form].suffix}"
@@ -62,8 +63,6 @@ def shared_folder(audio_file):
         for each, rights in ((folder, folder_mode), (path, mode)):
             os.chown(each, owner, SHARED)
             each.chmod(rights)
-        for each in (state, *state.parents[:2]):
-            each.chmod(each.stat().st_mode | 0o011)
         os.chown(state, OURS, SHARED)
         os.setgroups([])
         os.setegid(SHARED)
@@ -74,7 +73,8 @@ def shared_folder(audio_file):
     os.seteuid(0)
     os.setegid(0)
     os.setgroups(groups)
-    shutil.rmtree(folder)
+    for each in (folder, state):
+        shutil.rmtree(each)
 
 
 @pytest.mark.parametrize("form", ["MP3", "FLAC", "M4A AAC", "WAV", "Opus"])
