@@ -46,10 +46,10 @@ _BY_PATH = ("tags", "audio", "rehearsals")
 _ADDED = "rehearsals"
 """Caches of before lack this table; it is added to them."""
 
-_READER = 3
+_READER = 4
 """Version of what `tags.read` finds. Raise it when it finds more or less in the same file."""
 
-_WRITER = 2
+_WRITER = 3
 """Version of what `tags.write` refuses. Raise it when it refuses more or less."""
 
 _PROBABILITIES = struct.Struct(f"<{len(GENRES)}d")
