@@ -14,8 +14,6 @@ from genretagger import cli
 from genretagger.writing import journal
 from genretagger.writing.journal import Journal
 
-pytestmark = pytest.mark.quick
-
 GENRES = ("Rock", "Jazz", "Pop")
 
 

@@ -26,8 +26,6 @@ from genretagger.records import BlockChange
 from genretagger.tags.blocks.id3 import parse_id3v2
 from genretagger.tags.fields import KEYS, value_of
 
-pytestmark = pytest.mark.quick
-
 
 def odd_frames(version: int) -> list[bytes]:
     """Make frames that a library drops, merges or rewrites when it saves a tag."""

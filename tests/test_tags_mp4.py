@@ -24,8 +24,6 @@ from genretagger import tags
 from genretagger.errors import TrackError
 from genretagger.records import BlockChange
 
-pytestmark = pytest.mark.quick
-
 
 def test_an_old_numbered_genre_of_an_mp4_is_spelled_out(audio_file: AudioFile) -> None:
     path = audio_file("M4A AAC", genre=("Rock",))

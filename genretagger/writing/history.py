@@ -63,15 +63,16 @@ def past_runs(warn: Callable[[str], object]) -> list[PastRun]:
     list of PastRun
         The oldest first.
     """
-    known = list(journal.heads())
-    reversals = _reversals(known)
+    known = dict(journal.heads())
+    reversals = _reversals(list(known.items()))
     runs = []
-    for path, head in known:
+    for path in journal.history():
         try:
             _, entries = journal.read(path)
         except FatalError as error:
             warn(str(error))
             continue
+        head = known[path]
         folder = common_folder([entry.path for entry in entries])
         size, is_in_force = path.stat().st_size, path.name not in reversals
         is_finished = head.kind == "run" or journal.is_finished(path)
