@@ -3,17 +3,21 @@
 References
 ----------
 MPEG audio frames: ISO/IEC 11172-3 section 2.4.1.3 and 13818-3. ADTS: ISO/IEC 13818-7
-section 6.2. FLAC: RFC 9639 section 8.2. Ogg pages: RFC 3533 section 6. The Xing and VBRI headers: https://www.codeproject.com/Articles/8295/.
+section 6.2. FLAC: RFC 9639 section 8.2. Ogg pages: RFC 3533 section 6. AIFF: Apple, "Audio
+Interchange File Format 1.3" (1989). DSF: Sony, "DSF File Format Specification 1.01" (2005).
+The Xing and VBRI headers: https://www.codeproject.com/Articles/8295/.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import struct
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
 from genretagger.containers import container_of
+from genretagger.errors import DamagedError
 
 _HEAD, _LONG_HEAD = 1 << 13, 1 << 16
 """Bytes that are looked at: three frames of an MP3 fit, and what may stand before the first."""
@@ -188,6 +192,99 @@ def _head(file: BinaryIO, size: int) -> bytes:
 
 
 # ---- How long it says it is ------------------------------------------------------------------
+
+
+SHORTFALL_S = 1.0
+"""How much may be missing at an excerpt's end: length estimates of VBR files are not exact."""
+
+
+def truncated(stated_s: float, ends_s: float) -> DamagedError:
+    """Say that a file ends before its header says."""
+    return DamagedError(
+        f"truncated: its header says {stated_s:.0f} s, but the audio ends "
+        f"before {ends_s + SHORTFALL_S:.0f} s; get a whole copy"
+    )
+
+
+_NEVER_FILLED_IN = {0x7F00, 0x7FFF, 0x8000, 0xFFFF}
+"""Upper halves of the sizes that programs write before they know better: 2 GB, 4 GB, and sox's."""
+
+
+def says_its_length(file: BinaryIO) -> bool:
+    """Compare the audio that a WAV, AIFF or DSF says it holds with what is there.
+
+    Parameters
+    ----------
+    file : binary file
+
+    Returns
+    -------
+    bool
+        False if its header was never filled in, as that of one that was written to a pipe:
+        the audio runs to the end of the file. True for other kinds.
+
+    Raises
+    ------
+    DamagedError
+        If the file ends `SHORTFALL_S` or more before its header says.
+    OSError
+        If it cannot be read.
+    """
+    file.seek(0)
+    head = file.read(80)
+    end = file.seek(0, os.SEEK_END)
+    if head[:4] == b"DSD ":
+        _check_dsf(head, end)
+    elif head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return _check_chunks(file, end, "<", b"fmt ", b"data")
+    elif head[:4] == b"FORM" and head[8:12] in {b"AIFF", b"AIFC"}:
+        return _check_chunks(file, end, ">", b"COMM", b"SSND")
+    return True
+
+
+def _check_dsf(head: bytes, end: int) -> None:
+    if len(head) == 80 and head[28:32] == b"fmt ":
+        n_channels, sr, n_samples = struct.unpack("<II4xQ", head[52:72])
+        stated_s = n_samples / sr if sr else 0.0
+        _check_stretch(stated_s, n_samples * n_channels // 8, end - 92)
+
+
+def _check_chunks(file: BinaryIO, end: int, order: str, about: bytes, samples: bytes) -> bool:
+    """Walk to the chunk of samples."""
+    at, description = 12, b""
+    while at + 8 <= end:
+        file.seek(at)
+        name, size = struct.unpack(f"{order}4sI", file.read(8))
+        if name == about:
+            description = file.read(min(size, 18))
+        elif name == samples:
+            there = end - at - 8
+            if size == 0 < there or (size > there and size >> 16 in _NEVER_FILLED_IN):
+                return False
+            seconds = _wav_s(description, size) if order == "<" else _aiff_s(description)
+            _check_stretch(seconds, size, there)
+            return True
+        at += 8 + size + size % 2
+    return True
+
+
+def _wav_s(description: bytes, size: int) -> float:
+    byte_rate = int.from_bytes(description[8:12], "little")
+    return size / byte_rate if byte_rate else 0.0
+
+
+def _aiff_s(description: bytes) -> float:
+    if len(description) < 18:
+        return 0.0
+    n_frames, exponent, mantissa = struct.unpack(">2xI2xHQ", description)
+    sr = mantissa * 2.0 ** (exponent - 16383 - 63) if exponent < 0x4100 else 0.0  # 80-bit float
+    return n_frames / sr if sr else 0.0
+
+
+def _check_stretch(stated_s: float, size: int, there: int) -> None:
+    ends_s = stated_s * there / size if size else stated_s
+    if ends_s < stated_s - SHORTFALL_S:
+        raise truncated(stated_s, ends_s)
 
 
 def flac_length_s(path: Path) -> float | None:

@@ -11,7 +11,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from genretagger import audio
+from genretagger import audio, tags
 from genretagger.errors import DamagedError, TrackError
 
 SR = 16000
@@ -174,6 +174,56 @@ def test_half_a_download_that_states_its_length_is_truncated(made, tmp_path, kin
         decode(path)
     path.write_bytes(data)
     assert decode(path).duration_s == pytest.approx(LENGTH_S, abs=0.1)
+
+
+CHUNKS = ["download.wav", "download.aiff", "download.aifc"]
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_half_a_wav_or_aiff_is_truncated_in_the_same_words_for_its_tags(made, tmp_path, name):
+    data = made(name, *(("-c:a", "pcm_alaw", "-f", "aiff") if "aifc" in name else ())).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(data[: len(data) // 2])
+    words = "truncated: its header says 40 s, but the audio ends before 21 s; get a whole copy"
+    for look in (decode, tags.read):
+        with pytest.raises(DamagedError) as caught:
+            look(path)
+        assert str(caught.value) == words
+    path.write_bytes(data)
+    tags.read(path)
+    assert decode(path).duration_s == pytest.approx(LENGTH_S, abs=0.01)
+
+
+def test_half_a_dsf_is_truncated_in_the_same_words_for_its_tags(audio_file, tmp_path):
+    whole = audio_file("DSF", genre=("Pop",), seconds=6)
+    path = tmp_path / "half.dsf"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    words = "truncated: its header says 6 s, but the audio ends before 4 s; get a whole copy"
+    for look in (decode, tags.read):
+        with pytest.raises(DamagedError) as caught:
+            look(path)
+        assert str(caught.value) == words
+    assert decode(whole).duration_s == pytest.approx(6, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0x7F000024, 0x80000000, 0xFFFFFFFF])
+@pytest.mark.parametrize(
+    ("name", "order", "samples"), [("download.wav", "<", b"data"), ("download.aiff", ">", b"SSND")]
+)
+def test_a_size_that_was_never_filled_in_is_heard_to_the_end_and_not_tagged(
+    made, tmp_path, name, order, samples, size
+):
+    data = bytearray(made(name).read_bytes())
+    at = data.index(samples) + 4
+    data[at : at + 4] = struct.pack(f"{order}I", size)
+    data[4:8] = struct.pack(f"{order}I", size)
+    path = tmp_path / name
+    path.write_bytes(data)
+    excerpts = decode(path)
+    assert excerpts.duration_s == pytest.approx(LENGTH_S, abs=0.1)
+    check_pitch(excerpts.segments)
+    with pytest.raises(TrackError, match=r"^its header does not say how long .* ffmpeg -c copy"):
+        tags.read(path)
 
 
 def test_a_flac_file_with_a_damaged_middle_is_heard_around_it(made, tmp_path):

@@ -10,7 +10,6 @@ import numpy as np
 import soxr
 
 from genretagger.audio.decoders import (
-    SHORTFALL_S,
     DoubtError,
     Reader,
     by_either,
@@ -20,6 +19,7 @@ from genretagger.audio.decoders import (
     second_reader,
     track_errors,
 )
+from genretagger.content import SHORTFALL_S
 from genretagger.errors import DamagedError
 from genretagger.records import Excerpts, Segment
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
     Channels = NDArray[np.float32]
 
-HEARING_VERSION = 2
+HEARING_VERSION = 3
 """Part of what a remembered prediction is kept by. Raise it when other samples are heard than
 before: other places, another downmix, another choice of decoder."""
 

@@ -34,7 +34,7 @@ from typing import BinaryIO, Literal
 from mutagen import MutagenError
 
 from genretagger.containers import BLOCKS, Container, container_of
-from genretagger.content import complaint
+from genretagger.content import complaint, says_its_length
 from genretagger.errors import DamagedError, TrackError
 from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, TrackTags
@@ -314,6 +314,11 @@ def _opened(path: Path, what: str, mode: Literal["rb", "r+b"] = "rb") -> Iterato
             message = complaint(path, file)
             if message:
                 raise TrackError(message)
+            if not says_its_length(file):
+                raise TrackError(
+                    "its header does not say how long it is, as where it was written to a pipe; "
+                    "copy it with ffmpeg -c copy, and tag the copy"
+                )
             file.seek(0)
             yield file
 
