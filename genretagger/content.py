@@ -169,13 +169,9 @@ def complaint(path: Path, file: BinaryIO | None = None) -> str:
         return ""
     if content is _MP2 and ".mp3" in container.suffixes:  # many call it so, and it is tagged alike
         return ""
-    if any(content.suffix in family and family & {*container.suffixes} for family in _FAMILIES):
+    if content in _OGG.values() and ".ogg" in container.suffixes:
         return ""
     return f"this is {content.name}; rename it to end in {content.suffix}"
-
-
-_FAMILIES = ({".ogg", *(content.suffix for content in _OGG.values())}, {".wav", ".aiff"})
-"""What is read alike, whichever of these endings it has."""
 
 
 def _head(file: BinaryIO, size: int) -> bytes:

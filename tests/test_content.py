@@ -5,7 +5,9 @@ import subprocess
 import make_audio
 import pytest
 
+from genretagger import tags
 from genretagger.content import complaint, content_of, flac_length_s, mpeg_length
+from genretagger.errors import TrackError
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>404</title></head><body>gone</body></html>"
 
@@ -71,11 +73,31 @@ def test_layer_two_may_be_called_mp3(tmp_path):
     assert complaint(ffmpeg(tmp_path / "a.mp3", "-f", "mp2")) == ""
 
 
-@pytest.mark.parametrize("suffix", [".ogg", ".oga", ".opus"])
+@pytest.mark.parametrize("suffix", [".ogg", ".oga"])
 @pytest.mark.parametrize("form", ["Ogg Vorbis", "Ogg FLAC", "Opus"])
-def test_what_ogg_holds_may_be_called_by_any_of_its_endings(audio_file, form, suffix):
+def test_what_ogg_holds_may_be_called_ogg(audio_file, form, suffix):
     path = audio_file(form)
     assert complaint(path.rename(path.with_suffix(suffix))) == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix", "name"),
+    [
+        ("AIFF", ".wav", "an AIFF file; rename it to end in .aiff"),
+        ("WAV", ".aiff", "a WAV file; rename it to end in .wav"),
+        ("WAV", ".aif", "a WAV file; rename it to end in .wav"),
+        ("Ogg Vorbis", ".opus", "an Ogg Vorbis file; rename it to end in .ogg"),
+        ("Ogg FLAC", ".opus", "an Ogg FLAC file; rename it to end in .oga"),
+        ("AIFF", ".aifc", ""),
+    ],
+)
+def test_a_sister_of_its_format_is_another_format(audio_file, form, suffix, name):
+    path = audio_file(form, genre=("Pop",))
+    wrong = path.rename(path.with_suffix(suffix))
+    assert complaint(wrong) == (name and f"this is {name}")
+    if name:
+        with pytest.raises(TrackError, match="rename it"):
+            tags.read(wrong)
 
 
 @pytest.mark.parametrize(

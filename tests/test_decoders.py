@@ -96,7 +96,30 @@ def test_what_ffmpeg_can_decode_is_heard_to_its_end_and_in_its_places(made, kind
     excerpts = decode(made(name, *options, piped="pipe" in name))
     assert excerpts.duration_s == pytest.approx(LENGTH_S, abs=0.3)
     assert [s.start_s for s in excerpts.segments] == pytest.approx([5, 15, 25], abs=0.2)
-    assert excerpts.notes == ()
+    notes = list(excerpts.notes)
+    if " as ." in kind:
+        assert notes.pop().startswith("this is a")
+    assert notes == []
+    check_pitch(excerpts.segments)
+
+
+@pytest.mark.parametrize(
+    ("form", "made_as", "suffix", "name"),
+    [
+        ("aiff", "sister.aiff", ".wav", "an AIFF file; rename it to end in .aiff"),
+        ("wav", "sister.wav", ".aiff", "a WAV file; rename it to end in .wav"),
+        ("ogg", "sister.ogg", ".opus", "an Ogg Vorbis file; rename it to end in .ogg"),
+        ("opus", "sister.opus", ".ogg", ""),
+    ],
+)
+def test_what_has_a_wrong_name_is_heard_and_called_what_it_is(
+    made, tmp_path, form, made_as, suffix, name
+):
+    codec = {"ogg": ("-c:a", "libvorbis"), "opus": ("-c:a", "libopus")}.get(form, ())
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(made(made_as, *codec).read_bytes())
+    excerpts = decode(path)
+    assert excerpts.notes == ((f"this is {name}",) if name else ())
     check_pitch(excerpts.segments)
 
 
