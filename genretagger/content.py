@@ -10,6 +10,7 @@ The Xing and VBRI headers: https://www.codeproject.com/Articles/8295/.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import struct
@@ -46,6 +47,10 @@ _OGG = {
 }
 
 _ZEROS = Content("nothing but zeros", "")
+_TEXT = Content("text", "")
+_LEAST_TEXT = 8
+"""Fewer letters may be anything."""
+
 _MP3 = Content("an MP3 file", ".mp3")
 _MP2 = Content("an MP2 file", ".mp2")
 _ADTS = Content("a raw AAC file", ".aac")
@@ -118,7 +123,7 @@ def content_of(path: Path) -> Content | None:
 def _content(file: BinaryIO) -> Content | None:
     file.seek(0)
     content = _recognised(_head(file, _HEAD))
-    if content is None or content is _ZEROS:
+    if content is None or content in {_ZEROS, _TEXT}:
         file.seek(0)
         content = _recognised(_head(file, _LONG_HEAD))
     return content
@@ -134,10 +139,20 @@ def _recognised(head: bytes) -> Content | None:
             return content
     if head and not any(head):
         return _ZEROS
+    if len(head) >= _LEAST_TEXT and _is_text(head.removeprefix(mark)):
+        return _TEXT
     first = _first_frame(head)
     if first is not None:
         return _MP3 if first.layer == 3 else _MP2
     return _ADTS if _is_adts(head) else None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        text, _ = codecs.utf_8_decode(data)  # a letter may be cut at the end
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def complaint(path: Path, file: BinaryIO | None = None) -> str:

@@ -1,11 +1,13 @@
 """What a file is, whatever it is called; the files are made by ffmpeg and by hand."""
 
+import re
 import subprocess
 
 import make_audio
 import pytest
 
-from genretagger import tags
+from genretagger import audio, tags
+from genretagger.containers import CONTAINERS
 from genretagger.content import complaint, content_of, flac_length_s, mpeg_length
 from genretagger.errors import TrackError
 
@@ -112,16 +114,22 @@ def test_a_sister_of_its_format_is_another_format(audio_file, form, suffix, name
         (b"%PDF-1.7\n", "a PDF document"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG picture"),
         (bytes(5000), "nothing but zeros"),
+        (b'{"error": "not found"}', "text"),
+        (b"Not found\r\n", "text"),
+        (b"Dear diary. " * 9999, "text"),
+        (("x" + "\u00e9" * 9999).encode(), "text"),
     ],
 )
-@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a"])
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a", ".ogg", ".wma"])
 def test_what_is_no_audio_is_called_what_it_is(tmp_path, data, name, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(data)
     assert complaint(path) == f"this is {name}, not audio; get the file again"
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"Dear diary. " * 99, b"ID3", b"\xff\xfb", b"OggS"])
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"Dear diary.\xfe\x01" * 9, b"ID3", b"\xff\xfb", b"OggS"]
+)
 def test_of_what_is_not_recognised_nothing_is_said(tmp_path, data):
     (tmp_path / "a.ogg").write_bytes(data)
     assert complaint(tmp_path / "a.ogg") == ""
@@ -164,3 +172,19 @@ def test_a_flac_stream_says_how_long_it_is_unless_it_came_out_of_a_pipe(tmp_path
         )
     )
     assert flac_length_s(path) is None
+
+
+OTHERS_WORDS = r"OggS|ASF|b'|index|header; got|Errno|recogni|Invalid data|libsndfile|mutagen"
+
+
+@pytest.mark.parametrize(
+    "data", [b"OggS", b"OggS" + bytes(90), b"\xff", bytes(range(256)) * 9, b"\x30\x26\xb2\x75\x8e"]
+)
+@pytest.mark.parametrize("container", CONTAINERS, ids=lambda container: container.name)
+def test_no_library_speaks_to_the_user(tmp_path, container, data):
+    path = tmp_path / f"a{container.suffixes[0]}"
+    path.write_bytes(data)
+    for look in (tags.read, audio.duration):
+        with pytest.raises(TrackError) as caught:
+            look(path)
+        assert re.search(OTHERS_WORDS, str(caught.value).replace(container.name, "")) is None

@@ -166,7 +166,7 @@ def first_reader(path: Path) -> Iterator[Reader]:
     try:
         file = soundfile.SoundFile(name)
     except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
-        raise DoubtError(TrackError(_said(error))) from error
+        raise DoubtError(TrackError("cannot be decoded: no audio is found in it")) from error
     with file:
         reader = _SoundFileReader(path, file)
         if not (is_said or file.frames):
@@ -203,19 +203,10 @@ class _SoundFileReader:
             self._file.seek(min(round(start_s * self.sr), self._file.frames))
             y = self._file.read(round(length_s * self.sr), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError, ValueError, MemoryError) as error:
-            message = f"{_said(error)} at {start_s:.0f} s; it may be truncated"
+            message = f"cannot be decoded at {start_s:.0f} s; it may be truncated"
             stated_s = self.duration_s if self.states_length else None
             raise DoubtError(TrackError(message), stated_s) from error
         return np.asarray(y, dtype=np.float32)
-
-
-def _said(error: Exception) -> str:
-    if not isinstance(error, soundfile.LibsndfileError):
-        return "cannot be decoded"
-    message = error.error_string.strip().removeprefix("Error :").strip(" .")
-    if "does not exist" in message:  # what libsndfile says of anything under the name .mp3
-        message = "no audio is found in it"
-    return f"cannot be decoded: {message}"
 
 
 @contextlib.contextmanager
@@ -339,9 +330,7 @@ class FFmpegReader:
                 command, capture_output=True, check=True, timeout=_FFMPEG_TIMEOUT_S
             )
         except subprocess.CalledProcessError as error:
-            lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-            message = lines[-1].rpartition(": ")[2]
-            raise TrackError(f"{command[0]} cannot decode it: {message}") from error
+            raise TrackError(f"{command[0]} cannot decode it; get the file again") from error
         except subprocess.TimeoutExpired as error:
             raise TrackError(f"{command[0]} hung for {_FFMPEG_TIMEOUT_S:.0f} s") from error
         except OSError as error:
