@@ -442,8 +442,8 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
     Returns
     -------
     {"stated", "constant", "estimated"}
-        Stated by a Xing or VBRI header; the bit rate is constant, so that the size says it; or
-        the bit rate varies and only decoding to the end can tell.
+        Stated by a Xing or VBRI header, and the file does not go on long behind it; the bit
+        rate is constant, so that the size says it; or only decoding to the end can tell.
 
     Raises
     ------
@@ -456,9 +456,11 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
         if found is None:
             return "estimated"
         at, first = found
-        if _has_length(head[at : at + first.size]):
-            return "stated"
         start, end = file.tell() - len(head) + at, os.fstat(file.fileno()).st_size
+        n_stated = _frames_stated(head[at : at + first.size])
+        if n_stated:
+            is_plausible = _fit(file, start, end, n_stated) or not _goes_on(file, start, n_stated)
+            return "stated" if is_plausible else "estimated"
         rates = {first.kbps}
         for i in range(_PROBES):
             file.seek(start + (end - start) * i // _PROBES)
@@ -468,9 +470,44 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
         return "constant" if len(rates) == 1 else "estimated"
 
 
-def _has_length(frame: bytes) -> bool:
+def _frames_stated(frame: bytes) -> int:
+    """Read how many frames a header of Xing or Fraunhofer states; 0 if it does not say."""
     if frame[36:40] == b"VBRI":
-        return True
+        return int.from_bytes(frame[50:54], "big")
     # behind the side information: 9 to 32 bytes, with 2 of a checksum before it or not
     xing = re.search(rb"(?:Xing|Info)...(.)(....)", frame[:60], re.DOTALL)
-    return xing is not None and bool(xing[1][0] & 1) and any(xing[2])
+    return int.from_bytes(xing[2], "big") if xing is not None and xing[1][0] & 1 else 0
+
+
+_DENSE = 1.3
+"""So much larger than they are elsewhere in a file may frames be on the average."""
+
+
+def _fit(file: BinaryIO, start: int, end: int, n_frames: int) -> bool:
+    """Guess from the frames at a few places whether so many fill the file."""
+    sizes = []
+    for quarter in range(1, 4):
+        file.seek(start + (end - start) * quarter // 4)
+        data = file.read(_HEAD)
+        found = _find_frame(data)
+        while found is not None and (frame := _frame(data, found[0])) is not None:
+            sizes.append(frame.size)
+            found = found[0] + frame.size, frame
+    return bool(sizes) and end - start <= _DENSE * n_frames * sum(sizes) / len(sizes)
+
+
+def _goes_on(file: BinaryIO, start: int, n_frames: int) -> bool:
+    """Count frames, to know whether the file holds many more than it states."""
+    file.seek(start)
+    data, at, n = file.read(), 0, 0
+    most = 1.05 * n_frames + 40  # a second of sound
+    while n <= most:
+        frame = _frame(data, at)
+        if frame is None:
+            found = _find_frame(data[at : at + _LONG_HEAD])
+            if found is None:
+                return False
+            at += found[0]
+            continue
+        at, n = at + frame.size, n + 1
+    return True

@@ -155,7 +155,8 @@ def test_a_header_of_fraunhofer_states_the_length_and_an_empty_one_does_not(tmp_
     path = ffmpeg(tmp_path / "a.mp3", "-c:a", "libmp3lame", "-q:a", "4", "-id3v2_version", "0")
     data = path.read_bytes()
     at = data.index(b"Xing") if b"Xing" in data else data.index(b"Info")
-    path.write_bytes(data[:36] + b"VBRI" + bytes(32) + data[72:])
+    n_frames = data[at + 8 : at + 12]
+    path.write_bytes(data[:36] + b"VBRI" + bytes(10) + n_frames + bytes(18) + data[72:])
     assert mpeg_length(path) == "stated"
     path.write_bytes(data[: at + 8] + bytes(4) + data[at + 12 :])  # no frames
     assert mpeg_length(path) != "stated"

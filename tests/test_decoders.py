@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from genretagger import audio, tags
+from genretagger.content import mpeg_length
 from genretagger.errors import DamagedError, TrackError
 
 SR = 16000
@@ -247,6 +248,26 @@ def test_a_size_that_was_never_filled_in_is_heard_to_the_end_and_not_tagged(
     check_pitch(excerpts.segments)
     with pytest.raises(TrackError, match=r"^its header does not say how long .* ffmpeg -c copy"):
         tags.read(path)
+
+
+@pytest.mark.parametrize("part", [2, 10])
+def test_an_mp3_that_goes_on_behind_its_stated_length_is_heard_to_its_end(made, tmp_path, part):
+    data = bytearray(made("low.mp3", "-c:a", "libmp3lame", "-q:a", "6").read_bytes())
+    at = data.index(b"Xing") + 8
+    (n,) = struct.unpack(">I", data[at : at + 4])
+    data[at : at + 4] = struct.pack(">I", n // part)
+    path = tmp_path / "a.mp3"
+    path.write_bytes(data)
+    excerpts = decode(path)
+    assert excerpts.duration_s == pytest.approx(LENGTH_S, abs=0.2)
+    check_pitch(excerpts.segments)
+
+
+def test_a_picture_behind_an_mp3_does_not_make_its_length_doubtful(made, tmp_path):
+    data = made("low.mp3", "-c:a", "libmp3lame", "-q:a", "6").read_bytes()
+    path = tmp_path / "a.mp3"
+    path.write_bytes(data + np.random.default_rng(0).bytes(2 * len(data)))
+    assert mpeg_length(path) == "stated"
 
 
 def test_a_flac_file_with_a_damaged_middle_is_heard_around_it(made, tmp_path):
