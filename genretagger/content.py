@@ -3,17 +3,22 @@
 References
 ----------
 MPEG audio frames: ISO/IEC 11172-3 section 2.4.1.3 and 13818-3. ADTS: ISO/IEC 13818-7
-section 6.2. FLAC: RFC 9639 section 8.2. Ogg pages: RFC 3533 section 6. The Xing and VBRI headers: https://www.codeproject.com/Articles/8295/.
+section 6.2. FLAC: RFC 9639 section 8.2. Ogg pages: RFC 3533 section 6. AIFF: Apple, "Audio
+Interchange File Format 1.3" (1989). DSF: Sony, "DSF File Format Specification 1.01" (2005).
+The Xing and VBRI headers: https://www.codeproject.com/Articles/8295/.
 """
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
+import struct
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
 from genretagger.containers import container_of
+from genretagger.errors import DamagedError
 
 _HEAD, _LONG_HEAD = 1 << 13, 1 << 16
 """Bytes that are looked at: three frames of an MP3 fit, and what may stand before the first."""
@@ -42,6 +47,10 @@ _OGG = {
 }
 
 _ZEROS = Content("nothing but zeros", "")
+_TEXT = Content("text", "")
+_LEAST_TEXT = 8
+"""Fewer letters may be anything."""
+
 _MP3 = Content("an MP3 file", ".mp3")
 _MP2 = Content("an MP2 file", ".mp2")
 _ADTS = Content("a raw AAC file", ".aac")
@@ -114,7 +123,7 @@ def content_of(path: Path) -> Content | None:
 def _content(file: BinaryIO) -> Content | None:
     file.seek(0)
     content = _recognised(_head(file, _HEAD))
-    if content is None or content is _ZEROS:
+    if content is None or content in {_ZEROS, _TEXT}:
         file.seek(0)
         content = _recognised(_head(file, _LONG_HEAD))
     return content
@@ -130,10 +139,20 @@ def _recognised(head: bytes) -> Content | None:
             return content
     if head and not any(head):
         return _ZEROS
+    if len(head) >= _LEAST_TEXT and _is_text(head.removeprefix(mark)):
+        return _TEXT
     first = _first_frame(head)
     if first is not None:
         return _MP3 if first.layer == 3 else _MP2
     return _ADTS if _is_adts(head) else None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        text, _ = codecs.utf_8_decode(data)  # a letter may be cut at the end
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def complaint(path: Path, file: BinaryIO | None = None) -> str:
@@ -165,13 +184,9 @@ def complaint(path: Path, file: BinaryIO | None = None) -> str:
         return ""
     if content is _MP2 and ".mp3" in container.suffixes:  # many call it so, and it is tagged alike
         return ""
-    if any(content.suffix in family and family & {*container.suffixes} for family in _FAMILIES):
+    if content in _OGG.values() and ".ogg" in container.suffixes:
         return ""
     return f"this is {content.name}; rename it to end in {content.suffix}"
-
-
-_FAMILIES = ({".ogg", *(content.suffix for content in _OGG.values())}, {".wav", ".aiff"})
-"""What is read alike, whichever of these endings it has."""
 
 
 def _head(file: BinaryIO, size: int) -> bytes:
@@ -188,6 +203,99 @@ def _head(file: BinaryIO, size: int) -> bytes:
 
 
 # ---- How long it says it is ------------------------------------------------------------------
+
+
+SHORTFALL_S = 1.0
+"""How much may be missing at an excerpt's end: length estimates of VBR files are not exact."""
+
+
+def truncated(stated_s: float, ends_s: float) -> DamagedError:
+    """Say that a file ends before its header says."""
+    return DamagedError(
+        f"truncated: its header says {stated_s:.0f} s, but the audio ends "
+        f"before {ends_s + SHORTFALL_S:.0f} s; get a whole copy"
+    )
+
+
+_NEVER_FILLED_IN = {0x7F00, 0x7FFF, 0x8000, 0xFFFF}
+"""Upper halves of the sizes that programs write before they know better: 2 GB, 4 GB, and sox's."""
+
+
+def says_its_length(file: BinaryIO) -> bool:
+    """Compare the audio that a WAV, AIFF or DSF says it holds with what is there.
+
+    Parameters
+    ----------
+    file : binary file
+
+    Returns
+    -------
+    bool
+        False if its header was never filled in, as that of one that was written to a pipe:
+        the audio runs to the end of the file. True for other kinds.
+
+    Raises
+    ------
+    DamagedError
+        If the file ends `SHORTFALL_S` or more before its header says.
+    OSError
+        If it cannot be read.
+    """
+    file.seek(0)
+    head = file.read(80)
+    end = file.seek(0, os.SEEK_END)
+    if head[:4] == b"DSD ":
+        _check_dsf(head, end)
+    elif head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return _check_chunks(file, end, "<", b"fmt ", b"data")
+    elif head[:4] == b"FORM" and head[8:12] in {b"AIFF", b"AIFC"}:
+        return _check_chunks(file, end, ">", b"COMM", b"SSND")
+    return True
+
+
+def _check_dsf(head: bytes, end: int) -> None:
+    if len(head) == 80 and head[28:32] == b"fmt ":
+        n_channels, sr, n_samples = struct.unpack("<II4xQ", head[52:72])
+        stated_s = n_samples / sr if sr else 0.0
+        _check_stretch(stated_s, n_samples * n_channels // 8, end - 92)
+
+
+def _check_chunks(file: BinaryIO, end: int, order: str, about: bytes, samples: bytes) -> bool:
+    """Walk to the chunk of samples."""
+    at, description = 12, b""
+    while at + 8 <= end:
+        file.seek(at)
+        name, size = struct.unpack(f"{order}4sI", file.read(8))
+        if name == about:
+            description = file.read(min(size, 18))
+        elif name == samples:
+            there = end - at - 8
+            if size == 0 < there or (size > there and size >> 16 in _NEVER_FILLED_IN):
+                return False
+            seconds = _wav_s(description, size) if order == "<" else _aiff_s(description)
+            _check_stretch(seconds, size, there)
+            return True
+        at += 8 + size + size % 2
+    return True
+
+
+def _wav_s(description: bytes, size: int) -> float:
+    byte_rate = int.from_bytes(description[8:12], "little")
+    return size / byte_rate if byte_rate else 0.0
+
+
+def _aiff_s(description: bytes) -> float:
+    if len(description) < 18:
+        return 0.0
+    n_frames, exponent, mantissa = struct.unpack(">2xI2xHQ", description)
+    sr = mantissa * 2.0 ** (exponent - 16383 - 63) if exponent < 0x4100 else 0.0  # 80-bit float
+    return n_frames / sr if sr else 0.0
+
+
+def _check_stretch(stated_s: float, size: int, there: int) -> None:
+    ends_s = stated_s * there / size if size else stated_s
+    if ends_s < stated_s - SHORTFALL_S:
+        raise truncated(stated_s, ends_s)
 
 
 def flac_length_s(path: Path) -> float | None:
@@ -334,8 +442,8 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
     Returns
     -------
     {"stated", "constant", "estimated"}
-        Stated by a Xing or VBRI header; the bit rate is constant, so that the size says it; or
-        the bit rate varies and only decoding to the end can tell.
+        Stated by a Xing or VBRI header, and the file does not go on long behind it; the bit
+        rate is constant, so that the size says it; or only decoding to the end can tell.
 
     Raises
     ------
@@ -348,9 +456,11 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
         if found is None:
             return "estimated"
         at, first = found
-        if _has_length(head[at : at + first.size]):
-            return "stated"
         start, end = file.tell() - len(head) + at, os.fstat(file.fileno()).st_size
+        n_stated = _frames_stated(head[at : at + first.size])
+        if n_stated:
+            is_plausible = _fit(file, start, end, n_stated) or not _goes_on(file, start, n_stated)
+            return "stated" if is_plausible else "estimated"
         rates = {first.kbps}
         for i in range(_PROBES):
             file.seek(start + (end - start) * i // _PROBES)
@@ -360,9 +470,44 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
         return "constant" if len(rates) == 1 else "estimated"
 
 
-def _has_length(frame: bytes) -> bool:
+def _frames_stated(frame: bytes) -> int:
+    """Read how many frames a header of Xing or Fraunhofer states; 0 if it does not say."""
     if frame[36:40] == b"VBRI":
-        return True
+        return int.from_bytes(frame[50:54], "big")
     # behind the side information: 9 to 32 bytes, with 2 of a checksum before it or not
     xing = re.search(rb"(?:Xing|Info)...(.)(....)", frame[:60], re.DOTALL)
-    return xing is not None and bool(xing[1][0] & 1) and any(xing[2])
+    return int.from_bytes(xing[2], "big") if xing is not None and xing[1][0] & 1 else 0
+
+
+_DENSE = 1.3
+"""So much larger than they are elsewhere in a file may frames be on the average."""
+
+
+def _fit(file: BinaryIO, start: int, end: int, n_frames: int) -> bool:
+    """Guess from the frames at a few places whether so many fill the file."""
+    sizes = []
+    for quarter in range(1, 4):
+        file.seek(start + (end - start) * quarter // 4)
+        data = file.read(_HEAD)
+        found = _find_frame(data)
+        while found is not None and (frame := _frame(data, found[0])) is not None:
+            sizes.append(frame.size)
+            found = found[0] + frame.size, frame
+    return bool(sizes) and end - start <= _DENSE * n_frames * sum(sizes) / len(sizes)
+
+
+def _goes_on(file: BinaryIO, start: int, n_frames: int) -> bool:
+    """Count frames, to know whether the file holds many more than it states."""
+    file.seek(start)
+    data, at, n = file.read(), 0, 0
+    most = 1.05 * n_frames + 40  # a second of sound
+    while n <= most:
+        frame = _frame(data, at)
+        if frame is None:
+            found = _find_frame(data[at : at + _LONG_HEAD])
+            if found is None:
+                return False
+            at += found[0]
+            continue
+        at, n = at + frame.size, n + 1
+    return True

@@ -57,6 +57,22 @@ def has_ticked_since(changed_ns: int) -> bool:
     return time.time_ns() - changed_ns > 2 * 10**9
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether a regular file is there; nothing is under a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, half a character of UTF-16, no right to look
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a folder is there; nothing is under a name that no folder can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def check_writable(path: Path) -> None:
     """Make sure that a file may be changed, by its mode bits as much as by our rights.
 

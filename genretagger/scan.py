@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
+from genretagger.identity import is_folder
 
 OnError = Callable[[Path, str], None]
 """Called with a path that cannot be walked and the reason, in words."""
@@ -185,7 +186,7 @@ def read_list(source: Path, data: bytes, on_error: OnError = _stop) -> list[Path
             on_error(source, f"{entry.text.strip()} is not a file on this machine")
             continue
         path = disk.existing(entry.candidates) or entry.candidates[0]
-        if _is_folder(path):
+        if is_folder(path):
             on_error(path, "it is a folder, and a list names files; name it as an argument")
         else:
             paths.append(path)
@@ -365,11 +366,4 @@ def _exists(path: Path) -> bool:
     try:
         return os.path.lexists(path)
     except ValueError:  # a NUL, or half a character of UTF-16
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except ValueError:  # find_tracks has words for it
         return False

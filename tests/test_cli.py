@@ -295,6 +295,28 @@ def test_what_a_playlist_names_in_vain_is_a_line_each_and_nothing_else_is_heard(
     assert "4 tracks" in message
 
 
+@pytest.mark.parametrize("command", [("tag", "--dry-run"), ("tag",), ("predict",)])
+def test_a_name_that_no_file_can_have_is_a_line_like_a_missing_file(audio_file, capsys, command):
+    path = audio_file("FLAC", name="one", seconds=2.0)
+    long, below = path.with_name("a" * 300 + ".mp3"), path.with_name("b" * 300) / "c.mp3"
+    playlist = path.with_name("list.m3u")
+    playlist.write_text(f"{long.name}\n{below.parent.name}/c.mp3\none.flac\n")
+    for named in ((long, below, path), ("--files-from", playlist)):
+        code, rows, message = run(capsys, *command, *named, "--format", "json")
+        assert code == 1
+        assert [row["path"] for row in rows] == [str(long), str(below), str(path)]
+        for row in rows[:2]:
+            assert row["reason"].endswith("cannot be read: File name too long")
+        assert f"{long}: cannot be read: File name too long" in message
+
+
+def test_a_review_of_a_name_that_no_file_can_have_has_nothing_to_show(tmp_path, capsys):
+    pytest.importorskip("starlette")
+    code, _, message = run(capsys, "review", tmp_path / ("a" * 300 + ".mp3"))
+    assert code != 0
+    assert "File name too long" in message
+
+
 def test_csv_has_a_heading_and_a_column_for_each_genre(audio_file, capsys, tmp_path):
     path = audio_file("FLAC", name='quote " and, comma', seconds=2.0)
     report = tmp_path / "report.csv"

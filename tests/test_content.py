@@ -1,11 +1,15 @@
 """What a file is, whatever it is called; the files are made by ffmpeg and by hand."""
 
+import re
 import subprocess
 
 import make_audio
 import pytest
 
+from genretagger import audio, tags
+from genretagger.containers import CONTAINERS
 from genretagger.content import complaint, content_of, flac_length_s, mpeg_length
+from genretagger.errors import TrackError
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>404</title></head><body>gone</body></html>"
 
@@ -71,11 +75,31 @@ def test_layer_two_may_be_called_mp3(tmp_path):
     assert complaint(ffmpeg(tmp_path / "a.mp3", "-f", "mp2")) == ""
 
 
-@pytest.mark.parametrize("suffix", [".ogg", ".oga", ".opus"])
+@pytest.mark.parametrize("suffix", [".ogg", ".oga"])
 @pytest.mark.parametrize("form", ["Ogg Vorbis", "Ogg FLAC", "Opus"])
-def test_what_ogg_holds_may_be_called_by_any_of_its_endings(audio_file, form, suffix):
+def test_what_ogg_holds_may_be_called_ogg(audio_file, form, suffix):
     path = audio_file(form)
     assert complaint(path.rename(path.with_suffix(suffix))) == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix", "name"),
+    [
+        ("AIFF", ".wav", "an AIFF file; rename it to end in .aiff"),
+        ("WAV", ".aiff", "a WAV file; rename it to end in .wav"),
+        ("WAV", ".aif", "a WAV file; rename it to end in .wav"),
+        ("Ogg Vorbis", ".opus", "an Ogg Vorbis file; rename it to end in .ogg"),
+        ("Ogg FLAC", ".opus", "an Ogg FLAC file; rename it to end in .oga"),
+        ("AIFF", ".aifc", ""),
+    ],
+)
+def test_a_sister_of_its_format_is_another_format(audio_file, form, suffix, name):
+    path = audio_file(form, genre=("Pop",))
+    wrong = path.rename(path.with_suffix(suffix))
+    assert complaint(wrong) == (name and f"this is {name}")
+    if name:
+        with pytest.raises(TrackError, match="rename it"):
+            tags.read(wrong)
 
 
 @pytest.mark.parametrize(
@@ -90,16 +114,22 @@ def test_what_ogg_holds_may_be_called_by_any_of_its_endings(audio_file, form, su
         (b"%PDF-1.7\n", "a PDF document"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG picture"),
         (bytes(5000), "nothing but zeros"),
+        (b'{"error": "not found"}', "text"),
+        (b"Not found\r\n", "text"),
+        (b"Dear diary. " * 9999, "text"),
+        (("x" + "\u00e9" * 9999).encode(), "text"),
     ],
 )
-@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a"])
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a", ".ogg", ".wma"])
 def test_what_is_no_audio_is_called_what_it_is(tmp_path, data, name, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(data)
     assert complaint(path) == f"this is {name}, not audio; get the file again"
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"Dear diary. " * 99, b"ID3", b"\xff\xfb", b"OggS"])
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"Dear diary.\xfe\x01" * 9, b"ID3", b"\xff\xfb", b"OggS"]
+)
 def test_of_what_is_not_recognised_nothing_is_said(tmp_path, data):
     (tmp_path / "a.ogg").write_bytes(data)
     assert complaint(tmp_path / "a.ogg") == ""
@@ -125,7 +155,8 @@ def test_a_header_of_fraunhofer_states_the_length_and_an_empty_one_does_not(tmp_
     path = ffmpeg(tmp_path / "a.mp3", "-c:a", "libmp3lame", "-q:a", "4", "-id3v2_version", "0")
     data = path.read_bytes()
     at = data.index(b"Xing") if b"Xing" in data else data.index(b"Info")
-    path.write_bytes(data[:36] + b"VBRI" + bytes(32) + data[72:])
+    n_frames = data[at + 8 : at + 12]
+    path.write_bytes(data[:36] + b"VBRI" + bytes(10) + n_frames + bytes(18) + data[72:])
     assert mpeg_length(path) == "stated"
     path.write_bytes(data[: at + 8] + bytes(4) + data[at + 12 :])  # no frames
     assert mpeg_length(path) != "stated"
@@ -142,3 +173,19 @@ def test_a_flac_stream_says_how_long_it_is_unless_it_came_out_of_a_pipe(tmp_path
         )
     )
     assert flac_length_s(path) is None
+
+
+OTHERS_WORDS = r"OggS|ASF|b'|index|header; got|Errno|recogni|Invalid data|libsndfile|mutagen"
+
+
+@pytest.mark.parametrize(
+    "data", [b"OggS", b"OggS" + bytes(90), b"\xff", bytes(range(256)) * 9, b"\x30\x26\xb2\x75\x8e"]
+)
+@pytest.mark.parametrize("container", CONTAINERS, ids=lambda container: container.name)
+def test_no_library_speaks_to_the_user(tmp_path, container, data):
+    path = tmp_path / f"a{container.suffixes[0]}"
+    path.write_bytes(data)
+    for look in (tags.read, audio.duration):
+        with pytest.raises(TrackError) as caught:
+            look(path)
+        assert re.search(OTHERS_WORDS, str(caught.value).replace(container.name, "")) is None

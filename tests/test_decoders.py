@@ -11,7 +11,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from genretagger import audio
+from genretagger import audio, tags
+from genretagger.content import mpeg_length
 from genretagger.errors import DamagedError, TrackError
 
 SR = 16000
@@ -96,7 +97,30 @@ def test_what_ffmpeg_can_decode_is_heard_to_its_end_and_in_its_places(made, kind
     excerpts = decode(made(name, *options, piped="pipe" in name))
     assert excerpts.duration_s == pytest.approx(LENGTH_S, abs=0.3)
     assert [s.start_s for s in excerpts.segments] == pytest.approx([5, 15, 25], abs=0.2)
-    assert excerpts.notes == ()
+    notes = list(excerpts.notes)
+    if " as ." in kind:
+        assert notes.pop().startswith("this is a")
+    assert notes == []
+    check_pitch(excerpts.segments)
+
+
+@pytest.mark.parametrize(
+    ("form", "made_as", "suffix", "name"),
+    [
+        ("aiff", "sister.aiff", ".wav", "an AIFF file; rename it to end in .aiff"),
+        ("wav", "sister.wav", ".aiff", "a WAV file; rename it to end in .wav"),
+        ("ogg", "sister.ogg", ".opus", "an Ogg Vorbis file; rename it to end in .ogg"),
+        ("opus", "sister.opus", ".ogg", ""),
+    ],
+)
+def test_what_has_a_wrong_name_is_heard_and_called_what_it_is(
+    made, tmp_path, form, made_as, suffix, name
+):
+    codec = {"ogg": ("-c:a", "libvorbis"), "opus": ("-c:a", "libopus")}.get(form, ())
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(made(made_as, *codec).read_bytes())
+    excerpts = decode(path)
+    assert excerpts.notes == ((f"this is {name}",) if name else ())
     check_pitch(excerpts.segments)
 
 
@@ -174,6 +198,76 @@ def test_half_a_download_that_states_its_length_is_truncated(made, tmp_path, kin
         decode(path)
     path.write_bytes(data)
     assert decode(path).duration_s == pytest.approx(LENGTH_S, abs=0.1)
+
+
+CHUNKS = ["download.wav", "download.aiff", "download.aifc"]
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_half_a_wav_or_aiff_is_truncated_in_the_same_words_for_its_tags(made, tmp_path, name):
+    data = made(name, *(("-c:a", "pcm_alaw", "-f", "aiff") if "aifc" in name else ())).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(data[: len(data) // 2])
+    words = "truncated: its header says 40 s, but the audio ends before 21 s; get a whole copy"
+    for look in (decode, tags.read):
+        with pytest.raises(DamagedError) as caught:
+            look(path)
+        assert str(caught.value) == words
+    path.write_bytes(data)
+    tags.read(path)
+    assert decode(path).duration_s == pytest.approx(LENGTH_S, abs=0.01)
+
+
+def test_half_a_dsf_is_truncated_in_the_same_words_for_its_tags(audio_file, tmp_path):
+    whole = audio_file("DSF", genre=("Pop",), seconds=6)
+    path = tmp_path / "half.dsf"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    words = "truncated: its header says 6 s, but the audio ends before 4 s; get a whole copy"
+    for look in (decode, tags.read):
+        with pytest.raises(DamagedError) as caught:
+            look(path)
+        assert str(caught.value) == words
+    assert decode(whole).duration_s == pytest.approx(6, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0x7F000024, 0x80000000, 0xFFFFFFFF])
+@pytest.mark.parametrize(
+    ("name", "order", "samples"), [("download.wav", "<", b"data"), ("download.aiff", ">", b"SSND")]
+)
+def test_a_size_that_was_never_filled_in_is_heard_to_the_end_and_not_tagged(
+    made, tmp_path, name, order, samples, size
+):
+    data = bytearray(made(name).read_bytes())
+    at = data.index(samples) + 4
+    data[at : at + 4] = struct.pack(f"{order}I", size)
+    data[4:8] = struct.pack(f"{order}I", size)
+    path = tmp_path / name
+    path.write_bytes(data)
+    excerpts = decode(path)
+    assert excerpts.duration_s == pytest.approx(LENGTH_S, abs=0.1)
+    check_pitch(excerpts.segments)
+    with pytest.raises(TrackError, match=r"^its header does not say how long .* ffmpeg -c copy"):
+        tags.read(path)
+
+
+@pytest.mark.parametrize("part", [2, 10])
+def test_an_mp3_that_goes_on_behind_its_stated_length_is_heard_to_its_end(made, tmp_path, part):
+    data = bytearray(made("low.mp3", "-c:a", "libmp3lame", "-q:a", "6").read_bytes())
+    at = data.index(b"Xing") + 8
+    (n,) = struct.unpack(">I", data[at : at + 4])
+    data[at : at + 4] = struct.pack(">I", n // part)
+    path = tmp_path / "a.mp3"
+    path.write_bytes(data)
+    excerpts = decode(path)
+    assert excerpts.duration_s == pytest.approx(LENGTH_S, abs=0.2)
+    check_pitch(excerpts.segments)
+
+
+def test_a_picture_behind_an_mp3_does_not_make_its_length_doubtful(made, tmp_path):
+    data = made("low.mp3", "-c:a", "libmp3lame", "-q:a", "6").read_bytes()
+    path = tmp_path / "a.mp3"
+    path.write_bytes(data + np.random.default_rng(0).bytes(2 * len(data)))
+    assert mpeg_length(path) == "stated"
 
 
 def test_a_flac_file_with_a_damaged_middle_is_heard_around_it(made, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,6 @@ import numpy as np
 import soxr
 
 from genretagger.audio.decoders import (
-    SHORTFALL_S,
     DoubtError,
     Reader,
     by_either,
@@ -20,6 +20,7 @@ from genretagger.audio.decoders import (
     second_reader,
     track_errors,
 )
+from genretagger.content import SHORTFALL_S, complaint
 from genretagger.errors import DamagedError
 from genretagger.records import Excerpts, Segment
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
     Channels = NDArray[np.float32]
 
-HEARING_VERSION = 2
+HEARING_VERSION = 3
 """Part of what a remembered prediction is kept by. Raise it when other samples are heard than
 before: other places, another downmix, another choice of decoder."""
 
@@ -395,7 +396,10 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
     def work(reader: Reader) -> Excerpts:
         return _excerpts(reader, sr, segment_s, has_cuesheet=has_cuesheet)
 
-    return by_either(path, work)
+    excerpts = by_either(path, work)
+    # heard all the same, by what it is; its tags cannot be written under that name
+    wrong_name = complaint(path)
+    return replace(excerpts, notes=(*excerpts.notes, wrong_name)) if wrong_name else excerpts
 
 
 def _excerpts(reader: Reader, sr: int, segment_s: float, *, has_cuesheet: bool) -> Excerpts:

@@ -18,16 +18,22 @@ import numpy as np
 import soundfile
 
 from genretagger.containers import container_of
-from genretagger.content import complaint, content_of, flac_length_s, is_chained, mpeg_length
+from genretagger.content import (
+    SHORTFALL_S,
+    complaint,
+    content_of,
+    flac_length_s,
+    is_chained,
+    mpeg_length,
+    says_its_length,
+    truncated,
+)
 from genretagger.errors import DamagedError, TrackError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Channels = NDArray[np.float32]
-
-SHORTFALL_S = 1.0
-"""How much may be missing at an excerpt's end: length estimates of VBR files are not exact."""
 
 _MAY_LACK = 0.05
 """So much of a track a second decoder may leave out where the first lost its way."""
@@ -96,14 +102,7 @@ def ends_early(reader: Reader, ends_s: float) -> DoubtError:
     """Say that the audio ends before the header says, as far as this decoder can tell."""
     if not reader.states_length:
         return DoubtError(TrackError(f"cannot be decoded past {ends_s:.0f} s"))
-    return DoubtError(_truncated(reader.duration_s, ends_s), reader.duration_s)
-
-
-def _truncated(stated_s: float, ends_s: float) -> DamagedError:
-    return DamagedError(
-        f"truncated: its header says {stated_s:.0f} s, but the audio ends "
-        f"before {ends_s + SHORTFALL_S:.0f} s; get a whole copy"
-    )
+    return DoubtError(truncated(reader.duration_s, ends_s), reader.duration_s)
 
 
 def by_either(path: Path, work: Callable[[Reader], _T]) -> _T:
@@ -154,6 +153,7 @@ def first_reader(path: Path) -> Iterator[Reader]:
     with path.open("rb") as opened:
         if not opened.read(1):
             raise DamagedError("the file is empty")
+        is_said = says_its_length(opened)
     container = container_of(path)
     if container is None or container.decoder == "ffmpeg":
         by_ffmpeg = FFmpegReader(path)
@@ -166,9 +166,11 @@ def first_reader(path: Path) -> Iterator[Reader]:
     try:
         file = soundfile.SoundFile(name)
     except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
-        raise DoubtError(TrackError(_said(error))) from error
+        raise DoubtError(TrackError("cannot be decoded: no audio is found in it")) from error
     with file:
         reader = _SoundFileReader(path, file)
+        if not (is_said or file.frames):
+            raise DoubtError(TrackError("cannot be decoded: it does not say how long it is"))
         _check_length(path, reader)
         yield reader
 
@@ -201,19 +203,10 @@ class _SoundFileReader:
             self._file.seek(min(round(start_s * self.sr), self._file.frames))
             y = self._file.read(round(length_s * self.sr), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError, ValueError, MemoryError) as error:
-            message = f"{_said(error)} at {start_s:.0f} s; it may be truncated"
+            message = f"cannot be decoded at {start_s:.0f} s; it may be truncated"
             stated_s = self.duration_s if self.states_length else None
             raise DoubtError(TrackError(message), stated_s) from error
         return np.asarray(y, dtype=np.float32)
-
-
-def _said(error: Exception) -> str:
-    if not isinstance(error, soundfile.LibsndfileError):
-        return "cannot be decoded"
-    message = error.error_string.strip().removeprefix("Error :").strip(" .")
-    if "does not exist" in message:  # what libsndfile says of anything under the name .mp3
-        message = "no audio is found in it"
-    return f"cannot be decoded: {message}"
 
 
 @contextlib.contextmanager
@@ -239,7 +232,7 @@ def second_reader(path: Path, doubt: DoubtError) -> Iterator[Reader]:
         raise _worst(path, doubt.error) from doubt
     is_short = counted_s < stated_s - max(SHORTFALL_S, _MAY_LACK * stated_s)
     if is_short and not _is_absurd(stated_s, path):
-        raise _truncated(stated_s, counted_s) from doubt
+        raise truncated(stated_s, counted_s) from doubt
     with contextlib.closing(reader):
         yield reader
 
@@ -337,9 +330,7 @@ class FFmpegReader:
                 command, capture_output=True, check=True, timeout=_FFMPEG_TIMEOUT_S
             )
         except subprocess.CalledProcessError as error:
-            lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-            message = lines[-1].rpartition(": ")[2]
-            raise TrackError(f"{command[0]} cannot decode it: {message}") from error
+            raise TrackError(f"{command[0]} cannot decode it; get the file again") from error
         except subprocess.TimeoutExpired as error:
             raise TrackError(f"{command[0]} hung for {_FFMPEG_TIMEOUT_S:.0f} s") from error
         except OSError as error:

@@ -31,10 +31,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from mutagen import MutagenError
-
 from genretagger.containers import BLOCKS, Container, container_of
-from genretagger.content import complaint
+from genretagger.content import complaint, says_its_length
 from genretagger.errors import DamagedError, TrackError
 from genretagger.identity import check_writable
 from genretagger.records import BlockChange, GenreBlock, TrackTags
@@ -314,6 +312,11 @@ def _opened(path: Path, what: str, mode: Literal["rb", "r+b"] = "rb") -> Iterato
             message = complaint(path, file)
             if message:
                 raise TrackError(message)
+            if not says_its_length(file):
+                raise TrackError(
+                    "its header does not say how long it is, as where it was written to a pipe; "
+                    "copy it with ffmpeg -c copy, and tag the copy"
+                )
             file.seek(0)
             yield file
 
@@ -331,8 +334,8 @@ def _one_error(path: Path, what: str) -> Iterator[None]:
     # IndexError, MemoryError for absurd sizes, RecursionError for nested atoms ...
     except Exception as error:
         detail = " ".join(str(error).split())
-        is_said = isinstance(error, MutagenError) or type(error) is ValueError
-        if not is_said or not detail or path.name in detail:
+        # what layouts and blocks say; the words of mutagen and of Python are not for users
+        if type(error) is not ValueError or not detail or path.name in detail:
             detail = "its structure is damaged"
         raise TrackError(
             f"{what} ({detail}); play it, and if it plays, copy it with ffmpeg -c copy"

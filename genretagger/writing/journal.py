@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
+from genretagger.identity import is_file
 from genretagger.places import journals_folder
 from genretagger.writing.delta import AnyStretch, Delta, Entries, Pages, Stretch
 
@@ -349,7 +350,7 @@ _ENDS = {b'{"done": true}\n', b'{"done": false}\n', _FINISHED}
 
 def _folder(root: Path) -> Path:
     real = root.resolve()
-    return real.parent if real.is_file() else real
+    return real.parent if is_file(real) else real
 
 
 def _noted() -> Path:

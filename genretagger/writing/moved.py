@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from genretagger.containers import container_of
+from genretagger.identity import is_folder
 from genretagger.writing import exchange
 from genretagger.writing.journal import Entry, Head
 
@@ -89,7 +90,7 @@ class Elsewhere:
         """
         roots = {*head.roots, *(entry.path.parent for entry in entries)}
         # of one that is gone, the folder that it lay in, but not all of the disk
-        folders = {root if root.is_dir() else root.parent for root in roots}
+        folders = {root if is_folder(root) else root.parent for root in roots}
         folders = {f for f in folders if f in roots or f != Path(f.anchor)}
         return cls(sorted(f for f in folders if folders.isdisjoint(f.parents)), known)
 

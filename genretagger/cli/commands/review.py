@@ -18,6 +18,7 @@ from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
+from genretagger.identity import is_file
 from genretagger.pipeline import make_plan
 from genretagger.places import plans_folder
 from genretagger.text import printable
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     is_plan = (
         len(options.paths) == 1
         and not options.files_from
-        and options.paths[0].is_file()
+        and is_file(options.paths[0])
         and container_of(options.paths[0]) is None
     )
     code, title = OK, ", ".join(path.name or str(path) for path in options.paths)
