@@ -326,11 +326,11 @@ class _Disk:
 
     def existing(self, candidates: Sequence[Path]) -> Path | None:
         """Give the first path that exists as it stands, or else in the other normal form."""
-        found = next((path for path in candidates if _exists(path)), None)
-        if found is None:
+        existing = next((path for path in candidates if _exists(path)), None)
+        if existing is None:
             normal = map(self._in_other_normal_form, candidates)
-            found = next((path for path in normal if path is not None), None)
-        return found
+            existing = next((path for path in normal if path is not None), None)
+        return existing
 
     def _in_other_normal_form(self, path: Path) -> Path | None:
         """Find a path whose names macOS has decomposed, or another system composed."""

@@ -75,7 +75,8 @@ circle. Those of `GROUND` it need not name.
 """
 
 GROUND = {
-    "genretagger": "records errors genres containers content identity places arrays text words",
+    "genretagger": "records errors genres containers beginning mpeg lengths content identity "
+    "places arrays text words",
     "beetsplug.genrecnn": "",
     "training": "config arrays files folders progress markdown crashes",
 }

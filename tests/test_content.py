@@ -8,8 +8,10 @@ import pytest
 
 from genretagger import audio, tags
 from genretagger.containers import CONTAINERS
-from genretagger.content import complaint, content_of, flac_length_s, mpeg_length
+from genretagger.content import complaint, content_of
 from genretagger.errors import TrackError
+from genretagger.lengths import flac_length_s
+from genretagger.mpeg import mpeg_length
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>404</title></head><body>gone</body></html>"
 

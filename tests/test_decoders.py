@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from genretagger import audio, tags
-from genretagger.content import mpeg_length
 from genretagger.errors import DamagedError, TrackError
+from genretagger.mpeg import mpeg_length
 
 SR = 16000
 LENGTH_S = 40

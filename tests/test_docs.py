@@ -71,4 +71,4 @@ def test_the_library_page_runs(encoded, tmp_path, monkeypatch, capsys):
     exec(compile(code, "docs/library.md", "exec"), {"__name__": "__main__"})
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("Music/a.flac (")
-    assert second.startswith("Music/b.flac failed: cannot be decoded")
+    assert second.startswith("Music/b.flac failed: this is text, not audio")

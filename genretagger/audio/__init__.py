@@ -20,8 +20,9 @@ from genretagger.audio.decoders import (
     second_reader,
     track_errors,
 )
-from genretagger.content import SHORTFALL_S, complaint
+from genretagger.content import complaint
 from genretagger.errors import DamagedError
+from genretagger.lengths import SHORTFALL_S
 from genretagger.records import Excerpts, Segment
 
 if TYPE_CHECKING:

@@ -18,17 +18,10 @@ import numpy as np
 import soundfile
 
 from genretagger.containers import container_of
-from genretagger.content import (
-    SHORTFALL_S,
-    complaint,
-    content_of,
-    flac_length_s,
-    is_chained,
-    mpeg_length,
-    says_its_length,
-    truncated,
-)
+from genretagger.content import complaint, content_of
 from genretagger.errors import DamagedError, TrackError
+from genretagger.lengths import SHORTFALL_S, flac_length_s, is_chained, says_its_length, truncated
+from genretagger.mpeg import mpeg_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

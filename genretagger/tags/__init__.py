@@ -32,9 +32,10 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from genretagger.containers import BLOCKS, Container, container_of
-from genretagger.content import complaint, says_its_length
+from genretagger.content import complaint
 from genretagger.errors import DamagedError, TrackError
 from genretagger.identity import check_writable
+from genretagger.lengths import says_its_length
 from genretagger.records import BlockChange, GenreBlock, TrackTags
 from genretagger.tags.base import Block, Edit, family_of, quoted
 from genretagger.tags.cue import cue_beside

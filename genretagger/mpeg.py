@@ -1,0 +1,179 @@
+"""Frames of MPEG audio: where they begin, and what they tell of a file's length.
+
+References
+----------
+MPEG audio frames: ISO/IEC 11172-3 section 2.4.1.3 and 13818-3. ADTS: ISO/IEC 13818-7
+section 6.2. The Xing and VBRI headers: https://www.codeproject.com/Articles/8295/.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+from genretagger.beginning import HEAD, LONG_HEAD, read_beginning
+
+
+class _Frame(NamedTuple):
+    layer: int
+    version: int
+    sr: int
+    kbps: int
+    is_mono: bool
+    size: int
+
+
+_KBPS = {
+    # the index of each rate counts from 1; 0 is the free format
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+
+_SR = (44100, 48000, 32000)
+
+
+def _frame(data: bytes, at: int) -> _Frame | None:
+    """Parse the header of a frame of MPEG audio, layer I, II or III."""
+    if len(data) < at + 4 or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
+        return None
+    second, third, fourth = data[at + 1 : at + 4]
+    layer, sr_index, kbps_index = 4 - (second >> 1 & 3), third >> 2 & 3, third >> 4
+    shift = {3: 0, 2: 1, 0: 2}.get(second >> 3 & 3)  # MPEG 1, 2, 2.5
+    if shift is None or layer == 4 or sr_index == 3 or kbps_index in {0, 15}:
+        return None
+    version = 1 if shift == 0 else 2
+    sr = _SR[sr_index] >> shift
+    kbps, padding = _KBPS[version, layer][kbps_index - 1], third >> 1 & 1
+    if layer == 1:
+        size = (12000 * kbps // sr + padding) * 4
+    else:
+        size = (72000 if (version, layer) == (2, 3) else 144000) * kbps // sr + padding
+    return _Frame(layer, version, sr, kbps, fourth >> 6 == 3, size)
+
+
+def first_frame(data: bytes) -> _Frame | None:
+    """Parse the first of three frames in a row; None if there are none."""
+    place = _find_frame(data)
+    return place and place[1]
+
+
+def _find_frame(data: bytes) -> tuple[int, _Frame] | None:
+    """Find three frames in a row of one kind, or two if the data end with the second."""
+    at = data.find(b"\xff")
+    while at >= 0:
+        first = _frame(data, at)
+        if first is not None and _is_followed(data, at, first):
+            return at, first
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def _is_followed(data: bytes, at: int, first: _Frame) -> bool:
+    for _ in range(2):
+        frame = _frame(data, at)
+        if frame is None or frame[:3] != first[:3]:
+            return False
+        at += frame.size
+    last = _frame(data, at)
+    return len(data) < at + 4 or (last is not None and last[:3] == first[:3])
+
+
+def is_adts(data: bytes) -> bool:
+    """Tell whether bytes begin with three frames of AAC in an ADTS stream."""
+    at = 0
+    for _ in range(3):
+        if len(data) < at + 6 or data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
+            return False
+        at += (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+    return True
+
+
+_PROBES = 8
+"""Places at which a bit rate is read to see whether it varies."""
+
+
+def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
+    """Tell where the length of an MP3 can be known from.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    {"stated", "constant", "estimated"}
+        Stated by a Xing or VBRI header, and the file does not go on long behind it; the bit
+        rate is constant, so that the size says it; or only decoding to the end can tell.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = read_beginning(file, LONG_HEAD)
+        place = _find_frame(head)
+        if place is None:
+            return "estimated"
+        at, first = place
+        start, end = file.tell() - len(head) + at, os.fstat(file.fileno()).st_size
+        n_stated = _frames_stated(head[at : at + first.size])
+        if n_stated:
+            is_plausible = _fit(file, start, end, n_stated) or not _goes_on(file, start, n_stated)
+            return "stated" if is_plausible else "estimated"
+        rates = {first.kbps}
+        for i in range(_PROBES):
+            file.seek(start + (end - start) * i // _PROBES)
+            probe = _find_frame(file.read(8192))
+            if probe is not None and probe[1][:3] == first[:3]:
+                rates.add(probe[1].kbps)
+        return "constant" if len(rates) == 1 else "estimated"
+
+
+def _frames_stated(frame: bytes) -> int:
+    """Read how many frames a header of Xing or Fraunhofer states; 0 if it does not say."""
+    if frame[36:40] == b"VBRI":
+        return int.from_bytes(frame[50:54], "big")
+    # behind the side information: 9 to 32 bytes, with 2 of a checksum before it or not
+    xing = re.search(rb"(?:Xing|Info)...(.)(....)", frame[:60], re.DOTALL)
+    return int.from_bytes(xing[2], "big") if xing is not None and xing[1][0] & 1 else 0
+
+
+_DENSE = 1.3
+"""So much larger than they are elsewhere in a file may frames be on the average."""
+
+
+def _fit(file: BinaryIO, start: int, end: int, n_frames: int) -> bool:
+    """Guess from the frames at a few places whether so many fill the file."""
+    sizes = []
+    for quarter in range(1, 4):
+        file.seek(start + (end - start) * quarter // 4)
+        data = file.read(HEAD)
+        place = _find_frame(data)
+        while place is not None and (frame := _frame(data, place[0])) is not None:
+            sizes.append(frame.size)
+            place = place[0] + frame.size, frame
+    return bool(sizes) and end - start <= _DENSE * n_frames * sum(sizes) / len(sizes)
+
+
+def _goes_on(file: BinaryIO, start: int, n_frames: int) -> bool:
+    """Count frames, to know whether the file holds many more than it states."""
+    file.seek(start)
+    data, at, n = file.read(), 0, 0
+    most = 1.05 * n_frames + 40  # a second of sound
+    while n <= most:
+        frame = _frame(data, at)
+        if frame is None:
+            place = _find_frame(data[at : at + LONG_HEAD])
+            if place is None:
+                return False
+            at += place[0]
+            continue
+        at, n = at + frame.size, n + 1
+    return True
