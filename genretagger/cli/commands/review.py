@@ -56,6 +56,9 @@ def run(options: argparse.Namespace) -> int:
         preserve_mtime=options.preserve_mtime,
         open_cache=partial(opened_cache, options),
     )
+    if not reviewed.plan.lines:
+        sys.stderr.write("there is nothing to review\n")
+        return code
     with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
         server.serve(
             reviewed,
