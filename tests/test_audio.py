@@ -286,7 +286,7 @@ def test_an_empty_file_is_refused(tmp_path):
 def test_text_under_an_audio_name_is_refused(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_text("Dear diary, today I listened to music. " * 200)
-    with pytest.raises(TrackError, match="^this is text, not audio; get the file again$"):
+    with pytest.raises(TrackError, match=r"^this is text, not audio; get the file again$"):
         decode(path)
 
 
