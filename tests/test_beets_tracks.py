@@ -200,10 +200,10 @@ class TestWriting(Helper):
 
         monkeypatch.setattr(genretagger, "predict_tracks", wreck)
         out = self.beet("genrecnn", "title+")
-        assert f"  {item.filepath}: cannot be read as FLAC (no FLAC stream); " in out
+        assert f"  {item.filepath}: this is text, not audio; " in out
         assert "1 changed, 0 kept, 0 undecided, 1 failed" in out
         found = self.again(item)
         assert (found.genres, found.mtime) == ([], item.mtime)
-        assert found.genrecnn_reason.startswith("failed: cannot be read as FLAC (")
+        assert found.genrecnn_reason.startswith("failed: this is text, not audio")
         assert "genrecnn_unwritten" not in found
         assert self.again(other).genres == ["Rock"]

@@ -63,7 +63,7 @@ def test_silence_gives_empty_arrays_and_no_probabilities(tmp_path, classifier):
 
 def test_what_cannot_be_decoded_raises(tmp_path, classifier):
     (tmp_path / "x.wav").write_bytes(b"not audio")
-    with pytest.raises(TrackError, match="cannot be decoded"):
+    with pytest.raises(TrackError, match="this is text, not audio"):
         hear(tmp_path / "x.wav", classifier)
 
 

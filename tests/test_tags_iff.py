@@ -114,9 +114,13 @@ def test_a_wav_with_a_wrong_size_is_refused(audio_file: AudioFile, size: int, at
         size = 3  # then what follows is no chunk
     data[at : at + 4] = struct.pack("<I", size)
     path.write_bytes(data)
-    with pytest.raises(TrackError, match="cannot be read as WAV"):
+    reason = {
+        (40, 10_000_000): ("truncated: its header says 57 s", "truncated"),
+        (40, 0xFFFFFFFF): ("does not say how long it is", "does not say how long it is"),
+    }.get((at, size), ("cannot be read as WAV", "cannot be written as WAV"))
+    with pytest.raises(TrackError, match=reason[0]):
         tags.read(path)
-    with pytest.raises(TrackError, match="cannot be written as WAV"):
+    with pytest.raises(TrackError, match=reason[1]):
         tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Pop",))])
     assert path.read_bytes() == data
 

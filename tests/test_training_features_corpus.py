@@ -113,7 +113,7 @@ def test_any_folder_of_music_will_do(settings, tmp_path):
     lines = (tmp_path / "corpus" / "mel" / "mine.jsonl").read_text().splitlines()
     rows = {row["file"]: row for row in map(json.loads, lines)}
     assert rows["short.flac"]["left_out"] == "shorter than 20 s"
-    assert "cannot be decoded" in rows["broken.mp3"]["left_out"]
+    assert "this is text, not audio" in rows["broken.mp3"]["left_out"]
     assert rows["a/long.wav"]["n_segments"] == 3
 
 
