@@ -108,7 +108,7 @@ def main() -> None:
             "genretagger/py.typed",
             "genretagger/bundles/default/model.tflite",
             "genretagger/report/assets/tabulator.min.js",
-            "beetsplug/genrecnn.py",
+            "beetsplug/genrecnn/__init__.py",
         ):
             assert needed in names, f"{needed} is missing from the wheel"
         found = interpreters()
