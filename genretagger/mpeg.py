@@ -21,7 +21,6 @@ class _Frame(NamedTuple):
     version: int
     sr: int
     kbps: int
-    is_mono: bool
     size: int
 
 
@@ -42,7 +41,7 @@ def _frame(data: bytes, at: int) -> _Frame | None:
     """Parse the header of a frame of MPEG audio, layer I, II or III."""
     if len(data) < at + 4 or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
         return None
-    second, third, fourth = data[at + 1 : at + 4]
+    second, third = data[at + 1 : at + 3]
     layer, sr_index, kbps_index = 4 - (second >> 1 & 3), third >> 2 & 3, third >> 4
     shift = {3: 0, 2: 1, 0: 2}.get(second >> 3 & 3)  # MPEG 1, 2, 2.5
     if shift is None or layer == 4 or sr_index == 3 or kbps_index in {0, 15}:
@@ -54,7 +53,7 @@ def _frame(data: bytes, at: int) -> _Frame | None:
         size = (12000 * kbps // sr + padding) * 4
     else:
         size = (72000 if (version, layer) == (2, 3) else 144000) * kbps // sr + padding
-    return _Frame(layer, version, sr, kbps, fourth >> 6 == 3, size)
+    return _Frame(layer, version, sr, kbps, size)
 
 
 def first_frame(data: bytes) -> _Frame | None:

@@ -180,14 +180,13 @@ def _take_back(back: Entry, journal: Journal | None, *, preserve_mtime: bool) ->
         raise TrackError(f"cannot be read: {error.strerror}") from error
     if now == after:
         return False
+    if now != before:
+        raise TrackError(_CHANGED)
     if journal is None:
-        if now != before:
-            raise TrackError(_CHANGED)
         return True
     with _working_copy(back.path, journal) as copy:
-        if now == before:
-            exchange.patch(back.path, copy, back.delta)
-        if now != before or exchange.sha256(copy) != after:
+        exchange.patch(back.path, copy, back.delta)
+        if exchange.sha256(copy) != after:
             raise TrackError(_CHANGED)
         _exchange(back, copy, identity, journal, preserve_mtime=preserve_mtime)
     return True
