@@ -1,6 +1,7 @@
 """Listens to a music collection and tags it with genres, safely.
 
 The names here are for use from other programs; each is imported when it is first used.
+``genretagger.predict("x.mp3")`` hears a track.
 
 Examples
 --------
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from genretagger.bundle import locate as locate_bundle
     from genretagger.bundle import read as read_bundle
     from genretagger.cache import opened as opened_cache
-    from genretagger.decide import DecisionPolicy
+    from genretagger.decide import DecisionPolicy, decision_policy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
     from genretagger.genres import FUSIONS, GENRES, canonical, in_order
     from genretagger.hearing import hearing_id
+    from genretagger.library import TrackGenres, predict
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
     from genretagger.records import Decision, Prediction, State, TagChange
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from genretagger.writing.moved import Elsewhere, located
     from genretagger.writing.recovery import recover
     from genretagger.writing.signals import uninterrupted
+
+    __version__: str
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -63,9 +67,12 @@ __all__ = [
     "State",
     "TagChange",
     "TrackError",
+    "TrackGenres",
+    "__version__",
     "aggregate_probabilities",
     "canonical",
     "decide_genres",
+    "decision_policy",
     "hearing_id",
     "in_order",
     "journals_warning",
@@ -77,6 +84,7 @@ __all__ = [
     "only_writer",
     "opened_cache",
     "plan_row",
+    "predict",
     "predict_tracks",
     "read_bundle",
     "read_journal",
@@ -90,10 +98,11 @@ __all__ = [
 
 _MODULES = {
     "bundle": ("Bundle",),
-    "decide": ("DecisionPolicy",),
+    "decide": ("DecisionPolicy", "decision_policy"),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
     "hearing": ("hearing_id",),
+    "library": ("TrackGenres", "predict"),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange"),
     "rows": ("plan_row",),
@@ -126,6 +135,10 @@ _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - it takes as long as the rest
+
+        return version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOMES[name]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +85,14 @@ class Bundle:
         return self.path / "model.tflite"
 
 
-def locate(named: str | Path) -> Path:
+def locate(named: str | PathLike[str]) -> Path:
     """Find a bundle's folder.
 
     Parameters
     ----------
-    named : str or pathlib.Path
-        A bundle that ships with the package, such as ``accurate``, or any folder. A folder
-        of such a name in the working directory is ``./accurate``.
+    named : str or path-like
+        As a str, a bundle that ships with the package, such as ``accurate``; else a folder. A
+        folder of such a name in the working directory is ``./accurate``.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def locate(named: str | Path) -> Path:
     (True, 'my/model')
     """
     names = [path.name for path in _SHIPPED.iterdir() if path.is_dir()]
-    return _SHIPPED / named if str(named) in names else Path(named)
+    return _SHIPPED / named if isinstance(named, str) and named in names else Path(named)
 
 
 def _sha256(path: Path) -> str:
@@ -148,13 +149,13 @@ def _refusal(path: Path, why: str) -> FatalError:
     return FatalError(f"model bundle {path}: {why}")
 
 
-def read(path: Path) -> Bundle:
+def read(named: str | PathLike[str]) -> Bundle:
     """Read a bundle and check that it is whole and made for this program.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The folder.
+    named : str or path-like
+        As in `locate`.
 
     Returns
     -------
@@ -166,6 +167,7 @@ def read(path: Path) -> Bundle:
         If a file is missing, damaged, of another format version, or made for other
         genres. There is no fallback.
     """
+    path = locate(named)
     try:
         text = (path / "bundle.json").read_bytes()
         info = json.loads(text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from genretagger.genres import GENRES, is_fusion
+from genretagger.genres import GENRES, canonical, is_fusion
 from genretagger.records import Decision, Prediction
 from genretagger.text import apart
 
@@ -29,6 +30,59 @@ class DecisionPolicy:
     max_genres: int = 2
     always: bool = False
     allowed: frozenset[str] = frozenset(GENRES)
+
+
+def decision_policy(
+    thresholds: tuple[float, ...],
+    *,
+    threshold: float | None = None,
+    max_genres: int = 2,
+    always: bool = False,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
+) -> DecisionPolicy:
+    """Make a policy of what a person asks for.
+
+    Parameters
+    ----------
+    thresholds : tuple of float, length n_genres
+        The bundle's own.
+    threshold : float, optional
+        One for all genres instead.
+    max_genres, always
+        As in `DecisionPolicy`.
+    only, exclude : iterable of str
+        Genres in any spelling: decide among these alone, never for these.
+
+    Raises
+    ------
+    ValueError
+        If no genre is left, a name is none of ours, or a number is out of range.
+
+    Examples
+    --------
+    >>> sorted(decision_policy((0.5,) * 14, only=["jazz", "hip-hop"]).allowed)
+    ['Hip Hop', 'Jazz']
+    """
+    if threshold is not None:
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"a threshold is between 0 and 1, not {threshold}")
+        thresholds = (float(threshold),) * len(GENRES)
+    if max_genres < 1:
+        raise ValueError(f"max_genres is at least 1, not {max_genres}")
+    allowed = (_ours(only) if only is not None else frozenset(GENRES)) - _ours(exclude)
+    if not allowed:
+        raise ValueError("'only' and 'exclude' leave no genre")
+    return DecisionPolicy(thresholds, max_genres, always, allowed)
+
+
+def _ours(names: Iterable[str]) -> frozenset[str]:
+    if isinstance(names, str):
+        raise ValueError(f"write [{names!r}] for one genre")  # noqa: TRY004 - as the others
+    genres = {name: canonical(name) for name in names}
+    if unknown := [name for name, genre in genres.items() if genre is None]:
+        raise ValueError(f"{unknown[0]} is not one of {', '.join(GENRES)}")
+    return frozenset(genre for genre in genres.values() if genre)
 
 
 def is_far_above(probability: float, threshold: float) -> bool:

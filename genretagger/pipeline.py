@@ -10,11 +10,13 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from genretagger.albums import combine, group_by_album
 from genretagger.bundle import Bundle
+from genretagger.bundle import read as read_bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
@@ -110,14 +112,19 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
 
 
 def predict(
-    paths: Iterable[Path], with_bundle: Bundle, jobs: int = 1, *, cache: Cache | None = None
+    paths: Iterable[str | PathLike[str]],
+    bundle: str | PathLike[str] | Bundle = "default",
+    jobs: int = 1,
+    *,
+    cache: Cache | None = None,
 ) -> Iterator[tuple[Path, Prediction | TrackError]]:
     """Predict tracks. No file is opened for writing.
 
     Parameters
     ----------
-    paths : iterable of pathlib.Path
-    with_bundle : Bundle
+    paths : iterable of str or path-like
+    bundle : str or path-like or Bundle
+        The model, as in `bundle.read`.
     jobs : int
         Worker processes that hear tracks; 0 is one for each core.
     cache : Cache, optional
@@ -133,15 +140,16 @@ def predict(
     FatalError
         If the model cannot be used.
     """
-    for batch in _batches(paths, _BATCH):
+    model = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    for batch in _batches(map(Path, paths), _BATCH):
         files = [look_at(path) for path in batch]
         to_hear = [
             # the audio may be sound though the tags are not
             track.file if isinstance(track, Track) else file
             for file, track in zip(files, read_tags(files, None, cache), strict=True)
         ]
-        hear = partial(hear_tracks, with_bundle=with_bundle, jobs=jobs)
-        answers = recall_or_hear(to_hear, hear, hearing_id(with_bundle), cache)
+        hear = partial(hear_tracks, with_bundle=model, jobs=jobs)
+        answers = recall_or_hear(to_hear, hear, hearing_id(model), cache)
         yield from zip(batch, answers, strict=True)
 
 

@@ -108,7 +108,7 @@ def test_predict_gives_one_object_a_line_for_each_track(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     code, (row,), _ = run(capsys, "predict", "--format", "json", path)
     assert code == 0
-    assert list(row) == ["path", "state", "genres", "probabilities", "reason"]
+    assert list(row) == ["schema", "path", "state", "genres", "probabilities", "reason"]
     assert list(row["probabilities"]) == list(GENRES)
     assert all(0.0 <= p <= 1.0 for p in row["probabilities"].values())
     assert row["path"] == str(path)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import genretagger
 from genretagger.cli.values import (
     age_s,
     condition,
@@ -25,9 +26,7 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version  # noqa: PLC0415
-
-        print(f"{parser.prog} {version('genretagger')}")
+        print(f"{parser.prog} {genretagger.__version__}")
         parser.exit()
 
 

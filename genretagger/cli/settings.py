@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import argparse
 
-from genretagger import bundle
+from genretagger import bundle, decide
 from genretagger.bundle import Bundle
 from genretagger.decide import DecisionPolicy
-from genretagger.genres import GENRES
 from genretagger.plan import TagPolicy
 
 
 def chosen_bundle(options: argparse.Namespace) -> Bundle:
     """Read the model of ``--bundle``."""
-    return bundle.read(bundle.locate(options.bundle))
+    return bundle.read(options.bundle)
 
 
 def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
     """Return the policy of `decide`; exit if no genre is left."""
-    thresholds = bundle.thresholds
-    if options.threshold is not None:
-        thresholds = (options.threshold,) * len(GENRES)
-    allowed = (options.only or frozenset(GENRES)) - options.exclude
-    if not allowed:
+    try:
+        return decide.decision_policy(
+            bundle.thresholds,
+            threshold=options.threshold,
+            max_genres=options.max_genres,
+            always=options.always,
+            only=options.only,
+            exclude=options.exclude,
+        )
+    except ValueError:  # all else was checked when it was read
         options.error("--only and --exclude leave no genre")
-    return DecisionPolicy(thresholds, options.max_genres, options.always, allowed)
+        raise
 
 
 def tag_policy(options: argparse.Namespace) -> TagPolicy:
