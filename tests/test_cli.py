@@ -21,7 +21,7 @@ import soundfile
 
 from genretagger import bundle, cli, tags
 from genretagger.cli import commands
-from genretagger.cli.options import COMMANDS
+from genretagger.cli.options import COMMANDS, parse
 from genretagger.genres import GENRES
 from genretagger.writing.signals import uninterrupted
 
@@ -266,7 +266,7 @@ def test_kinds_that_can_only_be_heard_are_heard_by_predict_and_beside_others_pas
     code, rows, message = run(capsys, "tag", "-n", "--format", "json", path.parent)
     assert (code, [row["path"] for row in rows]) == (0, [str(path)])
     assert "passed over 1 audio file of a kind that can be heard, but not tagged (aac)" in message
-    assert "1 tracks" in message
+    assert "1 track:" in message
 
 
 def test_a_report_is_not_written_over_audio_that_can_only_be_heard(tmp_path, capsys):
@@ -384,19 +384,51 @@ def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsy
         (["tag", "x", "--field", "genre"], "means something else already"),
         (["tag", "x", "--jobs", "many"], "many is not a whole number"),
         (["tag", "x", "--threshold", "high"], "high is not a number"),
-        (["tag", "x", "--existing", "burn"], "invalid choice"),
+        (["tag", "x", "--existing", "burn"], "'burn' is none of skip, replace, append, prepend"),
+        (["tag", "x", "--existing", "preprend"], "did you mean prepend?"),
+        (["tag", "x", "--dry-rum"], "there is no option --dry-rum; did you mean --dry-run?"),
+        (["tag", "x", "--zzz=1"], "genretagger tag: there is no option --zzz (see"),
+        (["model", "x"], "'x' is one word too many"),
+        (["apply"], "required: PLAN (see genretagger apply --help)"),
+        (["undi"], "there is no command 'undi'; did you mean undo?"),
+        (["--verison"], "there is no option --verison; did you mean --version?"),
         (["tag", "x", "--only", "Blues"], "Blues is not one of Ambient"),
         (["tag", "x", "--only", "Rock", "--exclude", "rock"], "leave no genre"),
         (["tag", "x", "--protect-if", "genre is Rock"], "write 'genre matches REGEX'"),
         (["tag", "x", "--protect-if", "genre matches ("], "missing )"),
         (["tag", "x", "--map", "/nowhere"], "/nowhere: No such file"),
-        ([], "COMMAND"),
     ],
 )
-def test_a_wrong_command_line_exits_with_2_and_says_why(arguments, message, capsys):
+def test_a_wrong_command_line_exits_with_2_and_says_why_in_one_line(arguments, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(arguments)
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert err.endswith("--help)\n")
+
+
+def test_alone_it_shows_help_with_three_examples(capsys):
+    assert cli.main([]) == 0
+    out = capsys.readouterr().out
+    _, _, examples = out.partition("examples:\n")
+    words = [line.split("  ")[1].split() for line in examples.splitlines()]
+    assert [line[:2] for line in words] == [["genretagger", c] for c in ("tag", "tag", "undo")]
+    for line in words:
+        assert parse(line[1:]).command == line[1]
+
+
+@pytest.mark.parametrize("name", [None, *COMMANDS])
+def test_help_breaks_no_word_at_80_columns(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"] if name is None else [name, "--help"])
+    narrow = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "500")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"] if name is None else [name, "--help"])
+    assert narrow.split() == capsys.readouterr().out.split()
+    assert max(map(len, narrow.splitlines())) <= 80
 
 
 def test_the_report_is_not_written_over_an_audio_file(audio_file, capsys):
@@ -600,7 +632,7 @@ def test_what_libraries_remark_stays_off_the_terminal(audio_file):
     for jobs in ("1", "2"):
         command = [sys.executable, "-m", "genretagger", "predict", "--jobs", jobs, path]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert re.fullmatch(r"1 tracks: \d decided, \d undecided, 0 failed\n", done.stderr)
+        assert re.fullmatch(r"1 track: \d decided, \d undecided, 0 failed\n", done.stderr)
 
 
 def test_the_version_is_told(capsys):

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import make_docs
@@ -22,6 +23,14 @@ PAGES = [
 def test_the_parts_made_from_the_code_are_up_to_date(page):
     text = (make_docs.DOCS / page).read_text(encoding="utf-8")
     assert text == make_docs.renewed(page), "run: python tests/tools/make_docs.py"
+
+
+@pytest.mark.parametrize("path", make_docs.WHOLE, ids=lambda p: p.name)
+def test_completion_and_the_man_page_are_up_to_date(path):
+    if path.suffix == ".1" and sys.version_info >= (3, 13):
+        pytest.skip("argparse words options with a value otherwise since Python 3.13")
+    text = path.read_text(encoding="utf-8")
+    assert text == make_docs.WHOLE[path](), "run: python tests/tools/make_docs.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -15,6 +15,12 @@ def chosen_bundle(options: argparse.Namespace) -> Bundle:
     return bundle.read(options.bundle)
 
 
+def described(bundle: Bundle) -> str:
+    """Say which model it is."""
+    name, version = bundle.info.get("name", ""), bundle.info.get("version", "")
+    return f"model: {name} {version} ({bundle.bundle_id}) in {bundle.path}"
+
+
 def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
     """Return the policy of `decide`; exit if no genre is left."""
     try:
