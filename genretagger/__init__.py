@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from genretagger.records import Decision, Prediction, State, TagChange
     from genretagger.report.html import Page as ReportPage
     from genretagger.rows import plan_row
-    from genretagger.text import reason_text
+    from genretagger.text import counted, reason_text
     from genretagger.words import PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.history import last_in_force as last_journal_in_force
@@ -71,6 +71,7 @@ __all__ = [
     "__version__",
     "aggregate_probabilities",
     "canonical",
+    "counted",
     "decide_genres",
     "decision_policy",
     "hearing_id",
@@ -106,7 +107,7 @@ _MODULES = {
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange"),
     "rows": ("plan_row",),
-    "text": ("reason_text",),
+    "text": ("counted", "reason_text"),
     "words": ("PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Head", "Journal"),

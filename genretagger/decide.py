@@ -146,7 +146,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         if clash is None:
             taken.append(genre)
         else:
-            refused.append(f"{genre} {probability[genre]:.2f} left out: no fusion with {clash}")
+            refused.append(f"{genre} {probability[genre]:.2f} left out: seldom goes with {clash}")
     passed = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in taken)
     # of those left out, the two strongest tell enough
     return Decision(tuple(taken), (passed, *refused[:2], *prediction.notes))

@@ -344,16 +344,44 @@ def test_a_table_in_a_pipe_has_one_line_for_each_track(audio_file, capsys):
 def test_the_genres_their_aliases_and_the_fusions_are_listed(capsys):
     code, out, _ = run(capsys, "genres")
     assert code == 0
-    assert "19 fusions" in out
+    assert "19 pairs that often go together" in out
     assert "  Pop; Rock" in out
     assert all(f"  {genre}" in out for genre in GENRES)
 
 
-def test_the_model_shows_its_card_and_verifies(capsys):
+@pytest.mark.parametrize("name", ["default", "accurate"])
+def test_the_model_says_in_fifteen_lines_what_each_genres_word_is_worth(capsys, name):
+    code, out, _ = run(capsys, "model", "--bundle", name)
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) == 15
+    assert max(map(len, lines[3:])) <= 80  # behind the folder, which has what length it has
+    model = bundle.read(name)
+    rock = model.info["metrics"]["decisions_by_genre"]["Rock"]
+    share = round(100 * rock["right"] / rock["written"])
+    assert f"Rock         {share:>3} right" in out
+    for genre, threshold in zip(GENRES, model.thresholds, strict=True):
+        assert re.search(rf"{genre} .*?from {threshold:.2f}", out)
+
+
+def test_a_model_without_measurements_is_shown_all_the_same(capsys, tmp_path):
+    copied = tmp_path / "bundle"
+    shutil.copytree(bundle.DEFAULT, copied)
+    info = json.loads((copied / "bundle.json").read_text())
+    (copied / "bundle.json").write_text(json.dumps({**info, "metrics": {}, "data": {}}))
+    code, out, _ = run(capsys, "model", "--bundle", copied)
+    assert code == 0
+    assert out.count("too rare") == len(GENRES)
+
+
+def test_the_model_shows_all_as_json_and_verifies(capsys):
+    assert cli.main(["model", "--json", "--verify"]) == 0
+    card = json.loads(capsys.readouterr().out)
+    assert {"thresholds", "metrics", "sha256", "features", "licence", "id"} <= set(card)
+    assert list(card["thresholds"]) == list(GENRES)
     code, out, _ = run(capsys, "model", "--verify")
     assert code == 0
-    for word in ("thresholds", "metrics", "sha256", "features", "licence", "verified"):
-        assert word in out
+    assert out.splitlines()[-1].startswith("verified: ")
 
 
 def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsys, tmp_path):

@@ -415,7 +415,7 @@ def _excerpts(reader: Reader, sr: int, segment_s: float, *, has_cuesheet: bool) 
         notes.append("silent where it was heard")
     elif len(segments) < len(heard.starts_s):
         n = len(heard.starts_s)
-        notes.append(f"silent at {n - len(segments)} of {n} points")
+        notes.append(f"silent in {n - len(segments)} of {n} places")
     return Excerpts(tuple(segments), reader.duration_s, tuple(notes))
 
 
@@ -439,12 +439,12 @@ def _hear(reader: Reader, segment_s: float, *, has_cuesheet: bool) -> _Heard:
         notes.append(f"short: {duration_s:.1f} s, repeated to {segment_s:.0f} s")
     if many:
         why = "has a cue sheet" if has_cuesheet else f"{duration_s / 60:.0f} min long"
-        notes.append(f"{why}, may be a whole album: heard at {len(starts)} points")
+        notes.append(f"{why}, may be a whole album: heard in {len(starts)} places")
     n_quiet = _count_quiet(excerpts)
     if n_quiet and duration_s > _FEW * segment_s:
         louder = _where_sound_is(reader, segment_s, len(starts))
         if louder:
-            notes.append(f"quiet at {n_quiet} of {len(starts)} points: heard where there is sound")
+            notes.append(f"quiet in {n_quiet} of {len(starts)} places: heard where there is sound")
             starts = louder
             excerpts, cancel = _read_all(reader, starts, wanted_s)
     if cancel:

@@ -159,6 +159,7 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="run the golden segment and compare the outcome"
     )
+    parser.add_argument("--json", action="store_true", help="show all there is to know, as JSON")
 
 
 def _cache(parser: argparse.ArgumentParser) -> None:
@@ -460,8 +461,8 @@ COMMANDS = {
         "Hear one track all the way through and show its genres over time, and what "
         "moved the leading one. No file is opened for writing but those that are asked for.",
     ),
-    "genres": Command(_none, "list the genres, their aliases and the fusions"),
-    "model": Command(_model, "show what the model is, and what it is worth"),
+    "genres": Command(_none, "list the genres, their other spellings, and which go together"),
+    "model": Command(_model, "show what the model is, and what its word is worth"),
     "config": Command(
         _config,
         "show the settings file: which options it gives defaults, and why",

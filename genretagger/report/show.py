@@ -54,7 +54,7 @@ def lines(
         begin_s = closeup.start_s + span * hearing.window_s / len(closeup.spans)
         yield (
             f"heard at {figure.clock(closeup.start_s)}: {hearing.genre} hangs most on what is at "
-            f"{figure.clock(begin_s)} ({closeup.spans[span]:+.2f} log-odds)"
+            f"{figure.clock(begin_s)}"
         )
 
 

@@ -14,9 +14,9 @@ _shtab_genretagger_commands() {
     cache:'Show where the cache lies and what is in it. It saves time only: whatever is forgotten is read and heard again.'
     completion:'Print a script for a shell. For bash, put this line into ~/.bashrc:'
     config:'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
-    genres:'list the genres, their aliases and the fusions'
+    genres:'list the genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
-    model:'show what the model is, and what it is worth'
+    model:'show what the model is, and what its word is worth'
     predict:'Hear every track and say what it is. No file is opened for writing.'
     redo:'Make the changes again that the last undo has taken back; a second redo goes on with the undo before.'
     review:'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs: pip install '"'"'genretagger[review]'"'"''
@@ -102,6 +102,7 @@ _shtab_genretagger_model_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
   "--verify[run the golden segment and compare the outcome]"
+  "--json[show all there is to know, as JSON]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
 )
 
