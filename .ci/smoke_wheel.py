@@ -111,6 +111,7 @@ def main() -> None:
         for needed in (
             "genretagger/py.typed",
             "genretagger/cli/completions/genretagger.bash",
+            "genretagger/cli/demo/LICENCES.txt",
             "genretagger/bundles/default/model.tflite",
             "genretagger/report/assets/tabulator.min.js",
             "beetsplug/genrecnn/__init__.py",

@@ -174,6 +174,17 @@ def _cache(parser: argparse.ArgumentParser) -> None:
     _add_bundle(parser)
 
 
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("genretagger-demo"),
+        metavar="FOLDER",
+        help="the folder to be made (default: %(default)s)",
+    )
+
+
 def _config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "of_command",
@@ -463,6 +474,12 @@ COMMANDS = {
     ),
     "genres": Command(_none, "list the genres, their other spellings, and which go together"),
     "model": Command(_model, "show what the model is, and what its word is worth"),
+    "demo": Command(
+        _demo,
+        "try it on a few seconds of free music, without any of your own",
+        "Make a folder with a few seconds each of free music, and show what 'tag --dry-run' says "
+        "of it, and the report. Nothing is written but the new folder.",
+    ),
     "config": Command(
         _config,
         "show the settings file: which options it gives defaults, and why",

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/genretagger
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_genretagger_subparsers=(tag review apply undo redo history predict show genres model config completion cache)
+_shtab_genretagger_subparsers=(tag review apply undo redo history predict show genres model demo config completion cache)
 
 _shtab_genretagger_tag_option_strings=(-h --help --files-from --ignore --bundle --threshold --max-genres --always --only --exclude -n --dry-run --plan --existing --protect --protect-if --junk --map --genre-style --separator --field --id3 --by --preserve-mtime -j --jobs --no-cache --format -o --output --changes-only --report -q --quiet -v --verbose --no-config)
 _shtab_genretagger_review_option_strings=(-h --help --files-from --ignore --bundle --threshold --max-genres --always --only --exclude --plan --existing --protect --protect-if --junk --map --genre-style --separator --field --id3 --by --preserve-mtime -j --jobs --no-cache --no-browser --no-config)
@@ -17,6 +17,7 @@ _shtab_genretagger_predict_option_strings=(-h --help --files-from --ignore --bun
 _shtab_genretagger_show_option_strings=(-h --help --bundle --threshold --max-genres --always --only --exclude --html --png --no-config)
 _shtab_genretagger_genres_option_strings=(-h --help --no-config)
 _shtab_genretagger_model_option_strings=(-h --help --bundle --verify --json --no-config)
+_shtab_genretagger_demo_option_strings=(-h --help --no-config)
 _shtab_genretagger_config_option_strings=(-h --help --no-config)
 _shtab_genretagger_completion_option_strings=(-h --help --no-config)
 _shtab_genretagger_cache_option_strings=(-h --help --prune --clear --bundle --no-config)
@@ -69,9 +70,9 @@ _shtab_genretagger_apply___format_choices=(table json csv)
 _shtab_genretagger_undo___format_choices=(table json csv)
 _shtab_genretagger_redo___format_choices=(table json csv)
 _shtab_genretagger_predict___format_choices=(table json csv)
-_shtab_genretagger_config_pos_0_choices=(tag review apply undo redo history predict show genres model config completion cache)
+_shtab_genretagger_config_pos_0_choices=(tag review apply undo redo history predict show genres model demo config completion cache)
 _shtab_genretagger_completion_pos_0_choices=(bash zsh fish)
-_shtab_genretagger_pos_0_choices=(tag review apply undo redo history predict show genres model config completion cache)
+_shtab_genretagger_pos_0_choices=(tag review apply undo redo history predict show genres model demo config completion cache)
 
 _shtab_genretagger_tag_pos_0_nargs='*'
 _shtab_genretagger_tag__h_nargs=0
@@ -154,6 +155,9 @@ _shtab_genretagger_model___help_nargs=0
 _shtab_genretagger_model___verify_nargs=0
 _shtab_genretagger_model___json_nargs=0
 _shtab_genretagger_model___no_config_nargs=0
+_shtab_genretagger_demo__h_nargs=0
+_shtab_genretagger_demo___help_nargs=0
+_shtab_genretagger_demo___no_config_nargs=0
 _shtab_genretagger_config__h_nargs=0
 _shtab_genretagger_config___help_nargs=0
 _shtab_genretagger_config___no_config_nargs=0

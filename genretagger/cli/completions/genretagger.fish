@@ -50,7 +50,7 @@ function _shtab_genretagger_using
   test "$_shtab_genretagger_cmdpath" = "$argv"
 end
 
-set -g _shtab_genretagger_commands tag review apply undo redo history predict show genres model config completion cache
+set -g _shtab_genretagger_commands tag review apply undo redo history predict show genres model demo config completion cache
 set -g _shtab_genretagger_opts_with_value --bundle --by --exclude --existing --field --files-from --format --genre-style --html --id3 --ignore --jobs --junk --map --max-genres --only --output --plan --png --protect --protect-if --prune --report --separator --threshold -j -o
 
 complete -c genretagger -e
@@ -193,10 +193,13 @@ complete -c genretagger -n '_shtab_genretagger_using model' -l bundle -xka "(__f
 complete -c genretagger -n '_shtab_genretagger_using model' -l verify -d 'run the golden segment and compare the outcome'
 complete -c genretagger -n '_shtab_genretagger_using model' -l json -d 'show all there is to know, as JSON'
 complete -c genretagger -n '_shtab_genretagger_using model' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
+complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a demo -d 'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
+complete -c genretagger -n '_shtab_genretagger_using demo' -s h -l help -d 'show this help message and exit'
+complete -c genretagger -n '_shtab_genretagger_using demo' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a config -d 'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
 complete -c genretagger -n '_shtab_genretagger_using config' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using config' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
-complete -c genretagger -n '_shtab_genretagger_using config; and test $_shtab_genretagger_npos -eq 0' -ka "tag review apply undo redo history predict show genres model config completion cache" -d 'show all options of this command'
+complete -c genretagger -n '_shtab_genretagger_using config; and test $_shtab_genretagger_npos -eq 0' -ka "tag review apply undo redo history predict show genres model demo config completion cache" -d 'show all options of this command'
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a completion -d 'Print a script for a shell. For bash, put this line into ~/.bashrc:'
 complete -c genretagger -n '_shtab_genretagger_using completion' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using completion' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'

@@ -14,6 +14,7 @@ _shtab_genretagger_commands() {
     cache:'Show where the cache lies and what is in it. It saves time only: whatever is forgotten is read and heard again.'
     completion:'Print a script for a shell. For bash, put this line into ~/.bashrc:'
     config:'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
+    demo:'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
     genres:'list the genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
     model:'show what the model is, and what its word is worth'
@@ -75,11 +76,20 @@ _shtab_genretagger_completion_defaults_added=0
 _shtab_genretagger_config_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
-  ":show all options of this command:(tag review apply undo redo history predict show genres model config completion cache)"
+  ":show all options of this command:(tag review apply undo redo history predict show genres model demo config completion cache)"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_config_defaults_added=0
+
+_shtab_genretagger_demo_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  ":the folder to be made (default\: genretagger-demo):"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_demo_defaults_added=0
 
 _shtab_genretagger_genres_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -274,6 +284,7 @@ _shtab_genretagger() {
         cache) _arguments -C -s $_shtab_genretagger_cache_options ;;
         completion) _arguments -C -s $_shtab_genretagger_completion_options ;;
         config) _arguments -C -s $_shtab_genretagger_config_options ;;
+        demo) _arguments -C -s $_shtab_genretagger_demo_options ;;
         genres) _arguments -C -s $_shtab_genretagger_genres_options ;;
         history) _arguments -C -s $_shtab_genretagger_history_options ;;
         model) _arguments -C -s $_shtab_genretagger_model_options ;;
