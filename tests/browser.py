@@ -92,7 +92,7 @@ const cut = texts.filter(it => it.scrollWidth > it.clientWidth + 1 && it.clientW
                             || it.scrollHeight > it.clientHeight + 3 && it.clientHeight)
     .map(it => 'cut: ' + it.textContent);
 const parts = ['.tiles', '.gist', '.overview', '.toolbar', '#banner', '.lists', '#detail',
-    '.made'].map(name => document.querySelector(name)).filter(isSeen);
+    '.made'].map(name => document.querySelector(name)).filter(it => it && isSeen(it));
 const over = [];
 for (const [i, a] of parts.entries()) for (const b of parts.slice(i + 1)) {
     const [one, other] = [a.getBoundingClientRect(), b.getBoundingClientRect()];

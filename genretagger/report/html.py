@@ -24,7 +24,7 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES, SEPARATORS, canonical, split_values
 from genretagger.records import State, TagChange
 from genretagger.rows import Row
-from genretagger.text import printable
+from genretagger.text import printable, reason_text
 from genretagger.words import PLANNED, Words
 
 TEXTS = {"reason": "Reason"}
@@ -352,6 +352,7 @@ def patch(number: int, change: TagChange) -> dict[str, Any]:
         "id": number,
         "state": change.state.value,
         "now": [printable(value) for value in change.new],
+        "reason": printable(reason_text(change.reason)),
     }
 
 

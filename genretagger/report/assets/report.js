@@ -92,7 +92,13 @@
 
   const pill = (state) => element("span", `pill pill-${state}`, words[state]);
 
-  const track = (row) => element("div", "track", bdi(row.name), bdi(row.folder, "folder"));
+  // a name may break behind what joins its words, and is set smaller where it is long
+  const LONG = 60; // characters
+  const nameOf = (row) => {
+    const parts = row.name.split(/(?<=[_.])(?=[^_.])/).flatMap((part, i) => (i ? [element("wbr", ""), part] : [part]));
+    return element("bdi", row.name.length > LONG ? "long" : "", ...parts);
+  };
+  const track = (row) => element("div", "track", nameOf(row), bdi(row.folder, "folder"));
 
   const genresOf = (row) => {
     const old = row.old.length ? bdi(joined(row.old), "old") : element("span", "none", "none");
@@ -494,7 +500,7 @@
     close.addEventListener("click", closeDetail);
     const folder = data.root + row.folder;
     text.append(
-      element("div", "detail-head", element("h2", "", bdi(row.name)), close),
+      element("div", "detail-head", element("h2", "", nameOf(row)), close),
       element("p", "folder", bdi(folder)),
       element("p", "outcome", pill(row.state), genresOf(row)),
       ...textsOf(row).map((text) => element("p", "text", text)),
