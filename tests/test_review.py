@@ -326,9 +326,13 @@ def test_the_excerpts_of_every_format_come_as_sound_in_ranges(audio_file, start,
 
 def test_a_timeline_is_drawn_on_demand(plan, start):
     server = start(plan)
-    assert server.get("tracks/0/heard").json()["duration_s"] == pytest.approx(2.0, abs=0.1)
+    assert server.get("tracks/0/heard", timeout=600).json()["duration_s"] == pytest.approx(
+        2.0, abs=0.1
+    )
     assert server.get("tracks/0/heard/dark.png").content.startswith(b"\x89PNG")
-    assert server.get("tracks/0/heard/light.png?narrow&why").content.startswith(b"\x89PNG")
+    assert server.get("tracks/0/heard/light.png?narrow&why", timeout=600).content.startswith(
+        b"\x89PNG"
+    )
     assert server.get("tracks/0/heard/pink.png").status_code == 404
     assert server.get("heard").json() == {"share": 1.0}
     left, top, right, bottom = server.get("tracks/0/heard").json()["narrow"]
