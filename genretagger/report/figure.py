@@ -174,7 +174,7 @@ class _Layout:
     ) -> None:
         self.hearing, self.thresholds, self.is_narrow = hearing, thresholds, is_narrow
         self.width = NARROW_IN if is_narrow else WIDTH_IN
-        self.left, self.right = (0.12, 0.12) if is_narrow else (1.15, 0.25)
+        self.left, self.right = (0.2, 0.12) if is_narrow else (1.15, 0.25)
         self.row, self.curve_at, self.curve = (0.72, 0.2, 0.42) if is_narrow else (0.58, 0.0, 0.5)
         self.small, self.small_line = (8.5, 0.15) if is_narrow else (7.5, 0.135)
         self.genres = _likely(hearing, thresholds)
@@ -262,7 +262,7 @@ class _Drawing:
 
     def draw(self, bands_hz: NDArray[np.float32]) -> None:
         layout, muted = self.layout, self.colours["muted"]
-        x = 0.12 if layout.is_narrow else 0.2
+        x = 0.2
         for n, line in enumerate(layout.title):
             self.say(x, 0.12 + _TITLE_IN * n, line, fontsize=12.5, fontweight="bold")
         for n, line in enumerate(layout.story):

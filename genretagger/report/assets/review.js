@@ -291,12 +291,15 @@
     });
     return made;
   };
+  const bringIntoDetail = () => {
+    el.detail.scrollTop += picture.getBoundingClientRect().top - el.detail.getBoundingClientRect().top;
+  };
   // tells how far it is until the server has answered
   const withProgress = async (what, answer) => {
     const bar = element("progress", { max: 1, value: 0, "aria-label": what });
     const stop = button("Stop", page.isTouch ? "" : "t", closeTimeline);
     picture.replaceChildren(element("p", { role: "status" }, what), element("div", { class: "row" }, bar, stop));
-    picture.scrollIntoView({ block: "nearest" });
+    bringIntoDetail();
     const look = setInterval(() => ask("heard").then(({ share }) => { bar.value = share; }, () => {}), 300);
     try {
       return await answer;
@@ -325,7 +328,7 @@
       const why = button("What moved it", "", () => showTimeline(row, ["why"]));
       const buttons = element("div", { class: "row" }, enlarge, ...(query.length ? [] : [why]));
       picture.replaceChildren(narrow, element("p", {}, "Click into the curves to hear that place."), buttons, big);
-      picture.scrollIntoView({ block: "start" });
+      bringIntoDetail();
     } catch (error) {
       if (drawn === row.id) picture.replaceChildren(element("p", { role: "alert" }, error.message));
     }
