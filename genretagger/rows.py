@@ -82,7 +82,7 @@ def embedded_row(line: TagChange) -> Row:
     >>> import numpy as np
     >>> heard = TagChange(Path("a.mp3"), State.KEEP, embedding=np.array([0.1, 3], np.float16))
     >>> embedded_row(heard)["embedding"]
-    [0.09998, 3.0]
+    [0.099976, 3.0]
     """
     embedding = None
     if line.embedding is not None:
