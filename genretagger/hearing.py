@@ -21,7 +21,6 @@ from genretagger.classifier import Classifier
 from genretagger.errors import FatalError, TrackError
 from genretagger.explain import occlude
 from genretagger.features import log_mel
-from genretagger.genres import GENRES
 from genretagger.records import Closeup, Excerpts, Hearing, Prediction
 
 if TYPE_CHECKING:
@@ -177,7 +176,8 @@ def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
     starts_s, timeline = _timeline(path, classifier)
     return Hearing(
         prediction=heard.prediction,
-        genre=None if leading is None else GENRES[leading],
+        genres=with_bundle.vocabulary.genres,
+        genre=None if leading is None else with_bundle.vocabulary.genres[leading],
         closeups=() if leading is None else _closeups(heard, leading, classifier),
         duration_s=heard.excerpts.duration_s,
         window_s=with_bundle.features.segment_s,
@@ -225,6 +225,7 @@ def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Fl
         Calibrated; NaN where a window is silent.
     """
     model = classifier.bundle
+    n_genres = len(model.vocabulary.genres)
     starts_s, rows = [], []
     for window in audio.decode_windows(
         path,
@@ -235,8 +236,8 @@ def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Fl
     ):
         starts_s.append(window.start_s)
         if audio.is_silent(window.y):
-            rows.append((np.nan,) * len(GENRES))
+            rows.append((np.nan,) * n_genres)
         else:
             _, probabilities = predict_segments([window.y], classifier)
             rows.append(aggregate(probabilities, model.calibration))
-    return tuple(starts_s), np.asarray(rows, dtype=np.float32).reshape(-1, len(GENRES))
+    return tuple(starts_s), np.asarray(rows, dtype=np.float32).reshape(-1, n_genres)

@@ -7,6 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from genretagger.genres import SHIPPED, Vocabulary
+
 if TYPE_CHECKING:
     from genretagger.arrays import Floats, Halves
 
@@ -56,7 +58,7 @@ class Prediction:
     Attributes
     ----------
     probabilities : tuple of float, length n_genres, or None
-        In the order of `genres.GENRES`; None where there was nothing to hear.
+        In the order of the model's vocabulary; None where there was nothing to hear.
     notes : tuple of str
         As in `Excerpts`.
     embedding : numpy.ndarray, shape (n_values,), float16, or None
@@ -102,6 +104,8 @@ class Hearing:
     ----------
     prediction : Prediction
         Of the track, as every other command makes it.
+    genres : tuple of str, length n_genres
+        The model's, in their order.
     genre : str or None
         The most probable one, which the closeups are about; None where all is silence.
     closeups : tuple of Closeup
@@ -115,6 +119,7 @@ class Hearing:
     """
 
     prediction: Prediction
+    genres: tuple[str, ...]
     genre: str | None
     closeups: tuple[Closeup, ...]
     duration_s: float
@@ -243,6 +248,8 @@ class TagChange:
         The decision behind it, best first.
     probabilities : tuple of float, length n_genres, or None
         None where the track was not analysed.
+    vocabulary : Vocabulary
+        Of the model, in whose order the probabilities are.
     reason : tuple of str
         As in `Decision`.
     identity : Identity or None
@@ -258,6 +265,7 @@ class TagChange:
     blocks: tuple[BlockChange, ...] = ()
     genres: tuple[str, ...] = ()
     probabilities: tuple[float, ...] | None = None
+    vocabulary: Vocabulary = SHIPPED
     reason: tuple[str, ...] = ()
     identity: Identity | None = None
     embedding: Halves | None = field(default=None, compare=False)
