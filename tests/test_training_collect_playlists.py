@@ -248,6 +248,56 @@ def test_a_judgement_by_ear_stands_above_the_names(server, stage, result):
     assert rules == {"2": "by-hand", "3": "live"}
 
 
+@pytest.fixture
+def listening(server, stage, tmp_path):
+    """Give a page with tracks that were kept, rejected by name, and dropped by hand."""
+    hostile = "</script><script>document.title = 'owned'</script>"
+    server.playlists = {
+        "1": [
+            row(1, hostile, preview="https://example.com/1.mp3"),
+            row(2, "B (Piano)", preview="https://example.com/2.mp3"),
+            row(3, "C", preview="javascript:alert(1)"),
+            row(6, "F (Karaoke)"),
+            *(row(n, f"N {n}") for n in range(10, 20)),
+        ],
+        "2": [row(4, "D", duration=20)],
+    }
+    path = tmp_path / "page.html"
+    by_hand = "[by_hand]\nkeep = [6, 99]\ndrop = [3]"
+    code, out, _ = stage(LIST + by_hand, "--page", str(path))
+    assert code == 0
+    assert f"to listen: {path}" in out
+    return path
+
+
+def test_the_page_shows_a_sample_of_each_label_and_each_rule(listening):
+    text = listening.read_text(encoding="utf-8")
+    assert "<h3>Rock: 6 of 12</h3>" in text
+    assert "<h3>rendition: 1 of 1</h3>" in text
+    assert "B (Piano)</a><br>Album (title: Piano)" in text
+    assert "Dropped by hand" in text
+    assert "too-short" not in text  # there is nothing to hear about a length
+    assert 'src="https://example.com/2.mp3"' in text
+    assert "javascript:" not in text
+
+
+def test_the_page_writes_the_table_that_the_next_run_reads(listening, browser, tmp_path):
+    browser.get(listening.as_uri())
+    assert browser.title == "Listen: kept and rejected"
+
+    def table():
+        return browser.execute_script("return document.getElementById('text').value")
+
+    assert table() == "[by_hand]\nkeep = [6, 99]\ndrop = [3]\n"
+    click = "document.querySelector(`input[data-side=${arguments[0]}][value='${arguments[1]}']`)"
+    browser.execute_script(f"{click}.click()", "keep", "2")
+    browser.execute_script(f"{click}.click()", "drop", "3")
+    path = tmp_path / "again.toml"
+    path.write_text(LIST + table(), encoding="utf-8")
+    found = read_list(path)
+    assert (found.keep, found.drop) == ({"2", "6", "99"}, set())
+
+
 def test_a_playlist_that_is_gone_is_reported_and_the_others_count(server, stage, tmp_path):
     server.playlists["2"] = [row(1, "A")]
     code, out, _ = stage(LIST)

@@ -163,7 +163,7 @@ def reject_by_name(
         version=candidate.version,
         artist=track.artist,
         album=track.album,
-        classical=any("Classical" in wanted.playlists[number] for number in candidate.lists),
+        genres={genre for number in candidate.lists for genre in wanted.playlists[number]},
         live=settings.reject_live,
     )
     if rejection is None:

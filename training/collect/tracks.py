@@ -61,7 +61,8 @@ class Candidate:
     def rejected(self, rule: str, **why: str) -> dict[str, Any]:
         """Lay out the row that says why it was rejected."""
         row = asdict(self.track)
-        kept = {key: row[key] for key in ("track_id", "isrc", "artist", "title", "album")}
+        names = ("track_id", "isrc", "artist", "title", "album", "preview")
+        kept = {key: row[key] for key in names}
         return {"rule": rule, **why, **kept, "playlists": self.lists}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genretagger.errors import FatalError
-from training.collect import playlists
+from training.collect import page, playlists
 from training.collect.config import add_collection_arguments, load_collect
 from training.collect.deezer import Api
 from training.collect.recordings import merge, yields
@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection_arguments(parser)
     parser.add_argument(
         "--refresh", action="store_true", help="read playlists again that were read before"
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page to listen through a sample of what was kept and rejected",
     )
 
 
@@ -82,4 +88,7 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
         say(f"rejected, {rule}: {n_tracks}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
+    if args.page is not None:
+        write_text(args.page, page.lay_out(tracks, rejected, wanted))
+        say(f"to listen: {args.page}")
     say(f"{len(tracks)} tracks in {args.music / TRACKS}, {len(rejected)} rejected")
