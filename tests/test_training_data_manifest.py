@@ -441,7 +441,7 @@ def test_a_file_whose_name_is_not_utf_8_is_left_out_and_told(tmp_path):
     folder.mkdir(parents=True)
     (folder / os.fsdecode(b"A - caf\xe9.flac")).write_bytes(b"fLaC")
     rejects = sources.Rejects()
-    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects)
+    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects, {})
     assert found == []
     (row,) = rejects.rows
     assert "rename" in row["remedy"]

@@ -326,7 +326,7 @@ def load(path: Path) -> AnyConfig:
     subsets = table.pop("subsets", {})
     if not isinstance(subsets, dict):
         raise FatalError(
-            f"config {path} [subsets]: lines like panda = {{ only = [...] }} are wanted"
+            f"config {path} [subsets]: lines like name = {{ only = [...] }} are wanted"
         )
     parts["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
     parts["model"] = _model(path, table)
