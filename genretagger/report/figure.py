@@ -13,7 +13,6 @@ import numpy as np
 
 from genretagger.errors import FatalError
 from genretagger.explain import turns
-from genretagger.genres import GENRES
 from genretagger.text import apart, printable
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def story(hearing: Hearing, thresholds: Sequence[float]) -> str:
     for row in hearing.timeline:
         margin = row - np.asarray(thresholds, dtype=np.float32)
         passing = np.flatnonzero(margin >= 0)
-        leaders.append(GENRES[passing[np.argmax(row[passing])]] if len(passing) else None)
+        leaders.append(hearing.genres[passing[np.argmax(row[passing])]] if len(passing) else None)
     hop_s = hearing.starts_s[1] - hearing.starts_s[0] if len(hearing.starts_s) > 1 else 1.0
     least = max(1, round(_LEAST_TURN_S / hop_s))
     return ", ".join(
@@ -287,11 +286,11 @@ class _Drawing:
         probabilities = layout.hearing.prediction.probabilities or ()
         heard = ", needs ".join(apart(probabilities[genre], layout.thresholds[genre]))
         if layout.is_narrow:
-            self.say(layout.left, y + 0.01, GENRES[genre], fontweight="bold")
+            self.say(layout.left, y + 0.01, layout.hearing.genres[genre], fontweight="bold")
             self.say(layout.width - layout.right, y + 0.02, heard, ha="right", color=muted)
         else:
             beside = {"x": layout.left - 0.12, "ha": "right"}
-            self.say(y=y + 0.1, text=GENRES[genre], **beside)
+            self.say(y=y + 0.1, text=layout.hearing.genres[genre], **beside)
             self.say(y=y + 0.27, text=heard, fontsize=7, color=muted, **beside)
         width = layout.width - layout.left - layout.right
         axes = self.axes(layout.left, y + layout.curve_at, width, layout.curve)
@@ -380,7 +379,7 @@ def _likely(hearing: Hearing, thresholds: Sequence[float]) -> list[int]:
     if probabilities is None or hearing.genre is None:
         return []
     peaks = np.nan_to_num(hearing.timeline).max(axis=0)
-    order = sorted(range(len(GENRES)), key=lambda g: (-probabilities[g], -peaks[g]))
+    order = sorted(range(len(hearing.genres)), key=lambda g: (-probabilities[g], -peaks[g]))
     return [g for g in order if g == order[0] or peaks[g] >= 0.5 * thresholds[g]][:_MOST_ROWS]
 
 

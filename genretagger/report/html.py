@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genretagger.errors import FatalError
-from genretagger.genres import GENRES, SEPARATORS, canonical, split_values
+from genretagger.genres import SEPARATORS, SHIPPED, Vocabulary, split_values
 from genretagger.records import State, TagChange
 from genretagger.rows import Row
 from genretagger.text import printable, reason_text
@@ -32,7 +32,7 @@ TEXTS = {"reason": "Reason"}
 print and where no script runs; in the detail, and found by the search."""
 
 OTHER, NONE = "other genres", "no genre"
-"""Counted beside the 14 genres."""
+"""Counted beside the model's genres."""
 
 _ASSETS = Path(__file__).with_name("assets")
 _STATES = tuple(State)
@@ -96,6 +96,8 @@ class Page:
         What the states are called.
     names : mapping of str to str
         Under which other name a genre is written; it counts as that genre.
+    vocabulary : Vocabulary
+        Of the model.
     """
 
     def __init__(
@@ -107,9 +109,11 @@ class Page:
         thresholds: tuple[float, ...] | None = None,
         words: Words = PLANNED,
         names: Mapping[str, str] | None = None,
+        vocabulary: Vocabulary = SHIPPED,
     ) -> None:
         self._head = {"title": title, "command": command, "model": model}
         self._thresholds = thresholds
+        self._vocabulary = vocabulary
         self._words = words
         self._ours = {name.casefold(): genre for genre, name in (names or {}).items()}
         self._folders: dict[str, int] = {}
@@ -128,7 +132,7 @@ class Page:
                 old=self._number(row["old"]),
                 now=self._number(row["new"]),
                 genres=self._number(row["genres"]),
-                p=p and array("H", (round(1000 * p[genre]) for genre in GENRES)),
+                p=p and array("H", (round(1000 * p[g]) for g in self._vocabulary.genres)),
                 texts=tuple(printable(row[key]) for key in TEXTS),
             )
         )
@@ -229,7 +233,7 @@ class Page:
     ) -> dict[str, Any]:
         """Return the data of the script; rows are lists, and recurring texts are numbers."""
         return {
-            "genres": GENRES,
+            "genres": self._vocabulary.genres,
             "thresholds": self._thresholds and [round(1000 * t) for t in self._thresholds],
             "states": list(words),
             "words": list(words.values()),
@@ -259,7 +263,7 @@ class Page:
         return tuple(dict.fromkeys(counted)) or (NONE,)
 
     def _genre(self, name: str) -> str | None:
-        return self._ours.get(name.casefold()) or canonical(name)
+        return self._ours.get(name.casefold()) or self._vocabulary.canonical(name)
 
     def _tiles(self, words: Mapping[str, str]) -> list[dict[str, Any]]:
         counts = Counter(_STATES[line.state].value for line in self._lines)
@@ -281,8 +285,9 @@ class Page:
 
     def _overview(self) -> dict[str, Any]:
         """Count tracks for the charts."""
+        genres = self._vocabulary.genres
         counted = [self._counted(values) for values in self._values]
-        ours = [tuple(genre for genre in GENRES if genre in names) for names in counted]
+        ours = [tuple(genre for genre in genres if genre in names) for names in counted]
         before, after = Counter[str](), Counter[str]()
         together, failures = Counter[tuple[str, ...]](), defaultdict[str, list[int]](list)
         decided, undecided, unheard = [0] * _N_BINS, [0] * _N_BINS, 0
@@ -297,11 +302,11 @@ class Page:
                 unheard += 1
                 continue
             is_decided = line.genres != self._values.get(())
-            names = counted[line.genres] if is_decided else GENRES
-            best = max(line.p[GENRES.index(genre)] for genre in names if genre in GENRES)
+            names = counted[line.genres] if is_decided else genres
+            best = max(line.p[genres.index(genre)] for genre in names if genre in genres)
             bins = decided if is_decided else undecided
             bins[min(best * _N_BINS // 1000, _N_BINS - 1)] += 1
-        shown = [genre for genre in (*GENRES, OTHER, NONE) if before[genre] or after[genre]]
+        shown = [genre for genre in (*genres, OTHER, NONE) if before[genre] or after[genre]]
         most = max((*before.values(), *after.values()), default=1)
         return {
             "genres": [
@@ -331,7 +336,7 @@ class Page:
                         "name": line.name,
                         "old": values[line.old],
                         "new": values[line.now] if line.old != line.now else "",
-                        "heard": _strongest(line.p),
+                        "heard": _strongest(line.p, self._vocabulary),
                         "texts": line.texts,
                     }
                     for line in lines
@@ -419,8 +424,8 @@ def _kind_of_failure(reason: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "…", what)
 
 
-def _strongest(heard: array[int] | None) -> str:
+def _strongest(heard: array[int] | None, vocabulary: Vocabulary) -> str:
     if heard is None:
         return ""
-    ranked = sorted(zip(heard, GENRES, strict=True), reverse=True)
+    ranked = sorted(zip(heard, vocabulary.genres, strict=True), reverse=True)
     return ", ".join(f"{genre} {p / 1000:.2f}" for p, genre in ranked[:3])

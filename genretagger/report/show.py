@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genretagger.genres import GENRES
 from genretagger.report import figure
 from genretagger.text import apart, printable, reason_text
 
@@ -26,7 +25,7 @@ def bars(
     duration_s: float,
     prediction: Prediction,
     decision: Decision,
-    thresholds: Sequence[float],
+    thresholds: Mapping[str, float],
 ) -> Iterator[str]:
     """Describe for a terminal what a track is as a whole.
 
@@ -36,7 +35,8 @@ def bars(
     duration_s : float
     prediction : Prediction
     decision : Decision
-    thresholds : sequence of float, length n_genres
+    thresholds : mapping of str to float, length n_genres
+        By genre, in the model's order.
 
     Yields
     ------
@@ -111,14 +111,14 @@ def page(
         title=printable(title),
         decision=printable(reason_text(decision.reason)),
         story=figure.story(hearing, thresholds),
-        bars=list(_bars(hearing.prediction, thresholds)),
+        bars=list(_bars(hearing.prediction, dict(zip(hearing.genres, thresholds, strict=True)))),
         **drawn,
     )
 
 
 def _bars(
-    prediction: Prediction, thresholds: Sequence[float]
+    prediction: Prediction, thresholds: Mapping[str, float]
 ) -> Iterator[tuple[str, float, float]]:
     heard = prediction.probabilities or ()
-    rows = zip(GENRES, heard, thresholds, strict=False)  # nothing was heard: no bars
+    rows = zip(thresholds, heard, thresholds.values(), strict=False)  # nothing heard: no bars
     yield from sorted(rows, key=lambda row: -row[1])

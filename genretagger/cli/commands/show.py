@@ -29,8 +29,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         heard = hear_once(options.track, bundle)
         decision = decide(heard.prediction, policy)
+        by_genre = dict(zip(bundle.vocabulary.genres, thresholds, strict=True))
         duration_s = heard.excerpts.duration_s
-        for line in show.bars(title, duration_s, heard.prediction, decision, thresholds):
+        for line in show.bars(title, duration_s, heard.prediction, decision, by_genre):
             print(line, flush=True)
         with _progress("what moved it" if options.why else "the whole track") as advance:
             hearing = hear_closely(
