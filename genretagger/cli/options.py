@@ -144,6 +144,12 @@ def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
     _add_bundle(parser)
     _add_decision(parser)
+    parser.add_argument(
+        "--why",
+        action="store_true",
+        help="find out, too, what moved the leading genre: the network is asked as often as for "
+        "half an hour of music",
+    )
     group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
     group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
     group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
@@ -400,9 +406,10 @@ COMMANDS = {
     ),
     "show": Command(
         _show,
-        "show what is heard in one track, from beginning to end, and what moved it",
-        "Hear one track all the way through and show its genres over time, and what "
-        "moved the leading one. No file is opened for writing but those that are asked for.",
+        "show what is heard in one track, from beginning to end",
+        "Hear one track and show its genres at once, then hear it all the way through and show "
+        "how they change; with --why, what moved the leading one. No file is opened for writing "
+        "but those that are asked for.",
     ),
     "genres": Command(_add_bundle, "list a model's genres, their aliases and the fusions"),
     "model": Command(_model, "show what the model is, and what it is worth"),
