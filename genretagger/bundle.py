@@ -3,8 +3,8 @@
 ``model.tflite``
     The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids.
 ``bundle.json``
-    Genres, features, mel filterbank, thresholds, calibration, data, metrics, versions,
-    licence, and the SHA-256 of the other files.
+    Genres, features, mel filterbank, thresholds, calibration, when to hear more, data, metrics,
+    versions, licence, and the SHA-256 of the other files.
 ``golden.npz``
     One segment of samples with the log-mel and the probabilities it must give.
 ``MODEL_CARD.md``
@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genretagger import doubt
+from genretagger.doubt import Doubt
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
@@ -62,6 +64,8 @@ class Bundle:
         Slope and intercept applied to a track's mean logit.
     info : dict
         All of ``bundle.json``, for ``genretagger model``.
+    doubt : Doubt or None
+        When to hear more of a track; None is never. In ``bundle.json`` it is optional.
     """
 
     path: Path
@@ -71,6 +75,7 @@ class Bundle:
     thresholds: tuple[float, ...]
     calibration: tuple[tuple[float, float], ...]
     info: dict[str, Any]
+    doubt: Doubt | None = None
 
     @property
     def bands_hz(self) -> Floats:
@@ -189,6 +194,7 @@ def read(path: Path) -> Bundle:
         thresholds = _numbers(info["thresholds"], 0.0, 1.0)
         slopes = _numbers(info["calibration"]["slope"], 0.0, 100.0)
         intercepts = _numbers(info["calibration"]["intercept"], -100.0, 100.0)
+        when_in_doubt = doubt.read(info["doubt"]) if "doubt" in info else None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _refusal(path, f"bundle.json is damaged: {str(error)[:200]}") from error
     return Bundle(
@@ -199,6 +205,7 @@ def read(path: Path) -> Bundle:
         thresholds=thresholds,
         calibration=tuple(zip(slopes, intercepts, strict=True)),
         info=info,
+        doubt=when_in_doubt,
     )
 
 
@@ -228,7 +235,7 @@ def write(
     features, filterbank, thresholds, calibration
         As in `Bundle`.
     about : dict
-        What else ``bundle.json`` says: data, metrics, versions, licence.
+        What else ``bundle.json`` says: data, metrics, versions, licence; also ``doubt``.
     card : str
         The model card, Markdown.
 

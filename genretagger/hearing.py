@@ -7,7 +7,7 @@ is measured is what ships. No other module runs the classifier.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from genretagger import audio, bundle, tags
 from genretagger.aggregate import aggregate, logit
 from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
+from genretagger.doubt import why_in_doubt
 from genretagger.errors import FatalError, TrackError
 from genretagger.explain import occlude
 from genretagger.features import log_mel
@@ -56,6 +57,8 @@ class Heard:
 def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> Heard:
     """Decode one file, extract its features, predict its segments and aggregate them.
 
+    Where the bundle says what doubt is and this track is in doubt, more of it is heard.
+
     Parameters
     ----------
     path : pathlib.Path
@@ -78,6 +81,45 @@ def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> H
         path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=has_cuesheet
     )
     log_mels, by_segment = predict_segments([s.y for s in excerpts.segments], classifier)
+    heard = _predicted(excerpts, log_mels, by_segment, model)
+    return _heard_further(path, heard, classifier)
+
+
+def _heard_further(path: Path, heard: Heard, classifier: Classifier) -> Heard:
+    """Hear more of a track that is in doubt; of any other give what was heard."""
+    model = classifier.bundle
+    if model.doubt is None or not len(heard.by_segment):
+        return heard
+    why = why_in_doubt(heard.by_segment, model.calibration, model.doubt)
+    if not why:
+        return heard
+    further = audio.decode_further(
+        path,
+        heard.excerpts,
+        model.doubt.excerpts,
+        sr=model.features.sr,
+        segment_s=model.features.segment_s,
+    )
+    if not further:
+        return heard
+    segments = (*heard.excerpts.segments, *further)
+    note = f"heard in {len(segments)} excerpts, because {why}"
+    log_mels, by_segment = predict_segments([s.y for s in further], classifier)
+    order = sorted(range(len(segments)), key=lambda i: segments[i].start_s)
+    excerpts = replace(
+        heard.excerpts,
+        segments=tuple(segments[i] for i in order),
+        notes=(*heard.excerpts.notes, note),
+    )
+    return _predicted(
+        excerpts,
+        np.concatenate([heard.log_mels, log_mels])[order],
+        np.concatenate([heard.by_segment, by_segment])[order],
+        model,
+    )
+
+
+def _predicted(excerpts: Excerpts, log_mels: Floats, by_segment: Floats, model: Bundle) -> Heard:
     probabilities = aggregate(by_segment, model.calibration) if len(by_segment) else None
     return Heard(excerpts, log_mels, by_segment, Prediction(probabilities, excerpts.notes))
 
@@ -144,6 +186,27 @@ def load_classifier(bundle_path: Path, bundle_id: str) -> Classifier:
     return Classifier(model)
 
 
+def hear_again(path: Path, with_bundle: Bundle) -> Heard:
+    """Hear one file of a plan as it was heard, in this process.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    with_bundle : Bundle
+
+    Returns
+    -------
+    Heard
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be read or decoded.
+    """
+    classifier = load_classifier(with_bundle.path, with_bundle.bundle_id)
+    return hear(path, classifier, has_cuesheet=_has_cuesheet(path))
+
+
 def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
     """Hear one file all the way through, and find out what moved its leading genre.
 
@@ -161,8 +224,8 @@ def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
     TrackError
         If the file cannot be read or decoded.
     """
+    heard = hear_again(path, with_bundle)
     classifier = load_classifier(with_bundle.path, with_bundle.bundle_id)
-    heard = hear(path, classifier, has_cuesheet=_has_cuesheet(path))
     leading = _leading(heard.prediction)
     starts_s, timeline = _timeline(path, classifier)
     return Hearing(

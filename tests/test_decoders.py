@@ -297,8 +297,9 @@ def test_windows_and_stretches_of_what_cannot_seek_are_the_same_audio(made):
     windows = list(audio.decode_windows(path, sr=SR, window_s=10.0, hop_s=3.0, most=100))
     assert [w.start_s for w in windows] == pytest.approx(np.linspace(0, 30, 11), abs=0.01)
     check_pitch(windows)
-    duration_s, starts = audio.where_heard(path, segment_s=10.0)
-    assert (duration_s, starts) == (40.0, [5.0, 15.0, 25.0])
+    excerpts = decode(path)
+    assert (excerpts.duration_s, [s.start_s for s in excerpts.segments]) == (40.0, [5, 15, 25])
+    assert audio.decode_further(path, excerpts, 4, sr=SR, segment_s=10.0) == ()
     stretch = audio.decode_stretch(path, sr=SR, start_s=15.0, length_s=10.0)
     np.testing.assert_array_equal(stretch, decode(path).segments[1].y)
     np.testing.assert_allclose(
