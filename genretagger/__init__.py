@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genretagger.aggregate import aggregate as aggregate_probabilities
+    from genretagger.albums import Named, combine_each
     from genretagger.bundle import DEFAULT as DEFAULT_BUNDLE
     from genretagger.bundle import Bundle
     from genretagger.bundle import locate as locate_bundle
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from genretagger.hearing import hearing_id
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State, TagChange
+    from genretagger.records import Decision, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
     from genretagger.rows import plan_row
     from genretagger.text import reason_text
@@ -58,13 +59,16 @@ __all__ = [
     "GenreTaggerError",
     "Head",
     "Journal",
+    "Named",
     "Prediction",
     "ReportPage",
     "State",
     "TagChange",
     "TrackError",
+    "TrackTags",
     "aggregate_probabilities",
     "canonical",
+    "combine_each",
     "decide_genres",
     "hearing_id",
     "in_order",
@@ -89,13 +93,14 @@ __all__ = [
 ]
 
 _MODULES = {
+    "albums": ("Named", "combine_each"),
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
     "hearing": ("hearing_id",),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State", "TagChange"),
+    "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),
     "rows": ("plan_row",),
     "text": ("reason_text",),
     "words": ("PLANNED", "WRITTEN"),

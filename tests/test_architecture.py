@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate bundle cache decide hearing pipeline report rows writing",
+        "__init__": "aggregate albums bundle cache decide hearing pipeline report rows writing",
         "cli": "bundle cache classifier decide hearing pipeline plan planfile recall report review "
         "rows scan tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import confuse
 from beets import ui
@@ -20,6 +20,7 @@ DEFAULTS: dict[str, Any] = {
     "write_links": False,
     "threshold": None,
     "max_genres": 2,
+    "by": "track",
     "jobs": 0,
     "bundle": "default",
 }
@@ -42,6 +43,8 @@ class Settings:
         Write files, too.
     write_links : bool
         Also those that have other names: symbolic and hard links.
+    by : {"track", "album", "artist"}
+        What gets one decision.
     jobs : int
         Worker processes; 0: one for each core.
     """
@@ -52,6 +55,7 @@ class Settings:
     pretend: bool
     write: bool
     write_links: bool
+    by: Literal["track", "album", "artist"]
     jobs: int
 
     @property
@@ -90,6 +94,7 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         pretend=config["pretend"].get(bool),
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
+        by=config["by"].as_choice(("track", "album", "artist")),
         jobs=jobs,
     )
 
