@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genretagger.decide import DecisionPolicy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
-    from genretagger.genres import FUSIONS, GENRES, canonical, in_order
+    from genretagger.genres import FUSIONS, GENRES, JUNK, canonical, in_order, says_nothing
     from genretagger.hearing import hearing_id
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
@@ -48,6 +48,7 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
+    "JUNK",
     "PLANNED",
     "WRITTEN",
     "Bundle",
@@ -87,6 +88,7 @@ __all__ = [
     "reason_text",
     "recover",
     "rewrite",
+    "says_nothing",
     "state_folder",
     "undo",
     "uninterrupted",
@@ -97,7 +99,7 @@ _MODULES = {
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
-    "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
+    "genres": ("FUSIONS", "GENRES", "JUNK", "canonical", "in_order", "says_nothing"),
     "hearing": ("hearing_id",),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "threshold": None,
     "max_genres": 2,
     "by": "track",
+    "junk": list(genretagger.JUNK),
     "jobs": 0,
     "bundle": "default",
 }
@@ -45,6 +46,8 @@ class Settings:
         Also those that have other names: symbolic and hard links.
     by : {"track", "album", "artist"}
         What gets one decision.
+    junk : tuple of str
+        Names that say nothing: a genre of such a name counts as none.
     jobs : int
         Worker processes; 0: one for each core.
     """
@@ -56,7 +59,12 @@ class Settings:
     write: bool
     write_links: bool
     by: Literal["track", "album", "artist"]
+    junk: tuple[str, ...]
     jobs: int
+
+    def telling(self, genres: Iterable[str]) -> list[str]:
+        """Leave out genres that say nothing."""
+        return [genre for genre in genres if not genretagger.says_nothing(genre, self.junk)]
 
     @property
     def words(self) -> Mapping[genretagger.State, str]:
@@ -95,8 +103,16 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
         by=config["by"].as_choice(("track", "album", "artist")),
+        junk=_names(config["junk"]),
         jobs=jobs,
     )
+
+
+def _names(config: confuse.ConfigView) -> tuple[str, ...]:
+    """Read a list of names, or the names in one text with commas between them."""
+    value = config.get(confuse.OneOf([str, list]))
+    names = value.split(",") if isinstance(value, str) else map(str, value)
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def _read_bundle(config: confuse.ConfigView) -> genretagger.Bundle:

@@ -66,7 +66,9 @@ def tag_items(
             if finished is not None and (finished.state is State.FAILED or answer is None):
                 yield finished
             else:
-                yield _tag(item, answer, together or answer, settings, journal)
+                is_heard = isinstance(answer, genretagger.Prediction)
+                rests_on = together if is_heard and together else answer
+                yield _tag(item, answer, rests_on, settings, journal)
 
 
 def _answers(
@@ -97,7 +99,7 @@ def _named(item: Item) -> genretagger.Named:
 
 
 def _keeps(item: Item, settings: Settings) -> bool:
-    return not settings.force and bool(own_genres(item))
+    return not settings.force and bool(settings.telling(own_genres(item)))
 
 
 def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, _Answer]]:
@@ -154,7 +156,9 @@ def _decide(item: Item, answer: _Answer, settings: Settings) -> Outcome[Item]:
     if sorted(new) == sorted(old):
         reason = (*decision.reason, "kept: already there")
         return Outcome(item, State.KEEP, old, old, reason, answer)
-    return Outcome(item, State.CHANGE, old, new, decision.reason, answer)
+    junk = [genre for genre in old if genre not in settings.telling(old)]
+    reason = (*decision.reason, f'"{shown(junk)}" says nothing') if junk else decision.reason
+    return Outcome(item, State.CHANGE, old, new, reason, answer)
 
 
 def _tag(
