@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "threshold": None,
     "max_genres": 2,
     "by": "track",
-    "junk": list(genretagger.JUNK),
+    "junk": ",".join(genretagger.JUNK),
     "jobs": 0,
     "bundle": "default",
 }
