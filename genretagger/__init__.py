@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from genretagger.decide import DecisionPolicy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
-    from genretagger.genres import FUSIONS, GENRES, JUNK, canonical, in_order, says_nothing
+    from genretagger.genres import (
+        FUSIONS,
+        GENRES,
+        JUNK,
+        Vocabulary,
+        canonical,
+        in_order,
+        says_nothing,
+    )
     from genretagger.hearing import hearing_id
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
@@ -67,6 +75,7 @@ __all__ = [
     "TagChange",
     "TrackError",
     "TrackTags",
+    "Vocabulary",
     "aggregate_probabilities",
     "canonical",
     "combine_each",
@@ -99,7 +108,9 @@ _MODULES = {
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
-    "genres": ("FUSIONS", "GENRES", "JUNK", "canonical", "in_order", "says_nothing"),
+    "genres": (
+        *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "says_nothing"),
+    ),
     "hearing": ("hearing_id",),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from genretagger.aggregate import aggregate
-from genretagger.genres import GENRES
 
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
@@ -57,7 +56,10 @@ def read(entry: Mapping[str, Any]) -> Doubt:
 
 
 def why_in_doubt(
-    by_segment: Floats, calibration: Sequence[tuple[float, float]], doubt: Doubt
+    by_segment: Floats,
+    calibration: Sequence[tuple[float, float]],
+    doubt: Doubt,
+    genres: Sequence[str],
 ) -> str:
     """Say why the best genre of a track is in doubt.
 
@@ -68,6 +70,8 @@ def why_in_doubt(
     calibration : sequence of (float, float), length n_genres
         As in `aggregate`.
     doubt : Doubt
+    genres : sequence of str, length n_genres
+        Their names.
 
     Returns
     -------
@@ -77,8 +81,8 @@ def why_in_doubt(
     together = np.array(aggregate(by_segment, calibration))
     second, best = np.argsort(together, kind="stable")[-2:]
     if together[best] - together[second] < doubt.margin:
-        return f"{GENRES[best]} and {GENRES[second]} are close"
+        return f"{genres[best]} and {genres[second]} are close"
     alone = [aggregate(row[np.newaxis], calibration)[best] for row in by_segment]
     if max(alone) - min(alone) >= doubt.spread:
-        return f"they disagree on {GENRES[best]}"
+        return f"they disagree on {genres[best]}"
     return ""

@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from genretagger import audio, bundle, tags
-from genretagger.aggregate import aggregate, logit
+from genretagger.aggregate import aggregate, logit, mean_embedding
 from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
 from genretagger.doubt import why_in_doubt
 from genretagger.errors import FatalError, TrackError
 from genretagger.explain import occlude
 from genretagger.features import log_mel
-from genretagger.genres import GENRES
-from genretagger.records import Closeup, Excerpts, Hearing, Prediction
+from genretagger.records import Closeup, Excerpts, Hearing, Prediction, Segment
 
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
@@ -45,7 +44,7 @@ class Heard:
     by_segment : numpy.ndarray, shape (n_segments, n_genres), float32
         From step 4: probabilities before calibration.
     prediction : Prediction
-        From step 5.
+        From step 5, with the embedding, if the bundle has one.
     """
 
     excerpts: Excerpts
@@ -80,48 +79,67 @@ def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> H
     excerpts = audio.decode(
         path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=has_cuesheet
     )
-    log_mels, by_segment = predict_segments([s.y for s in excerpts.segments], classifier)
-    heard = _predicted(excerpts, log_mels, by_segment, model)
-    return _heard_further(path, heard, classifier)
-
-
-def _heard_further(path: Path, heard: Heard, classifier: Classifier) -> Heard:
-    """Hear more of a track that is in doubt; of any other give what was heard."""
-    model = classifier.bundle
-    if model.doubt is None or not len(heard.by_segment):
-        return heard
-    why = why_in_doubt(heard.by_segment, model.calibration, model.doubt)
-    if not why:
-        return heard
-    further = audio.decode_further(
-        path,
-        heard.excerpts,
-        model.doubt.excerpts,
-        sr=model.features.sr,
-        segment_s=model.features.segment_s,
+    listened = _listen(excerpts.segments, classifier)
+    why = _why_in_doubt(listened, model)
+    further = _further(path, excerpts, model) if why else ()
+    if further:
+        listened = _in_order(listened, _listen(further, classifier))
+        note = f"heard in {len(listened.segments)} excerpts, because {why}"
+        notes = (*excerpts.notes, note)
+        excerpts = replace(excerpts, segments=listened.segments, notes=notes)
+    return Heard(
+        excerpts, listened.log_mels, listened.by_segment, _predict(listened, excerpts, model)
     )
-    if not further:
-        return heard
-    segments = (*heard.excerpts.segments, *further)
-    note = f"heard in {len(segments)} excerpts, because {why}"
-    log_mels, by_segment = predict_segments([s.y for s in further], classifier)
+
+
+class _Listened(NamedTuple):
+    """Segments after steps 3 and 4."""
+
+    segments: tuple[Segment, ...]
+    log_mels: Floats
+    by_segment: Floats
+    embeddings: Floats
+
+
+def _listen(segments: tuple[Segment, ...], classifier: Classifier) -> _Listened:
+    log_mels = _extract([segment.y for segment in segments], classifier.bundle)
+    return _Listened(segments, log_mels, *classifier.predict_and_embed(log_mels))
+
+
+def _why_in_doubt(listened: _Listened, model: Bundle) -> str:
+    if model.doubt is None or not listened.segments:
+        return ""
+    genres = model.vocabulary.genres
+    return why_in_doubt(listened.by_segment, model.calibration, model.doubt, genres)
+
+
+def _further(path: Path, excerpts: Excerpts, model: Bundle) -> tuple[Segment, ...]:
+    n, features = model.doubt.excerpts if model.doubt else 0, model.features
+    return audio.decode_further(path, excerpts, n, sr=features.sr, segment_s=features.segment_s)
+
+
+def _in_order(first: _Listened, further: _Listened) -> _Listened:
+    """Join what was listened to, in time order."""
+    segments = (*first.segments, *further.segments)
     order = sorted(range(len(segments)), key=lambda i: segments[i].start_s)
-    excerpts = replace(
-        heard.excerpts,
-        segments=tuple(segments[i] for i in order),
-        notes=(*heard.excerpts.notes, note),
-    )
-    return _predicted(
-        excerpts,
-        np.concatenate([heard.log_mels, log_mels])[order],
-        np.concatenate([heard.by_segment, by_segment])[order],
-        model,
+    arrays = (np.concatenate(pair)[order] for pair in zip(first[1:], further[1:], strict=True))
+    return _Listened(tuple(segments[i] for i in order), *arrays)
+
+
+def _predict(listened: _Listened, excerpts: Excerpts, model: Bundle) -> Prediction:
+    return Prediction(
+        aggregate(listened.by_segment, model.calibration) if listened.segments else None,
+        excerpts.notes,
+        mean_embedding(listened.embeddings) if listened.embeddings.size else None,
     )
 
 
-def _predicted(excerpts: Excerpts, log_mels: Floats, by_segment: Floats, model: Bundle) -> Heard:
-    probabilities = aggregate(by_segment, model.calibration) if len(by_segment) else None
-    return Heard(excerpts, log_mels, by_segment, Prediction(probabilities, excerpts.notes))
+def _extract(segments: Sequence[Floats], model: Bundle) -> Floats:
+    features = model.features
+    log_mels = np.empty((len(segments), features.n_mels, features.n_frames), dtype=np.float32)
+    for row, y in zip(log_mels, segments, strict=True):
+        row[:] = log_mel(y, features, model.filterbank)
+    return log_mels
 
 
 def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tuple[Floats, Floats]:
@@ -139,10 +157,7 @@ def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tupl
     probabilities : numpy.ndarray, shape (n_segments, n_genres), float32
         Before calibration.
     """
-    features, filterbank = classifier.bundle.features, classifier.bundle.filterbank
-    log_mels = np.empty((len(segments), features.n_mels, features.n_frames), dtype=np.float32)
-    for row, y in zip(log_mels, segments, strict=True):
-        row[:] = log_mel(y, features, filterbank)
+    log_mels = _extract(segments, classifier.bundle)
     return log_mels, classifier.predict(log_mels)
 
 
@@ -230,7 +245,8 @@ def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
     starts_s, timeline = _timeline(path, classifier)
     return Hearing(
         prediction=heard.prediction,
-        genre=None if leading is None else GENRES[leading],
+        genres=with_bundle.vocabulary.genres,
+        genre=None if leading is None else with_bundle.vocabulary.genres[leading],
         closeups=() if leading is None else _closeups(heard, leading, classifier),
         duration_s=heard.excerpts.duration_s,
         window_s=with_bundle.features.segment_s,
@@ -278,6 +294,7 @@ def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Fl
         Calibrated; NaN where a window is silent.
     """
     model = classifier.bundle
+    n_genres = len(model.vocabulary.genres)
     starts_s, rows = [], []
     for window in audio.decode_windows(
         path,
@@ -288,8 +305,8 @@ def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Fl
     ):
         starts_s.append(window.start_s)
         if audio.is_silent(window.y):
-            rows.append((np.nan,) * len(GENRES))
+            rows.append((np.nan,) * n_genres)
         else:
             _, probabilities = predict_segments([window.y], classifier)
             rows.append(aggregate(probabilities, model.calibration))
-    return tuple(starts_s), np.asarray(rows, dtype=np.float32).reshape(-1, len(GENRES))
+    return tuple(starts_s), np.asarray(rows, dtype=np.float32).reshape(-1, n_genres)

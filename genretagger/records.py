@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from genretagger.genres import SHIPPED, Vocabulary
+
 if TYPE_CHECKING:
-    from genretagger.arrays import Floats
+    from genretagger.arrays import Floats, Halves
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,17 @@ class Prediction:
     Attributes
     ----------
     probabilities : tuple of float, length n_genres, or None
-        In the order of `genres.GENRES`; None where there was nothing to hear.
+        In the order of the model's vocabulary; None where there was nothing to hear.
     notes : tuple of str
         As in `Excerpts`.
+    embedding : numpy.ndarray, shape (n_values,), float16, or None
+        The mean of the network's embedding over the segments. None where there was nothing to
+        hear, of an album, by a bundle that has none, and where it was recalled without.
     """
 
     probabilities: tuple[float, ...] | None
     notes: tuple[str, ...] = ()
+    embedding: Halves | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,8 @@ class Hearing:
     ----------
     prediction : Prediction
         Of the track, as every other command makes it.
+    genres : tuple of str, length n_genres
+        The model's, in their order.
     genre : str or None
         The most probable one, which the closeups are about; None where all is silence.
     closeups : tuple of Closeup
@@ -115,6 +123,7 @@ class Hearing:
     """
 
     prediction: Prediction
+    genres: tuple[str, ...]
     genre: str | None
     closeups: tuple[Closeup, ...]
     duration_s: float
@@ -243,10 +252,14 @@ class TagChange:
         The decision behind it, best first.
     probabilities : tuple of float, length n_genres, or None
         None where the track was not analysed.
+    vocabulary : Vocabulary
+        Of the model, in whose order the probabilities are.
     reason : tuple of str
         As in `Decision`.
     identity : Identity or None
         Of the file that the line was made for.
+    embedding : numpy.ndarray or None
+        As in `Prediction`, where it is to be shown.
     """
 
     path: Path
@@ -256,8 +269,10 @@ class TagChange:
     blocks: tuple[BlockChange, ...] = ()
     genres: tuple[str, ...] = ()
     probabilities: tuple[float, ...] | None = None
+    vocabulary: Vocabulary = SHIPPED
     reason: tuple[str, ...] = ()
     identity: Identity | None = None
+    embedding: Halves | None = field(default=None, compare=False)
 
 
 class Seen(NamedTuple):

@@ -79,7 +79,7 @@ GROUND = {
     "genretagger": "records errors genres containers beginning mpeg lengths content identity "
     "places arrays text words",
     "beetsplug.genrecnn": "",
-    "training": "config arrays files folders progress markdown crashes",
+    "training": "config settings arrays files folders progress markdown crashes",
 }
 """Rooms that every room of their package may import, and that import only one another."""
 

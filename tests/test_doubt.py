@@ -17,7 +17,7 @@ def why(*segments, calibration=IDENTITY, doubt=DOUBT):
     for row, by_genre in zip(rows, segments, strict=True):
         for genre, probability in by_genre.items():
             row[GENRES.index(genre)] = probability
-    return why_in_doubt(rows, calibration, doubt)
+    return why_in_doubt(rows, calibration, doubt, GENRES)
 
 
 def test_one_clear_genre_in_every_excerpt_is_in_no_doubt():

@@ -14,7 +14,7 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import config, files
 from training.data import artists, duplicates, manifest, sources, split
-from training.data.clips import Clip, read_clips, write_clips
+from training.data.clips import Clip, read_clips, with_splits, write_clips
 from training.features import shards
 from training.folders import RunFolder
 from training.measure import curves
@@ -44,7 +44,8 @@ def save(path, y, **options):
 
 def collect(folder, data=None, **options):
     lines = []
-    given = {"labels": [], "downloads": [], "tree": [], "collection": [], "mapping": None}
+    given = {"labels": [], "downloads": [], "tree": [], "collection": []}
+    given |= {"mapping": None, "artists": None}
     args = SimpleNamespace(
         **(given | options), data=data or folder, jobs=1, keep_groups=options.pop("keep", False)
     )
@@ -131,8 +132,8 @@ def test_a_tree_knows_the_layouts(tmp_path):
     clips, lines = collect(tmp_path, tree=[tree], mapping=names)
     found = {clip.track_id: (clip.genres, clip.artist_id) for clip in clips}
     assert found == {
-        "tree/disco/disco.00000.wav": (("Dance", "RNB"), "gtzan disco"),
-        "tree/disco/disco.00001.wav": (("Dance", "RNB"), "gtzan disco"),
+        "tree/disco/disco.00000.wav": (("Dance", "RNB"), "tree/disco/disco.00000.wav"),
+        "tree/disco/disco.00001.wav": (("Dance", "RNB"), "tree/disco/disco.00001.wav"),
         "tree/rock/01 - The Kinks - Lola.wav": (("Rock",), "kinks"),
         "tree/rock/Kinks/Album/Waterloo.wav": (("Rock",), "kinks"),
         "tree/pop/untitled.wav": (("Pop",), "tree/pop/untitled.wav"),
@@ -144,6 +145,48 @@ def test_a_tree_knows_the_layouts(tmp_path):
         "lies in no genre's folder",
     }
     assert all(row["remedy"] for row in rejected)
+
+
+@pytest.fixture
+def gtzan(tmp_path):
+    """Give a tree in GTZAN's layout: ten clips of each of three genres, no artists."""
+    tree = tmp_path / "gtzan"
+    for g, genre in enumerate(("pop", "rock", "jazz")):
+        for n in range(10):
+            save(tree / genre / f"{genre}.{n:05d}.wav", music(100 * g + n, 2))
+    return tree
+
+
+def test_folds_lie_within_gtzans_genres_and_a_loud_word_says_that_artists_leak(gtzan, tmp_path):
+    clips, lines = collect(tmp_path, tree=[gtzan])
+    assert sum("WARNING: nothing tells the artist of 30 of 30 tracks" in line for line in lines)
+    settings = config.SplitConfig(n_folds=5, seed=0, n_validation=1, n_test=1)
+    names = split.named(clips, settings)
+    for genre in ("Pop", "Rock", "Jazz"):
+        found = [n for clip, n in zip(clips, names, strict=True) if genre in clip.genres]
+        assert {name: found.count(name) for name in found} == {
+            "train": 6,
+            "validation": 2,
+            "test": 2,
+        }
+    split.check(with_splits(clips, names))
+
+
+def test_an_index_of_artists_groups_gtzans_clips(gtzan, tmp_path):
+    index = tmp_path / "index.tsv"
+    rows = [f"pop.{n:05d}.wav\tMadonna\tSong {n}" for n in range(4)]
+    rows += [f"rock/rock.{n:05d}\tQueen & Bowie" for n in range(3)]
+    rows += ["jazz.00000\tNina Simone"]
+    index.write_text("file\tartist\ttitle\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    clips, lines = collect(tmp_path, tree=[gtzan], artists=index)
+    groups = {clip.track_id.rpartition("/")[2]: clip.artist_id for clip in clips}
+    assert {groups[f"pop.{n:05d}.wav"] for n in range(4)} == {"madonna"}
+    assert {groups[f"rock.{n:05d}.wav"] for n in range(3)} == {"queen"}
+    assert groups["jazz.00000.wav"] == "nina simone"
+    assert any("the artist of 22 of 30 tracks" in line for line in lines)
+    index.write_text("file\tartist\npop.00000.wav Madonna\n", encoding="utf-8")
+    with pytest.raises(FatalError, match=r"index\.tsv, line 2: write a file's name, a tab"):
+        sources.read_artists(index)
 
 
 def test_a_mapping_file_of_the_tagger_is_read_backwards(tmp_path):
@@ -398,7 +441,7 @@ def test_a_file_whose_name_is_not_utf_8_is_left_out_and_told(tmp_path):
     folder.mkdir(parents=True)
     (folder / os.fsdecode(b"A - caf\xe9.flac")).write_bytes(b"fLaC")
     rejects = sources.Rejects()
-    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects)
+    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects, {})
     assert found == []
     (row,) = rejects.rows
     assert "rename" in row["remedy"]

@@ -86,6 +86,11 @@ class Run:
             )
         return clips
 
+    def check_split(self, clips: Sequence[Clip]) -> None:
+        """Refuse a split by which nothing can be learned or measured; see `split.check`."""
+        least = self.config.model.train.least_confidence
+        split.check([clip for clip in clips if clip.confidence >= least])
+
     def manifest_sha256(self) -> str:
         """Hash the manifest."""
         return files.sha256(self.folder.manifest)

@@ -11,7 +11,6 @@ import numpy as np
 
 from genretagger.errors import FatalError
 from genretagger.explain import turns
-from genretagger.genres import GENRES
 from genretagger.text import apart, printable
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def story(hearing: Hearing, thresholds: Sequence[float]) -> str:
     for row in hearing.timeline:
         margin = row - np.asarray(thresholds, dtype=np.float32)
         passing = np.flatnonzero(margin >= 0)
-        leaders.append(GENRES[passing[np.argmax(row[passing])]] if len(passing) else None)
+        leaders.append(hearing.genres[passing[np.argmax(row[passing])]] if len(passing) else None)
     hop_s = hearing.starts_s[1] - hearing.starts_s[0] if len(hearing.starts_s) > 1 else 1.0
     least = max(1, round(_LEAST_TURN_S / hop_s))
     return ", ".join(
@@ -165,7 +164,7 @@ def _draw(
         say(0.02, 0.85, "Silent where it was heard.", fontsize=11)
         return
     peaks = np.nan_to_num(hearing.timeline).max(axis=0)
-    order = sorted(range(len(GENRES)), key=lambda g: (-probabilities[g], -peaks[g]))
+    order = sorted(range(len(hearing.genres)), key=lambda g: (-probabilities[g], -peaks[g]))
     likely = [g for g in order if g == order[0] or peaks[g] >= 0.5 * thresholds[g]][:_MOST_ROWS]
     top, bottom = 0.915, 0.52
     height = (top - bottom) / len(likely)
@@ -174,7 +173,7 @@ def _draw(
         _plain(axes, colours)
         _draw_genre(axes, hearing, genre, thresholds[genre], theme)
         beside = axes.get_position().y0 + 0.43 * height
-        say(left - 0.012, beside + 0.004, GENRES[genre], ha="right", va="bottom")
+        say(left - 0.012, beside + 0.004, hearing.genres[genre], ha="right", va="bottom")
         heard = ", needs ".join(apart(probabilities[genre], thresholds[genre]))
         say(left - 0.012, beside, heard, ha="right", va="top", fontsize=7, color=colours["muted"])
         if row == len(likely) - 1:

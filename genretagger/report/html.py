@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genretagger.errors import FatalError
-from genretagger.genres import FUSIONS, GENRES, SEPARATORS, canonical, split_values
+from genretagger.genres import SEPARATORS, SHIPPED, Vocabulary, split_values
 from genretagger.records import State, TagChange
 from genretagger.rows import Row
 from genretagger.text import printable
@@ -32,7 +32,7 @@ TEXTS = {"reason": "Reason"}
 print and where no script runs; in the detail, and found by the search."""
 
 OTHER, NONE = "other genres", "no genre"
-"""Counted beside the 14 genres."""
+"""Counted beside the model's genres."""
 
 _ASSETS = Path(__file__).with_name("assets")
 _STATES = tuple(State)
@@ -93,6 +93,8 @@ class Page:
         What the states are called.
     names : mapping of str to str
         Under which other name a genre is written; it counts as that genre.
+    vocabulary : Vocabulary
+        Of the model.
     """
 
     def __init__(
@@ -104,9 +106,11 @@ class Page:
         thresholds: tuple[float, ...] | None = None,
         words: Words = PLANNED,
         names: Mapping[str, str] | None = None,
+        vocabulary: Vocabulary = SHIPPED,
     ) -> None:
         self._head = {"title": title, "command": command, "model": model}
         self._thresholds = thresholds
+        self._vocabulary = vocabulary
         self._words = words
         self._ours = {name.casefold(): genre for genre, name in (names or {}).items()}
         self._folders: dict[str, int] = {}
@@ -125,7 +129,7 @@ class Page:
                 old=self._number(row["old"]),
                 now=self._number(row["new"]),
                 genres=self._number(row["genres"]),
-                p=p and array("H", (round(1000 * p[genre]) for genre in GENRES)),
+                p=p and array("H", (round(1000 * p[g]) for g in self._vocabulary.genres)),
                 texts=tuple(printable(row[key]) for key in TEXTS),
             )
         )
@@ -205,7 +209,7 @@ class Page:
             version=version("genretagger"),
             tiles=self._tiles(),
             overview=self._overview(),
-            genres=GENRES,
+            genres=self._vocabulary.genres,
             words=[self._word(state) for state in _STATES],
             states=[state.value for state in _STATES],
             texts=TEXTS,
@@ -219,7 +223,7 @@ class Page:
     def _data(self, root: str, folders: list[str]) -> dict[str, Any]:
         """Return the data of the script; rows are lists, and recurring texts are numbers."""
         return {
-            "genres": GENRES,
+            "genres": self._vocabulary.genres,
             "thresholds": self._thresholds and [round(1000 * t) for t in self._thresholds],
             "states": [state.value for state in _STATES],
             "words": [self._word(state) for state in _STATES],
@@ -248,7 +252,7 @@ class Page:
         return tuple(dict.fromkeys(counted)) or (NONE,)
 
     def _genre(self, name: str) -> str | None:
-        return self._ours.get(name.casefold()) or canonical(name)
+        return self._ours.get(name.casefold()) or self._vocabulary.canonical(name)
 
     def _tiles(self) -> list[dict[str, Any]]:
         counts = Counter(line.state for line in self._lines)
@@ -260,6 +264,7 @@ class Page:
 
     def _overview(self) -> dict[str, Any]:
         """Count tracks for the charts."""
+        genres = self._vocabulary.genres
         counted = [self._counted(values) for values in self._values]
         before, after = Counter[str](), Counter[str]()
         pairs, failures = Counter[frozenset[str]](), Counter[str]()
@@ -267,7 +272,7 @@ class Page:
         for line in self._lines:
             before.update(counted[line.old])
             after.update(counted[line.now])
-            ours = [genre for genre in counted[line.now] if genre in GENRES]
+            ours = [genre for genre in counted[line.now] if genre in genres]
             pairs.update(
                 frozenset((a, b)) for i, a in enumerate(ours) for b in ours[i + (len(ours) > 1) :]
             )
@@ -277,18 +282,18 @@ class Page:
                 unheard += 1
                 continue
             is_decided = line.genres != self._values.get(())
-            names = counted[line.genres] if is_decided else GENRES
-            best = max(line.p[GENRES.index(genre)] for genre in names if genre in GENRES)
+            names = counted[line.genres] if is_decided else genres
+            best = max(line.p[genres.index(genre)] for genre in names if genre in genres)
             bins = decided if is_decided else undecided
             bins[min(best * _N_BINS // 1000, _N_BINS - 1)] += 1
-        shown = [genre for genre in (*GENRES, OTHER, NONE) if before[genre] or after[genre]]
+        shown = [genre for genre in (*genres, OTHER, NONE) if before[genre] or after[genre]]
         most = max((*before.values(), *after.values()), default=1)
         return {
             "genres": [
                 {"name": genre, "before": before[genre], "after": after[genre]} for genre in shown
             ],
             "most": most,
-            "matrix": _matrix(pairs),
+            "matrix": _matrix(pairs, self._vocabulary),
             "confidence": list(zip(decided, undecided, strict=True)),
             "unheard": unheard,
             "failures": failures.most_common(),
@@ -311,7 +316,7 @@ class Page:
                         "name": line.name,
                         "old": values[line.old],
                         "new": values[line.now] if line.old != line.now else "",
-                        "heard": _strongest(line.p),
+                        "heard": _strongest(line.p, self._vocabulary),
                         "texts": line.texts,
                     }
                     for line in lines
@@ -386,18 +391,19 @@ def _below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
     return printable(root), [printable(name) for name in names]
 
 
-def _matrix(pairs: Counter[frozenset[str]]) -> list[dict[str, Any]]:
+def _matrix(pairs: Counter[frozenset[str]], vocabulary: Vocabulary) -> list[dict[str, Any]]:
     """Count tracks by pair of genres: a triangle with single genres on its diagonal."""
     most = max((n for pair, n in pairs.items() if len(pair) > 1), default=0)
     rows = []
-    for i, genre in enumerate(GENRES):
+    for i, genre in enumerate(vocabulary.genres):
         cells = []
-        for other in GENRES[: i + 1]:
+        for other in vocabulary.genres[: i + 1]:
             pair = frozenset((genre, other))
             n = pairs[pair]
             # the genres alone are many more, and would wash out all pairs
             level = 0 if not n or len(pair) == 1 else 1 + (4 * n - 1) // most
-            cells.append({"n": n, "level": level, "fusion": pair in FUSIONS, "other": other})
+            is_fusion = pair in vocabulary.fusions
+            cells.append({"n": n, "level": level, "fusion": is_fusion, "other": other})
         rows.append({"name": genre, "cells": cells})
     return rows
 
@@ -408,8 +414,8 @@ def _kind_of_failure(reason: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "…", what)
 
 
-def _strongest(heard: array[int] | None) -> str:
+def _strongest(heard: array[int] | None, vocabulary: Vocabulary) -> str:
     if heard is None:
         return ""
-    ranked = sorted(zip(heard, GENRES, strict=True), reverse=True)
+    ranked = sorted(zip(heard, vocabulary.genres, strict=True), reverse=True)
     return ", ".join(f"{genre} {p / 1000:.2f}" for p, genre in ranked[:3])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genretagger.genres import GENRES
 from genretagger.report import figure
 from genretagger.text import apart, printable, reason_text
 
@@ -94,5 +93,5 @@ def page(
 
 def _bars(hearing: Hearing, thresholds: Sequence[float]) -> Iterator[tuple[str, float, float]]:
     heard = hearing.prediction.probabilities or ()
-    rows = zip(GENRES, heard, thresholds, strict=False)  # nothing was heard: no bars
+    rows = zip(hearing.genres, heard, thresholds, strict=False)  # nothing was heard: no bars
     yield from sorted(rows, key=lambda row: -row[1])

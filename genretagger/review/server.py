@@ -122,7 +122,12 @@ class Handlers:
     def page(self, _: Request) -> Response:
         """Serve the page, with the script of the review."""
         plan = self._session.plan
-        page = Page(title=self._title, model=plan.bundle_id, thresholds=plan.thresholds)
+        page = Page(
+            title=self._title,
+            model=plan.bundle_id,
+            thresholds=plan.thresholds,
+            vocabulary=plan.policy.vocabulary,
+        )
         for line in plan.lines:
             page.add(plan_row(line))
         extra = Extra(
@@ -205,7 +210,9 @@ class Handlers:
 
     @property
     def _thresholds(self) -> tuple[float, ...]:
-        return self._session.plan.thresholds or self._session.bundle.thresholds
+        plan, bundle = self._session.plan, self._session.bundle
+        is_alike = plan.policy.vocabulary.genres == bundle.vocabulary.genres
+        return (is_alike and plan.thresholds) or bundle.thresholds
 
 
 def application(session: Session, title: str) -> Starlette:

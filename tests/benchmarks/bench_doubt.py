@@ -139,7 +139,9 @@ def grid(tracks, model, doubt):
     for margin, spread in itertools.product(MARGINS, SPREADS):
         tried = Doubt(margin, spread, doubt.excerpts)
         heard = [
-            t["most"] if why_in_doubt(t["few"], model.calibration, tried) else t["few"]
+            t["most"]
+            if why_in_doubt(t["few"], model.calibration, tried, model.vocabulary.genres)
+            else t["few"]
             for t in tracks
         ]
         more = [aggregate(by_segment, model.calibration) for by_segment in heard]

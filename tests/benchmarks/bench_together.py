@@ -23,7 +23,6 @@ import numpy as np
 from genretagger import bundle
 from genretagger.albums import Named, combine_each
 from genretagger.decide import DecisionPolicy, decide
-from genretagger.genres import GENRES
 from genretagger.pipeline import predict
 from genretagger.records import Prediction, TrackTags
 
@@ -44,13 +43,13 @@ def unknown_artists(labels, first):
     return [row for row in fit if counts[row["artist_group"]] > 1]
 
 
-def figures(rows, predictions, policy):
+def figures(rows, predictions, policy, genres):
     """Say of each row: best genre right, decided, genres written, and of them right."""
     found = []
     for row, prediction in zip(rows, predictions, strict=True):
         labels = set(row["genres"].split("; "))
         written = decide(prediction, policy).genres
-        best = GENRES[int(np.argmax(prediction.probabilities))]
+        best = genres[int(np.argmax(prediction.probabilities))]
         found.append((best in labels, bool(written), len(written), len(labels & set(written))))
     return np.array(found, dtype=float)
 
@@ -86,7 +85,7 @@ def main():
     ]
     combined = combine_each(named, alone, "artist")
     together = [c or a for c, a in zip(combined, alone, strict=True)]
-    before, after = (figures(rows, p, policy) for p in (alone, together))
+    before, after = (figures(rows, p, policy, model.vocabulary.genres) for p in (alone, together))
     groups = sorted({row["artist_group"] for row in rows})
     members = [
         np.array([i for i, row in enumerate(rows) if row["artist_group"] == group])

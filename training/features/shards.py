@@ -36,8 +36,8 @@ from genretagger.features import FeatureConfig
 from training.arrays import Floats, Halves, Integers
 from training.data.clips import Clip
 from training.features import mel
-from training.features.teachers import SOUNDS_SIZE, embed, musicnn_runner
-from training.files import appending, read_jsonl, sha256, write_jsonl
+from training.features.teachers import SOUNDS_S, SOUNDS_SIZE, embed, musicnn_runner
+from training.files import appending, check_room, read_jsonl, sha256, write_jsonl
 from training.networks import musicnn
 
 Extracted = tuple[Halves, Halves, Floats]
@@ -260,7 +260,7 @@ def build(
     ------
     FatalError
         If a clip's file is no longer the one that the manifest's hash is of, or cannot be
-        decoded any more.
+        decoded any more, or the disk lacks the room.
     """
     teachers = {
         name: None if path is None else sha256(path)
@@ -271,6 +271,10 @@ def build(
     made_from = fingerprint(manifest_sha256, config, teachers)
     unfinished = _Unfinished(folder, made_from, row_bytes)
     bank = mel.filterbank(config)
+    left_s = sum(clip.duration_s for clip in clips[unfinished.n_done :])
+    per_s = config.sr / config.hop_length * row_bytes[0]
+    per_s += 0 if yamnet is None else row_bytes[1] / SOUNDS_S
+    check_room(folder, left_s * per_s, "free some, or choose another --run")
     with unfinished.writing() as append, joblib.Parallel(n_jobs=n_jobs) as parallel:
         for start in range(unfinished.n_done, len(clips), _BLOCK):
             block = clips[start : start + _BLOCK]

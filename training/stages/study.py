@@ -9,7 +9,7 @@ from pathlib import Path
 from training import run as runs
 from training.data.clips import Clip
 from training.progress import Progress
-from training.study import findings, grid, trainings
+from training.study import findings, grid, protocols, trainings
 from training.study.config import DEFAULT, StudyConfig, load
 from training.study.protocols import PROTOCOLS, eligible
 
@@ -60,14 +60,16 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     config, clips = read_grid(args, this, say)
     folder = args.out or this.folder.study
     chosen = grid.select(args.variant or ["all"])
-    protocols = args.protocol or ["artists", "shuffled"]
-    progress = Progress(len(chosen) * len(protocols), say, every_s=0)
+    chosen_protocols = args.protocol or ["artists", "shuffled"]
+    if "artists" in chosen_protocols:
+        protocols.check(clips, config)
+    progress = Progress(len(chosen) * len(chosen_protocols), say, every_s=0)
     finished = trainings.run(
         folder,
         this.folder.variants,
         clips,
         chosen,
-        protocols=protocols,
+        protocols=chosen_protocols,
         config=config,
         n_jobs=args.jobs,
         n_threads=args.threads,
