@@ -7,10 +7,10 @@ is measured is what ships. No other module runs the classifier.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from genretagger import audio, bundle, tags
 from genretagger.aggregate import aggregate, logit, mean_embedding
 from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
+from genretagger.doubt import why_in_doubt
 from genretagger.errors import FatalError, TrackError
 from genretagger.explain import N_PARTS, occlude
 from genretagger.features import log_mel
-from genretagger.records import Closeup, Excerpts, Hearing, Moved, Prediction
+from genretagger.records import Closeup, Excerpts, Hearing, Moved, Prediction, Segment
 
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
@@ -55,6 +56,8 @@ class Heard:
 def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> Heard:
     """Decode one file, extract its features, predict its segments and aggregate them.
 
+    Where the bundle says what doubt is and this track is in doubt, more of it is heard.
+
     Parameters
     ----------
     path : pathlib.Path
@@ -76,14 +79,59 @@ def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> H
     excerpts = audio.decode(
         path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=has_cuesheet
     )
-    log_mels = _extract([s.y for s in excerpts.segments], model)
-    by_segment, embeddings = classifier.predict_and_embed(log_mels)
-    prediction = Prediction(
-        aggregate(by_segment, model.calibration) if len(by_segment) else None,
-        excerpts.notes,
-        mean_embedding(embeddings) if embeddings.size else None,
+    listened = _listen(excerpts.segments, classifier)
+    why = _why_in_doubt(listened, model)
+    further = _further(path, excerpts, model) if why else ()
+    if further:
+        listened = _in_order(listened, _listen(further, classifier))
+        note = f"heard in {len(listened.segments)} excerpts, because {why}"
+        notes = (*excerpts.notes, note)
+        excerpts = replace(excerpts, segments=listened.segments, notes=notes)
+    return Heard(
+        excerpts, listened.log_mels, listened.by_segment, _predict(listened, excerpts, model)
     )
-    return Heard(excerpts, log_mels, by_segment, prediction)
+
+
+class _Listened(NamedTuple):
+    """Segments after steps 3 and 4."""
+
+    segments: tuple[Segment, ...]
+    log_mels: Floats
+    by_segment: Floats
+    embeddings: Floats
+
+
+def _listen(segments: tuple[Segment, ...], classifier: Classifier) -> _Listened:
+    log_mels = _extract([segment.y for segment in segments], classifier.bundle)
+    return _Listened(segments, log_mels, *classifier.predict_and_embed(log_mels))
+
+
+def _why_in_doubt(listened: _Listened, model: Bundle) -> str:
+    if model.doubt is None or not listened.segments:
+        return ""
+    genres = model.vocabulary.genres
+    return why_in_doubt(listened.by_segment, model.calibration, model.doubt, genres)
+
+
+def _further(path: Path, excerpts: Excerpts, model: Bundle) -> tuple[Segment, ...]:
+    n, features = model.doubt.excerpts if model.doubt else 0, model.features
+    return audio.decode_further(path, excerpts, n, sr=features.sr, segment_s=features.segment_s)
+
+
+def _in_order(first: _Listened, further: _Listened) -> _Listened:
+    """Join what was listened to, in time order."""
+    segments = (*first.segments, *further.segments)
+    order = sorted(range(len(segments)), key=lambda i: segments[i].start_s)
+    arrays = (np.concatenate(pair)[order] for pair in zip(first[1:], further[1:], strict=True))
+    return _Listened(tuple(segments[i] for i in order), *arrays)
+
+
+def _predict(listened: _Listened, excerpts: Excerpts, model: Bundle) -> Prediction:
+    return Prediction(
+        aggregate(listened.by_segment, model.calibration) if listened.segments else None,
+        excerpts.notes,
+        mean_embedding(listened.embeddings) if listened.embeddings.size else None,
+    )
 
 
 def _extract(segments: Sequence[Floats], model: Bundle) -> Floats:

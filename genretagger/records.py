@@ -44,11 +44,15 @@ class Excerpts:
         Length of the whole track in seconds.
     notes : tuple of str
         What a reader of the decision should know: short, long, partly silent.
+    places_s : tuple of float
+        Where further excerpts may begin, in seconds and in time order: where sound is; none
+        where all is heard, or where the track may be a whole album.
     """
 
     segments: tuple[Segment, ...]
     duration_s: float
     notes: tuple[str, ...] = ()
+    places_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -302,10 +302,10 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--by",
-        choices=("track", "album"),
+        choices=("track", "album", "artist"),
         default="track",
-        help="one decision for each track, or for each album or folder; the tracks of "
-        "compilations are decided one by one (default: %(default)s)",
+        help="one decision for each track, for each album or folder (the tracks of compilations "
+        "are decided one by one), or for each artist (default: %(default)s)",
     )
 
 

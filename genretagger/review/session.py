@@ -20,7 +20,7 @@ from genretagger import audio, places, planfile, tags
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
-from genretagger.hearing import hear_closely
+from genretagger.hearing import hear_closely, hear_once
 from genretagger.identity import check_writable, identify
 from genretagger.plan import plan_by_hand
 from genretagger.recall import remember
@@ -270,7 +270,7 @@ class Session:
     # ---- play and hear ---------------------------------------------------------------------
 
     def excerpts(self, n: int) -> Row:
-        """Return the length of a track, and where its excerpts begin.
+        """Return the length of a track, and where it is heard.
 
         Raises
         ------
@@ -278,10 +278,14 @@ class Session:
             If it cannot be read.
         """
         self._check_served(n)
-        path, segment_s = self.plan.lines[n].path, self.bundle.features.segment_s
-        has_cuesheet = tags.read(path).has_cuesheet
-        duration_s, starts = audio.where_heard(path, segment_s=segment_s, has_cuesheet=has_cuesheet)
-        return {"duration_s": duration_s, "starts_s": starts, "segment_s": segment_s}
+        with self._one_network:
+            excerpts = hear_once(self.plan.lines[n].path, self.bundle).excerpts
+        return {
+            "duration_s": excerpts.duration_s,
+            # silence can be listened to, too
+            "starts_s": [segment.start_s for segment in excerpts.segments] or [0.0],
+            "segment_s": self.bundle.features.segment_s,
+        }
 
     def sound(self, n: int, start_s: float) -> bytes:
         """Decode an excerpt to be played.
