@@ -150,3 +150,10 @@ def test_what_the_system_refuses_ends_a_stage_with_one_line(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("jobs", ["0", "-3", "two"])
+def test_jobs_are_counted_from_one(capsys, jobs):
+    with pytest.raises(SystemExit):
+        main(["manifest", "--jobs", jobs])
+    assert f"{jobs} is no whole number of 1 or more" in capsys.readouterr().err
