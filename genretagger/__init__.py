@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from genretagger.decide import DecisionPolicy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
-    from genretagger.genres import FUSIONS, GENRES, canonical, in_order
+    from genretagger.genres import FUSIONS, GENRES, Vocabulary, canonical, in_order
     from genretagger.hearing import hearing_id
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
@@ -63,6 +63,7 @@ __all__ = [
     "State",
     "TagChange",
     "TrackError",
+    "Vocabulary",
     "aggregate_probabilities",
     "canonical",
     "decide_genres",
@@ -92,7 +93,7 @@ _MODULES = {
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
-    "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
+    "genres": ("FUSIONS", "GENRES", "Vocabulary", "canonical", "in_order"),
     "hearing": ("hearing_id",),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange"),

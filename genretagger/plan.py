@@ -10,7 +10,14 @@ from typing import Literal
 
 from genretagger.containers import stored_values
 from genretagger.errors import TrackError
-from genretagger.genres import JUNK, SEPARATORS, canonical, in_order, says_nothing, split_values
+from genretagger.genres import (
+    JUNK,
+    SHIPPED,
+    Vocabulary,
+    says_nothing,
+    split_values,
+    why_no_genre,
+)
 from genretagger.records import (
     BlockChange,
     Decision,
@@ -46,6 +53,8 @@ class TagPolicy:
         ``"genre"`` or ``"comment"``, and what it must not match.
     junk : tuple of str
         Names that say nothing: a genre of such a name counts as none.
+    vocabulary : Vocabulary
+        Of the model, whose genres are written in its order.
     """
 
     existing: Literal["skip", "replace", "append", "prepend"] = "skip"
@@ -56,6 +65,7 @@ class TagPolicy:
     protect: tuple[str, ...] = ()
     protect_if: tuple[tuple[str, re.Pattern[str]], ...] = ()
     junk: tuple[str, ...] = JUNK
+    vocabulary: Vocabulary = SHIPPED
 
 
 def existing_genres(tags: TrackTags) -> tuple[str, ...]:
@@ -66,10 +76,10 @@ def existing_genres(tags: TrackTags) -> tuple[str, ...]:
 def why_kept(tags: TrackTags, policy: TagPolicy) -> str:
     """Say why a file's genre stays, whatever is heard; empty if it need not."""
     old = existing_genres(tags)
-    protected = {_known(name) for name in policy.protect}
+    protected = {_known(name, policy) for name in policy.protect}
     for value in old if protected else ():
         parts = (value, *_tokens((value,), policy), *split_values(value))
-        if protected & set(map(_known, parts)):
+        if protected & {_known(part, policy) for part in parts}:
             return f"kept: {_quoted((value,))} is protected"
     for what, pattern in policy.protect_if:
         for value in old if what == "genre" else tags.comments:
@@ -95,8 +105,8 @@ def _without_junk(tags: TrackTags, policy: TagPolicy) -> TrackTags:
     return replace(tags, blocks=tuple(GenreBlock(b.kind, telling(b)) for b in tags.blocks))
 
 
-def _known(name: str) -> str:
-    return canonical(name) or name.casefold()
+def _known(name: str, policy: TagPolicy) -> str:
+    return policy.vocabulary.canonical(name) or name.casefold()
 
 
 def plan(
@@ -145,6 +155,7 @@ def plan(
             new=old,
             genres=genres,
             probabilities=prediction.probabilities if prediction else None,
+            vocabulary=policy.vocabulary,
             reason=(*because, why) if why else because,
             identity=identity,
         )
@@ -156,7 +167,8 @@ def plan(
         return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
 
     telling = _without_junk(tags, policy)
-    new_values = _merge(_tokens(_spelled_out(telling), policy), in_order(genres), policy)
+    ordered = policy.vocabulary.in_order(genres)
+    new_values = _merge(_tokens(_spelled_out(telling), policy), ordered, policy)
     junk = tuple(value for value in old if value not in existing_genres(telling))
     why = f"{_quoted(junk)} says nothing" if junk else ""
     return _written(line(State.UNDECIDED, why), tags, new_values, policy)
@@ -222,22 +234,21 @@ def plan_by_hand(
     ValueError
         If a value cannot be one: the message says why.
     """
-    if not values or not all(value.strip() and value.isprintable() for value in values):
-        raise ValueError("name at least one genre, in printable letters")
-    if len(values) > _MOST_BY_HAND or max(map(len, values)) > _LONGEST_BY_HAND:
-        raise ValueError(f"at most {_MOST_BY_HAND} genres of {_LONGEST_BY_HAND} letters")
-    if any(set(value) & set(SEPARATORS) for value in values):
-        raise ValueError("players split genres at the likes of ; / , |")
-    genres = tuple(dict.fromkeys(canonical(value) or value.strip() for value in values))
-    ours = tuple(genre for genre in genres if canonical(genre) == genre)
-    ordered = in_order(ours) if len(ours) == len(genres) else genres
+    if problem := next(filter(None, map(why_no_genre, values or ("",))), ""):
+        raise ValueError(problem)
+    if len(values) > _MOST_BY_HAND:
+        raise ValueError(f"at most {_MOST_BY_HAND} genres")
+    vocabulary = policy.vocabulary
+    genres = tuple(dict.fromkeys(vocabulary.canonical(v) or v.strip() for v in values))
+    ours = tuple(genre for genre in genres if genre in vocabulary.genres)
+    ordered = vocabulary.in_order(ours) if len(ours) == len(genres) else genres
     old = existing_genres(tags)
-    line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours)
+    line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours, vocabulary=vocabulary)
     by_hand = _renamed(ordered, policy)
     return _written(line, tags, by_hand, replace(policy, existing="replace"))
 
 
-_MOST_BY_HAND, _LONGEST_BY_HAND = 10, 60
+_MOST_BY_HAND = 10
 
 
 def _written(
@@ -337,7 +348,7 @@ def _renamed(genres: Iterable[str], policy: TagPolicy) -> tuple[str, ...]:
 def _genre_of(value: str, policy: TagPolicy) -> str | None:
     """Find which of our genres a value is, under our name or the one that it is written under."""
     by_name = {name.casefold(): genre for genre, name in policy.names.items()}
-    return by_name.get(value.casefold()) or canonical(value)
+    return by_name.get(value.casefold()) or policy.vocabulary.canonical(value)
 
 
 def _tokens(values: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:

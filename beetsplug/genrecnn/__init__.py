@@ -34,12 +34,12 @@ from beetsplug.genrecnn.runs import (
     recover,
     undo,
 )
-from beetsplug.genrecnn.settings import DEFAULTS, Settings, read_settings
+from beetsplug.genrecnn.settings import DEFAULTS, Settings, genres_of_bundle, read_settings
 from beetsplug.genrecnn.tracks import (
-    FIELDS,
     STAYS,
     UNWRITTEN,
     cause_of,
+    fields_of,
     may_write_file,
     tag_items,
     write_item,
@@ -57,12 +57,16 @@ if TYPE_CHECKING:
 class GenreCnnPlugin(BeetsPlugin):
     """Sets ``genres`` from what a neural network hears."""
 
-    item_types = {  # noqa: RUF012 - as every beets plugin has it
-        **dict.fromkeys(FIELDS.values(), types.Float(4)),
-        "genrecnn_reason": types.STRING,
-        "genrecnn_bundle": types.STRING,
-        UNWRITTEN: types.STRING,
-    }
+    @property
+    def item_types(self) -> dict[str, types.Type]:  # type: ignore[override]
+        """The fields of the model that the configuration names."""
+        probability = types.Float(4)
+        return {
+            **dict.fromkeys(fields_of(genres_of_bundle(self.config["bundle"])), probability),
+            "genrecnn_reason": types.STRING,
+            "genrecnn_bundle": types.STRING,
+            UNWRITTEN: types.STRING,
+        }
 
     def __init__(self) -> None:
         super().__init__()
