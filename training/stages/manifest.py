@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="report near-duplicates, but leave artist groups as they are",
     )
+    parser.add_argument(
+        "--keep-contradictions",
+        action="store_true",
+        help="learn from near-duplicates without a common genre, too",
+    )
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
@@ -93,6 +98,7 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
         n_jobs=args.jobs,
         say=say,
         keep_groups=args.keep_groups,
+        keep_contradictions=args.keep_contradictions,
     )
     write_jsonl(folder.rejected, rejects.rows)
     write_jsonl(folder.duplicates, pairs)
@@ -100,6 +106,10 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
     done = "reported only" if args.keep_groups else "now one group"
     across = sum(pair["across_artists"] for pair in pairs)
     say(f"{len(pairs)} pairs sound the same, {across} of them across artists ({done})")
+    contradict = sum(pair["labels_contradict"] for pair in pairs)
+    if contradict:
+        done = "learned from all the same" if args.keep_contradictions else "left out, both of each"
+        say(f"{contradict} of these pairs have no genre in common ({done}): {folder.duplicates}")
     unknown = sum(not entry.keys for entry in entries)
     if unknown:
         say(
