@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genretagger.aggregate import aggregate as aggregate_probabilities
+    from genretagger.albums import Named, combine_each
     from genretagger.bundle import DEFAULT as DEFAULT_BUNDLE
     from genretagger.bundle import Bundle
     from genretagger.bundle import locate as locate_bundle
@@ -23,12 +24,20 @@ if TYPE_CHECKING:
     from genretagger.decide import DecisionPolicy, decision_policy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
-    from genretagger.genres import FUSIONS, GENRES, canonical, in_order
+    from genretagger.genres import (
+        FUSIONS,
+        GENRES,
+        JUNK,
+        Vocabulary,
+        canonical,
+        in_order,
+        says_nothing,
+    )
     from genretagger.hearing import hearing_id
     from genretagger.library import TrackGenres, predict
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State, TagChange
+    from genretagger.records import Decision, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
     from genretagger.rows import plan_row
     from genretagger.text import counted, reason_text
@@ -51,6 +60,7 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
+    "JUNK",
     "PLANNED",
     "WRITTEN",
     "Bundle",
@@ -62,15 +72,19 @@ __all__ = [
     "GenreTaggerError",
     "Head",
     "Journal",
+    "Named",
     "Prediction",
     "ReportPage",
     "State",
     "TagChange",
     "TrackError",
     "TrackGenres",
+    "TrackTags",
+    "Vocabulary",
     "__version__",
     "aggregate_probabilities",
     "canonical",
+    "combine_each",
     "counted",
     "decide_genres",
     "decision_policy",
@@ -92,20 +106,24 @@ __all__ = [
     "reason_text",
     "recover",
     "rewrite",
+    "says_nothing",
     "state_folder",
     "undo",
     "uninterrupted",
 ]
 
 _MODULES = {
+    "albums": ("Named", "combine_each"),
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy", "decision_policy"),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
-    "genres": ("FUSIONS", "GENRES", "canonical", "in_order"),
+    "genres": (
+        *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "says_nothing"),
+    ),
     "hearing": ("hearing_id",),
     "library": ("TrackGenres", "predict"),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State", "TagChange"),
+    "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),
     "rows": ("plan_row",),
     "text": ("counted", "reason_text"),
     "words": ("PLANNED", "WRITTEN"),

@@ -1,10 +1,11 @@
 """Read, write and verify a model bundle: the one folder that holds all a model assumes.
 
 ``model.tflite``
-    The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids.
+    The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids and, where
+    ``bundle.json`` names it, an embedding.
 ``bundle.json``
-    Genres, features, mel filterbank, thresholds, calibration, data, metrics, versions,
-    licence, and the SHA-256 of the other files.
+    Genres, fusions, features, mel filterbank, thresholds, calibration, when to hear more, data,
+    metrics, versions, licence, and the SHA-256 of the other files.
 ``golden.npz``
     One segment of samples with the log-mel and the probabilities it must give.
 ``MODEL_CARD.md``
@@ -18,13 +19,15 @@ import json
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from genretagger import doubt
+from genretagger.doubt import Doubt
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
-from genretagger.genres import GENRES
+from genretagger.genres import SHIPPED, Vocabulary, read_vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +47,24 @@ _MOST_N_FFT = 1 << 16
 
 _HASHED = ("model.tflite", "golden.npz")
 
+_MOST_EMBEDDED = 480
+"""Values of an embedding: the cache keeps them in float16, and less than 1 kB for a track."""
+
+
+class EmbeddingOutput(NamedTuple):
+    """The output of a network that is its embedding.
+
+    Attributes
+    ----------
+    output : int
+        Its place in LiteRT's list of outputs, of which there are two.
+    size : int
+        Its number of values.
+    """
+
+    output: int
+    size: int
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -55,23 +76,32 @@ class Bundle:
         The folder.
     bundle_id : str
         First 12 hex digits of the SHA-256 of ``bundle.json``, which holds the others' hashes.
+    vocabulary : Vocabulary
+        The genres that its network hears.
     features : FeatureConfig
     filterbank : numpy.ndarray, shape (n_mels, 1 + n_fft // 2), float32
     thresholds : tuple of float, length n_genres
         A genre passes at this probability.
     calibration : tuple of (float, float), length n_genres
         Slope and intercept applied to a track's mean logit.
+    embedding : EmbeddingOutput or None
+        None where the network gives none.
     info : dict
         All of ``bundle.json``, for ``genretagger model``.
+    doubt : Doubt or None
+        When to hear more of a track; None is never. In ``bundle.json`` it is optional.
     """
 
     path: Path
     bundle_id: str
+    vocabulary: Vocabulary
     features: FeatureConfig
     filterbank: Floats
     thresholds: tuple[float, ...]
     calibration: tuple[tuple[float, float], ...]
+    embedding: EmbeddingOutput | None
     info: dict[str, Any]
+    doubt: Doubt | None = None
 
     @property
     def bands_hz(self) -> Floats:
@@ -138,11 +168,20 @@ def _dense(bands: list[dict[str, Any]], features: FeatureConfig) -> Floats:
     return filterbank
 
 
-def _numbers(values: Any, low: float, high: float) -> tuple[float, ...]:
+def _numbers(values: Any, n: int, low: float, high: float) -> tuple[float, ...]:
     numbers = tuple(float(v) for v in values)
-    if len(numbers) != len(GENRES) or not all(low <= v <= high for v in numbers):
-        raise ValueError(f"expected {len(GENRES)} numbers between {low:g} and {high:g}")
+    if len(numbers) != n or not all(low <= v <= high for v in numbers):
+        raise ValueError(f"expected {n} numbers between {low:g} and {high:g}")
     return numbers
+
+
+def _embedding(info: Any) -> EmbeddingOutput | None:
+    if info is None:
+        return None
+    output, size = info["output"], info["size"]
+    if output not in (0, 1) or type(size) is not int or not 1 <= size <= _MOST_EMBEDDED:
+        raise ValueError(f"an embedding is output 0 or 1, of at most {_MOST_EMBEDDED} values")
+    return EmbeddingOutput(int(output), size)
 
 
 def _refusal(path: Path, why: str) -> FatalError:
@@ -150,7 +189,7 @@ def _refusal(path: Path, why: str) -> FatalError:
 
 
 def read(named: str | PathLike[str]) -> Bundle:
-    """Read a bundle and check that it is whole and made for this program.
+    """Read a bundle and check that it is whole.
 
     Parameters
     ----------
@@ -164,8 +203,7 @@ def read(named: str | PathLike[str]) -> Bundle:
     Raises
     ------
     FatalError
-        If a file is missing, damaged, of another format version, or made for other
-        genres. There is no fallback.
+        If a file is missing, damaged, or of another format version. There is no fallback.
     """
     path = locate(named)
     try:
@@ -180,27 +218,32 @@ def read(named: str | PathLike[str]) -> Bundle:
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         version = info.get("format") if isinstance(info, dict) else None
         raise _refusal(path, f"bundle format {str(version)[:20]}, this version reads {FORMAT}")
-    if info.get("genres") != list(GENRES):
-        raise _refusal(path, "made for other genres than this version's")
     try:
         for name, digest in hashes.items():
             if info["sha256"][name] != digest:
                 raise _refusal(path, f"{name} is damaged: its SHA-256 is not bundle.json's")
         features = FeatureConfig(**info["features"])
         filterbank = _dense(info["filterbank"], features)
-        thresholds = _numbers(info["thresholds"], 0.0, 1.0)
-        slopes = _numbers(info["calibration"]["slope"], 0.0, 100.0)
-        intercepts = _numbers(info["calibration"]["intercept"], -100.0, 100.0)
+        vocabulary = read_vocabulary(info["genres"], info.get("fusions"))
+        n = len(vocabulary.genres)
+        thresholds = _numbers(info["thresholds"], n, 0.0, 1.0)
+        slopes = _numbers(info["calibration"]["slope"], n, 0.0, 100.0)
+        intercepts = _numbers(info["calibration"]["intercept"], n, -100.0, 100.0)
+        embedding = _embedding(info.get("embedding"))
+        when_in_doubt = doubt.read(info["doubt"]) if "doubt" in info else None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _refusal(path, f"bundle.json is damaged: {str(error)[:200]}") from error
     return Bundle(
         path=path,
         bundle_id=hashlib.sha256(text).hexdigest()[:12],
+        vocabulary=vocabulary,
         features=features,
         filterbank=filterbank,
         thresholds=thresholds,
         calibration=tuple(zip(slopes, intercepts, strict=True)),
+        embedding=embedding,
         info=info,
+        doubt=when_in_doubt,
     )
 
 
@@ -215,6 +258,7 @@ def write(
     calibration: tuple[tuple[float, float], ...],
     about: dict[str, Any],
     card: str,
+    vocabulary: Vocabulary = SHIPPED,
 ) -> Bundle:
     """Write a bundle and read it back.
 
@@ -230,9 +274,13 @@ def write(
     features, filterbank, thresholds, calibration
         As in `Bundle`.
     about : dict
-        What else ``bundle.json`` says: data, metrics, versions, licence.
+        What else ``bundle.json`` says: data, metrics, versions, licence; ``embedding`` as
+        `EmbeddingOutput` has it, if the network has that output; ``doubt`` as `Doubt` has it,
+        if more is to be heard of a track in doubt.
     card : str
         The model card, Markdown.
+    vocabulary : Vocabulary, optional
+        As in `Bundle`.
 
     Returns
     -------
@@ -248,7 +296,8 @@ def write(
     np.savez_compressed(path / "golden.npz", **golden)  # type: ignore[arg-type]
     info = {
         "format": FORMAT,
-        "genres": list(GENRES),
+        "genres": list(vocabulary.genres),
+        "fusions": sorted(sorted(pair) for pair in vocabulary.fusions),
         **about,
         "features": asdict(features),
         "thresholds": list(thresholds),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from genretagger.genres import GENRES, canonical, is_fusion
+from genretagger.genres import SHIPPED, Vocabulary
 from genretagger.records import Decision, Prediction
 from genretagger.text import apart
 
@@ -22,14 +22,17 @@ class DecisionPolicy:
         At most so many, at least 1.
     always : bool
         Take the best genre even where none passes.
-    allowed : frozenset of str
-        Genres that may be decided; the others are passed over.
+    allowed : frozenset of str or None
+        Genres that may be decided; the others are passed over. None: all.
+    vocabulary : Vocabulary
+        Of the model, in whose order thresholds and probabilities are.
     """
 
     thresholds: tuple[float, ...]
     max_genres: int = 2
     always: bool = False
-    allowed: frozenset[str] = frozenset(GENRES)
+    allowed: frozenset[str] | None = None
+    vocabulary: Vocabulary = SHIPPED
 
 
 def decision_policy(
@@ -40,6 +43,7 @@ def decision_policy(
     always: bool = False,
     only: Iterable[str] | None = None,
     exclude: Iterable[str] = (),
+    vocabulary: Vocabulary = SHIPPED,
 ) -> DecisionPolicy:
     """Make a policy of what a person asks for.
 
@@ -53,6 +57,8 @@ def decision_policy(
         As in `DecisionPolicy`.
     only, exclude : iterable of str
         Genres in any spelling: decide among these alone, never for these.
+    vocabulary : Vocabulary
+        The bundle's own.
 
     Raises
     ------
@@ -67,21 +73,25 @@ def decision_policy(
     if threshold is not None:
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(f"a threshold is between 0 and 1, not {threshold}")
-        thresholds = (float(threshold),) * len(GENRES)
+        thresholds = (float(threshold),) * len(vocabulary.genres)
+    most = len(vocabulary.genres)
     if max_genres < 1:
-        raise ValueError(f"max_genres is at least 1, not {max_genres}")
-    allowed = (_ours(only) if only is not None else frozenset(GENRES)) - _ours(exclude)
+        raise ValueError(f"max_genres: {max_genres} is not at least 1")
+    if max_genres > most:
+        raise ValueError(f"max_genres: {max_genres} is not at most {most}")
+    chosen = vocabulary.genres if only is None else _known(only, vocabulary)
+    allowed = frozenset(chosen) - _known(exclude, vocabulary)
     if not allowed:
         raise ValueError("'only' and 'exclude' leave no genre")
-    return DecisionPolicy(thresholds, max_genres, always, allowed)
+    return DecisionPolicy(thresholds, max_genres, always, allowed, vocabulary)
 
 
-def _ours(names: Iterable[str]) -> frozenset[str]:
+def _known(names: Iterable[str], vocabulary: Vocabulary) -> frozenset[str]:
     if isinstance(names, str):
         raise ValueError(f"write [{names!r}] for one genre")  # noqa: TRY004 - as the others
-    genres = {name: canonical(name) for name in names}
+    genres = {name: vocabulary.canonical(name) for name in names}
     if unknown := [name for name, genre in genres.items() if genre is None]:
-        raise ValueError(f"{unknown[0]} is not one of {', '.join(GENRES)}")
+        raise ValueError(f"{unknown[0]} is not one of {', '.join(vocabulary.genres)}")
     return frozenset(genre for genre in genres.values() if genre)
 
 
@@ -103,7 +113,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     """Decide on the genres of a track or an album.
 
     The most probable genre that passes its threshold comes first. Another one joins if
-    it passes and makes, with every genre taken so far, one of the 19 fusions, or a pair
+    it passes and makes, with every genre taken so far, a fusion of the vocabulary, or a pair
     of which both are far above their thresholds.
 
     Parameters
@@ -119,9 +129,11 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     """
     if prediction.probabilities is None:
         return Decision((), ("undecided: nothing to hear", *prediction.notes))
-    probability = dict(zip(GENRES, prediction.probabilities, strict=True))
-    threshold = dict(zip(GENRES, policy.thresholds, strict=True))
-    ranked = sorted(policy.allowed, key=lambda genre: (-probability[genre], genre))
+    genres = policy.vocabulary.genres
+    probability = dict(zip(genres, prediction.probabilities, strict=True))
+    threshold = dict(zip(genres, policy.thresholds, strict=True))
+    allowed = genres if policy.allowed is None else policy.allowed
+    ranked = sorted(allowed, key=lambda genre: (-probability[genre], genre))
     passing = [genre for genre in ranked if probability[genre] >= threshold[genre]]
 
     best = ranked[0]
@@ -132,7 +144,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         return Decision((), (f"undecided: best {below}", *prediction.notes))
 
     def go_together(a: str, b: str) -> bool:
-        return is_fusion(a, b) or (
+        return policy.vocabulary.is_fusion(a, b) or (
             is_far_above(probability[a], threshold[a])
             and is_far_above(probability[b], threshold[b])
         )

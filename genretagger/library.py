@@ -28,7 +28,7 @@ class TrackGenres:
     genres : tuple of str
         Best first; empty where it is undecided.
     probabilities : mapping of str to float
-        For each of `genres.GENRES`; empty where there was nothing to hear.
+        For each of the model's genres; empty where there was nothing to hear.
     reason : str
         Why these genres, in words.
     """
@@ -87,12 +87,13 @@ def predict(
         always=always,
         only=only,
         exclude=exclude,
+        vocabulary=model.vocabulary,
     )
     ((where, answer),) = pipeline.predict([path], model, cache=cache)
     if isinstance(answer, TrackError):
         raise TrackError(f"{where}: {answer}") from answer
     decision = decide(answer, policy)
-    probabilities = by_genre(answer.probabilities) or {}
+    probabilities = by_genre(answer.probabilities, model.vocabulary) or {}
     return TrackGenres(where, decision.genres, probabilities, reason_text(decision.reason))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from genretagger.containers import BLOCKS
 from genretagger.errors import FatalError
-from genretagger.genres import GENRES
+from genretagger.genres import SHIPPED, Vocabulary
 from genretagger.plan import shown
 from genretagger.records import BlockChange, Identity, State, TagChange
 from genretagger.text import reason_text
@@ -24,6 +24,8 @@ Row = dict[str, Any]
 """One line of output, with the keys of the JSON format, in order."""
 
 _DIGITS = 4  # of a probability that is shown; the network's is not good for more
+
+_DIGITS_OF_HALF = 5
 
 _MAX_PATH = 1 << 15
 """Bytes: no system takes longer ones (Windows 32,767; Linux 4,096), and each part of a path
@@ -51,7 +53,7 @@ def plan_row(change: TagChange) -> Row:
             for block in change.blocks
         ],
         "genres": list(change.genres),
-        "probabilities": by_genre(change.probabilities, _DIGITS),
+        "probabilities": by_genre(change.probabilities, change.vocabulary, _DIGITS),
         "reason": reason_text(change.reason),
     }
 
@@ -66,10 +68,27 @@ def prediction_row(line: TagChange) -> Row:
         "path": str(line.path),
         "state": PREDICTED[line.state],
         "genres": list(line.genres),
-        "probabilities": by_genre(line.probabilities, _DIGITS),
+        "probabilities": by_genre(line.probabilities, line.vocabulary, _DIGITS),
         # as rows were before they had a state
         "reason": f"failed: {reason}" if line.state is State.FAILED else reason,
     }
+
+
+def embedded_row(line: TagChange) -> Row:
+    """Return a line as `prediction_row` does, with its embedding, to the last bit of float16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> heard = TagChange(Path("a.mp3"), State.KEEP, embedding=np.array([0.1, 3], np.float16))
+    >>> embedded_row(heard)["embedding"]
+    [0.099976, 3.0]
+    """
+    embedding = None
+    if line.embedding is not None:
+        # 11 bits are told apart by 5 digits (IEEE 754-2019, 5.12.2)
+        embedding = [float(f"{value:.{_DIGITS_OF_HALF}g}") for value in line.embedding.tolist()]
+    return {**prediction_row(line), "embedding": embedding}
 
 
 def saved_row(change: TagChange) -> Row:
@@ -83,7 +102,7 @@ def saved_row(change: TagChange) -> Row:
     return row
 
 
-def read_change(line: str, where: str) -> TagChange:
+def read_change(line: str, where: str, vocabulary: Vocabulary = SHIPPED) -> TagChange:
     """Read a line of a saved plan, which anybody may have edited.
 
     Parameters
@@ -92,6 +111,8 @@ def read_change(line: str, where: str) -> TagChange:
         As `saved_row` made it.
     where : str
         Of the line, for the message.
+    vocabulary : Vocabulary, optional
+        Of the model by which the plan was made.
 
     Returns
     -------
@@ -121,7 +142,8 @@ def read_change(line: str, where: str) -> TagChange:
             new=shown(blocks) if blocks else old,
             blocks=blocks,
             genres=_texts(row["genres"]),
-            probabilities=read_probabilities(row["probabilities"]),
+            probabilities=read_probabilities(row["probabilities"], vocabulary),
+            vocabulary=vocabulary,
             reason=(str(row["reason"]),) if row["reason"] else (),
             identity=identity,
         )
@@ -154,24 +176,26 @@ def read_blocks(rows: Any) -> tuple[BlockChange, ...]:
 
 
 def by_genre(
-    values: tuple[float, ...] | None, digits: int | None = None
+    values: tuple[float, ...] | None, vocabulary: Vocabulary, digits: int | None = None
 ) -> dict[str, float] | None:
     """Name the genre of each probability or threshold.
 
     Parameters
     ----------
     values : tuple of float, length n_genres, or None
+    vocabulary : Vocabulary
+        In whose order the values are.
     digits : int, optional
         Round to so many decimals.
     """
     if values is None:
         return None
     rounded = values if digits is None else [round(value, digits) for value in values]
-    return dict(zip(GENRES, rounded, strict=True))
+    return dict(zip(vocabulary.genres, rounded, strict=True))
 
 
-def read_probabilities(by_genre: Any) -> tuple[float, ...] | None:
-    """Read probabilities or thresholds by genre, in the order of `genres.GENRES`.
+def read_probabilities(by_genre: Any, vocabulary: Vocabulary) -> tuple[float, ...] | None:
+    """Read probabilities or thresholds by genre, in the order of a vocabulary.
 
     Raises
     ------
@@ -180,9 +204,9 @@ def read_probabilities(by_genre: Any) -> tuple[float, ...] | None:
     """
     if by_genre is None:
         return None
-    if not isinstance(by_genre, Mapping) or set(by_genre) != set(GENRES):
+    if not isinstance(by_genre, Mapping) or set(by_genre) != set(vocabulary.genres):
         raise TypeError("probabilities have the names of the genres")
-    values = tuple(by_genre[genre] for genre in GENRES)
+    values = tuple(by_genre[genre] for genre in vocabulary.genres)
     if not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
         raise ValueError("a probability is between 0 and 1")
     return tuple(map(float, values))

@@ -88,8 +88,6 @@ def test_the_summary_names_only_what_changes_what_is_written_and_holds(
         ("[tag]\nthreshold = 7", "[tag]: threshold: 7 is not between 0 and 1"),
         ("[tag]\nalways = 1", "[tag]: always: write true or false"),
         ("[tag]\nexisting = true", "[tag]: existing: write one text or number"),
-        ("[tag]\nmap = 'gone.txt'", "gone.txt: No such file"),
-        ("[tag]\nonly = ['Blues']", "[tag]: only: Blues is not one of"),
         ("[tag]\nhelp = true", "there is no option 'help'"),
         ("jobs = ", "Invalid value"),
     ],

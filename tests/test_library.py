@@ -84,7 +84,8 @@ def test_the_call_takes_the_words_of_the_command_line(audio_file):
         ({"only": "Rock"}, r"write \['Rock'\]"),
         ({"only": ["Rock"], "exclude": ["rock"]}, "leave no genre"),
         ({"threshold": 1.5}, "between 0 and 1"),
-        ({"max_genres": 0}, "at least 1"),
+        ({"max_genres": 0}, "0 is not at least 1"),
+        ({"max_genres": 15}, "15 is not at most 14"),
     ],
 )
 def test_words_that_make_no_sense_are_refused(audio_file, options, message):
@@ -166,17 +167,16 @@ def test_every_line_of_json_is_as_its_schema_says(tmp_path, capsys):
             validator.validate(row)
             kind = "line_of_a_plan" if "new" in row else "prediction"
             assert list(row) == LINES["$defs"][kind]["required"]
-            assert list(row) == list(LINES["$defs"][kind]["properties"])
+            assert set(row) <= set(LINES["$defs"][kind]["properties"])
             states.add((kind, row["state"]))
     assert states == {
         *(("line_of_a_plan", state) for state in ("change", "keep", "undecided", "failed")),
         *(("prediction", state) for state in ("decided", "undecided", "failed")),
     }
-    for wrong in ({"state": "burnt"}, {"schema": 0}, {"genres": ["Blues"]}, {"reason": None}):
+    for wrong in ({"state": "burnt"}, {"schema": 0}, {"genres": [""]}, {"reason": None}):
         assert list(validator.iter_errors({**rows[0], **wrong}))
 
 
-def test_the_schema_knows_the_genres_and_its_own_version():
-    assert LINES["$defs"]["genre"]["enum"] == list(GENRES)
+def test_the_schema_knows_its_own_version():
     for kind in ("line_of_a_plan", "prediction"):
         assert LINES["$defs"][kind]["properties"]["schema"] == {"const": SCHEMA}

@@ -15,23 +15,17 @@ from typing import Any, NamedTuple
 
 from genretagger import places
 from genretagger.cli.usage import nearest
-from genretagger.cli.values import genre_list, name_list
+from genretagger.cli.values import name_list
 from genretagger.errors import FatalError
 
 _UNSETTABLE = ("help", "no_config")
 
-_SHOWING = (
-    "changes_only",
-    "format",
-    "html",
-    "jobs",
-    "json",
-    "no_browser",
-    "no_cache",
-    "output",
-    "png",
+_SHOWING = frozenset(
+    (
+        *("changes_only", "embedding", "format", "html", "jobs", "json", "no_browser", "no_cache"),
+        *("output", "png", "report", "talk", "why", "yes"),
+    )
 )
-_SHOWING += ("report", "talk", "yes")
 """Options that change how a run goes and what it shows, but nothing that it writes into files."""
 
 
@@ -120,10 +114,11 @@ def _parsed(path: Path) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 - most users have no such file
     else:
-        import tomli as tomllib  # noqa: PLC0415
+        import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
 
     with path.open("rb") as stream:
-        return tomllib.load(stream)
+        content: dict[str, Any] = tomllib.load(stream)
+    return content
 
 
 def _check(key: str, known: Mapping[str, Any] | set[str], what: str) -> None:
@@ -208,7 +203,7 @@ def _value(action: argparse.Action, value: object) -> object:
         return action.const if value else action.default
     if isinstance(action, argparse._AppendAction):
         return [_converted(action, v) for v in (value if isinstance(value, list) else [value])]
-    if isinstance(value, list) and action.type in (name_list, genre_list):
+    if isinstance(value, list) and action.type is name_list:
         value = ",".join(map(str, value))
     return _converted(action, value)
 

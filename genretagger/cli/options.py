@@ -13,15 +13,13 @@ from genretagger.cli.usage import Parser
 from genretagger.cli.values import (
     age_s,
     condition,
-    count_up_to,
+    count,
     field_name,
-    genre_list,
-    mapping,
     name_list,
     probability,
     separator,
 )
-from genretagger.genres import GENRES, JUNK
+from genretagger.genres import JUNK
 
 
 class _Version(argparse.Action):
@@ -142,6 +140,12 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group)
+    group.add_argument(
+        "--embedding",
+        action="store_true",
+        help="with --format json: also what the network says of a track before its last layer, "
+        "a list of numbers that is alike for tracks that sound alike",
+    )
     _add_talk(group)
 
 
@@ -149,6 +153,12 @@ def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
     _add_bundle(parser)
     _add_decision(parser)
+    parser.add_argument(
+        "--why",
+        action="store_true",
+        help="find out, too, what moved the leading genre: the network is asked as often as for "
+        "half an hour of music",
+    )
     group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
     group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
     group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
@@ -204,10 +214,6 @@ def _completion(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _none(_: argparse.ArgumentParser) -> None:
-    """Add no option."""
-
-
 def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or folder")
     parser.add_argument(
@@ -246,7 +252,7 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-genres",
-        type=count_up_to(len(GENRES)),
+        type=count,
         default=2,
         metavar="N",
         help="at most so many genres for a track (default: %(default)s)",
@@ -256,14 +262,15 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--only",
-        type=genre_list,
+        type=name_list,
+        default=(),
         metavar="GENRES",
         help="decide among these alone, such as 'Jazz,Classical'",
     )
     group.add_argument(
         "--exclude",
-        type=genre_list,
-        default=frozenset(),
+        type=name_list,
+        default=(),
         metavar="GENRES",
         help="never decide for these",
     )
@@ -303,8 +310,7 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--map",
-        type=mapping,
-        default={},
+        type=Path,
         metavar="FILE",
         help="write genres under other names: lines such as 'Hip Hop = Rap'",
     )
@@ -336,10 +342,10 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--by",
-        choices=("track", "album"),
+        choices=("track", "album", "artist"),
         default="track",
-        help="one decision for each track, or for each album or folder; the tracks of "
-        "compilations are decided one by one (default: %(default)s)",
+        help="one decision for each track, for each album or folder (the tracks of compilations "
+        "are decided one by one), or for each artist (default: %(default)s)",
     )
 
 
@@ -347,7 +353,7 @@ def _add_work(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-j",
         "--jobs",
-        type=count_up_to(),
+        type=count,
         default=0,
         metavar="N",
         help="processes (default: one for each core)",
@@ -468,11 +474,14 @@ COMMANDS = {
     ),
     "show": Command(
         _show,
-        "show what is heard in one track, from beginning to end, and what moved it",
-        "Hear one track all the way through and show its genres over time, and what "
-        "moved the leading one. No file is opened for writing but those that are asked for.",
+        "show what is heard in one track, from beginning to end",
+        "Hear one track and show its genres at once, then hear it all the way through and show "
+        "how they change; with --why, what moved the leading one. No file is opened for writing "
+        "but those that are asked for.",
     ),
-    "genres": Command(_none, "list the genres, their other spellings, and which go together"),
+    "genres": Command(
+        _add_bundle, "list a model's genres, their other spellings, and which go together"
+    ),
     "model": Command(_model, "show what the model is, and what its word is worth"),
     "demo": Command(
         _demo,

@@ -7,6 +7,7 @@ import argparse
 from genretagger import bundle, decide
 from genretagger.bundle import Bundle
 from genretagger.decide import DecisionPolicy
+from genretagger.genres import Vocabulary, read_mapping
 from genretagger.plan import TagPolicy
 
 
@@ -22,30 +23,45 @@ def described(bundle: Bundle) -> str:
 
 
 def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
-    """Return the policy of `decide`; exit if no genre is left."""
+    """Return the policy of `decide`; exit if it does not fit the model's genres."""
     try:
         return decide.decision_policy(
             bundle.thresholds,
             threshold=options.threshold,
             max_genres=options.max_genres,
             always=options.always,
-            only=options.only,
+            only=options.only or None,
             exclude=options.exclude,
+            vocabulary=bundle.vocabulary,
         )
-    except ValueError:  # all else was checked when it was read
-        options.error("--only and --exclude leave no genre")
+    except ValueError as error:
+        options.error(str(error))
         raise
 
 
-def tag_policy(options: argparse.Namespace) -> TagPolicy:
-    """Return the policy of `plan`."""
+def _mapping(options: argparse.Namespace, vocabulary: Vocabulary) -> dict[str, str]:
+    """Read the file of ``--map``; exit if it is none."""
+    if options.map is None:
+        return {}
+    try:
+        return read_mapping(options.map.read_text(encoding="utf-8-sig"), vocabulary)
+    except OSError as error:
+        options.error(f"argument --map: {options.map}: {error.strerror}")
+    except ValueError as error:
+        options.error(f"argument --map: {options.map}, {error}")
+    raise AssertionError  # for mypy: `error` ends the program
+
+
+def tag_policy(options: argparse.Namespace, vocabulary: Vocabulary) -> TagPolicy:
+    """Return the policy of `plan`; exit if the mapping makes no sense."""
     return TagPolicy(
         existing=options.existing,
         style=options.genre_style,
         separator=options.separator,
         id3=options.id3,
-        names=options.map,
+        names=_mapping(options, vocabulary),
         protect=options.protect,
         protect_if=tuple(options.protect_if),
         junk=options.junk,
+        vocabulary=vocabulary,
     )

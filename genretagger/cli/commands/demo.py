@@ -38,7 +38,7 @@ def _fill(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True)
-        for source in sorted(resources.files("genretagger.cli").joinpath("demo").iterdir()):
+        for source in resources.files("genretagger.cli").joinpath("demo").iterdir():
             (folder / source.name).write_bytes(source.read_bytes())
     except FileExistsError as error:
         raise FatalError(f"{folder} is there already; name a new folder") from error

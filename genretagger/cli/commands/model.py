@@ -11,8 +11,6 @@ from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
 from genretagger.cli.settings import chosen_bundle
-from genretagger.genres import GENRES
-from genretagger.rows import by_genre
 from genretagger.text import printable
 
 _FEW = 10  # decisions; of fewer, a share says nothing
@@ -23,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     bundle = chosen_bundle(options)
     if options.json:
         card = {key: value for key, value in bundle.info.items() if key != "filterbank"}
-        card["thresholds"] = by_genre(bundle.thresholds)
+        card["thresholds"] = dict(zip(bundle.vocabulary.genres, bundle.thresholds, strict=True))
         print(json.dumps({"path": str(bundle.path), "id": bundle.bundle_id, **card}, indent=1))
     else:
         for line in _lines(bundle):
@@ -57,19 +55,19 @@ def _lines(bundle: Bundle) -> Iterator[str]:
         )
         yield f"undecided: {100 - _of_100(decided['value'])} of 100 tracks, which stay as they are"
     yield "how many of 100 are right where it writes a genre, and from which probability on:"
-    cells = list(_worth(metrics.get("decisions_by_genre", {}), bundle.thresholds))
+    cells = list(_worth(bundle, metrics.get("decisions_by_genre", {})))
     half = (len(cells) + 1) // 2
     for n in range(half):
         yield "  " + "".join(f"{cell:<38}" for cell in cells[n::half]).rstrip()
 
 
-def _worth(by_genre: dict[str, Any], thresholds: tuple[float, ...]) -> Iterator[str]:
+def _worth(bundle: Bundle, by_genre: dict[str, Any]) -> Iterator[str]:
     """Say what each genre's word is worth."""
-    for genre, threshold in zip(GENRES, thresholds, strict=True):
+    for genre, threshold in zip(bundle.vocabulary.genres, bundle.thresholds, strict=True):
         counts = by_genre.get(genre, {"written": 0, "right": 0})
         share = f"{_of_100(counts['right'] / max(1, counts['written'])):>3} right"
         worth = share if counts["written"] >= _FEW else "too rare"
-        yield f"{genre:<13}{worth:<10}from {threshold:.2f}"
+        yield f"{genre:<12} {worth:<10}from {threshold:.2f}"
 
 
 def _of_100(share: float) -> int:

@@ -15,13 +15,13 @@ _shtab_genretagger_commands() {
     completion:'Print a script for a shell. For bash, put this line into ~/.bashrc:'
     config:'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
     demo:'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
-    genres:'list the genres, their other spellings, and which go together'
+    genres:'list a model'"'"'s genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
     model:'show what the model is, and what its word is worth'
     predict:'Hear every track and say what it is. No file is opened for writing.'
     redo:'Make the changes again that the last undo has taken back; a second redo goes on with the undo before.'
     review:'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs: pip install '"'"'genretagger[review]'"'"''
-    show:'Hear one track all the way through and show its genres over time, and what moved the leading one. No file is opened for writing but those that are asked for.'
+    show:'Hear one track and show its genres at once, then hear it all the way through and show how they change; with --why, what moved the leading one. No file is opened for writing but those that are asked for.'
     tag:'Hear every track, decide, and write the genre. With --dry-run, only show what would be written.'
     undo:'Give the files that a run has changed their bytes back, run by run: a second undo takes back the run before. Files that were moved since are sought. A file that something else has changed since is left alone. Says on a terminal what it will take back, and asks.'
   )
@@ -93,6 +93,7 @@ _shtab_genretagger_demo_defaults_added=0
 
 _shtab_genretagger_genres_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
 )
 
@@ -133,6 +134,7 @@ _shtab_genretagger_predict_options=(
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--format[json is one object a line (default\: table)]:format:(table json csv)"
   {-o,--output}"[write the report to this file]:FILE:_files"
+  "--embedding[with --format json\: also what the network says of a track before its last layer, a list of numbers that is alike for tracks that sound alike]"
   {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
   {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
@@ -178,7 +180,7 @@ _shtab_genretagger_review_options=(
   "--separator[between the genres of a combined value (default\: \'\; \')]:TEXT:"
   "--field[write to this field instead, and leave GENRE alone]:NAME:"
   "--id3[version of the ID3 tag (default\: keep the file\'s\; new tags get 2.4)]:id3:(keep 2.3 2.4)"
-  "--by[one decision for each track, or for each album or folder\; the tracks of compilations are decided one by one (default\: track)]:by:(track album)"
+  "--by[one decision for each track, for each album or folder (the tracks of compilations are decided one by one), or for each artist (default\: track)]:by:(track album artist)"
   "--preserve-mtime[keep the files\' modification times]"
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
@@ -198,6 +200,7 @@ _shtab_genretagger_show_options=(
   "--always[take the best genre even below its threshold]"
   "--only[decide among these alone, such as \'Jazz,Classical\']:GENRES:"
   "--exclude[never decide for these]:GENRES:"
+  "--why[find out, too, what moved the leading genre\: the network is asked as often as for half an hour of music]"
   "--html[write one page that holds it all]:FILE:_files"
   "--png[write the picture alone]:FILE:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
@@ -228,7 +231,7 @@ _shtab_genretagger_tag_options=(
   "--separator[between the genres of a combined value (default\: \'\; \')]:TEXT:"
   "--field[write to this field instead, and leave GENRE alone]:NAME:"
   "--id3[version of the ID3 tag (default\: keep the file\'s\; new tags get 2.4)]:id3:(keep 2.3 2.4)"
-  "--by[one decision for each track, or for each album or folder\; the tracks of compilations are decided one by one (default\: track)]:by:(track album)"
+  "--by[one decision for each track, for each album or folder (the tracks of compilations are decided one by one), or for each artist (default\: track)]:by:(track album artist)"
   "--preserve-mtime[keep the files\' modification times]"
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
