@@ -79,7 +79,7 @@ circle. Those of `GROUND` it need not name.
 
 GROUND = {
     "genretagger": "records errors genres containers beginning mpeg lengths content identity "
-    "places arrays text words",
+    "places installation arrays text words",
     "beetsplug.genrecnn": "",
     "training": "config settings arrays files folders progress markdown crashes",
 }

@@ -54,7 +54,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
             "for artists new to it"
         )
         yield f"undecided: {100 - _of_100(decided['value'])} of 100 tracks, which stay as they are"
-    yield "how many of 100 are right where it writes a genre, and from which probability on:"
+    yield "right of 100 where it writes a genre, and the probability that this takes:"
     cells = list(_worth(bundle, metrics.get("decisions_by_genre", {})))
     half = (len(cells) + 1) // 2
     for n in range(half):
