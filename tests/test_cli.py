@@ -247,9 +247,10 @@ def test_kinds_that_can_only_be_heard_are_counted_by_tag(tmp_path, capsys, n):
     code, rows, message = run(capsys, "tag", "-n", "--format", "json", tmp_path)
     listed = "aac, ac3, mka, tta" if n == 1 else "aac 2, ac3 1, mka 1, tta 1"
     assert (code, rows) == (0, [])
-    assert message == (
-        f"passed over {3 + n} audio files of kinds that can be heard, but not tagged ({listed})\n"
-    )
+    assert message.splitlines() == [
+        f"passed over {3 + n} audio files of kinds that can be heard, but not tagged ({listed})",
+        "nothing was written, and there is nothing to write",
+    ]
 
 
 def test_kinds_that_can_only_be_heard_are_heard_by_predict_and_beside_others_passed_over_by_tag(
