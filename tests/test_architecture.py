@@ -76,7 +76,7 @@ circle. Those of `GROUND` it need not name.
 
 GROUND = {
     "genretagger": "records errors genres containers beginning mpeg lengths content identity "
-    "places arrays text words",
+    "places arrays text words subgenres",
     "beetsplug.genrecnn": "",
     "training": "config arrays files folders progress markdown crashes",
 }
