@@ -93,5 +93,5 @@ def test_own_lines_that_match_nothing_are_named_as_they_are_written():
 
 @pytest.mark.parametrize("line", ["Metal", "= Rock", "Metal = Loud", "Blues = Rock; Loud"])
 def test_a_line_that_makes_no_sense_is_named(line):
-    with pytest.raises(ValueError, match="^line 2: write it as 'disco"):
+    with pytest.raises(ValueError, match=r"^line 2: write it as 'disco"):
         Names(f"House = Dance\n{line}\n")
