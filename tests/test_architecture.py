@@ -16,12 +16,13 @@ ROOMS = {
     "genretagger": {
         "__main__": "cli",
         "__init__": "aggregate bundle cache decide hearing pipeline report rows writing",
-        "cli": "bundle cache classifier decide hearing pipeline plan planfile recall report review "
-        "rows scan tags writing",
+        "cli": "audit bundle cache classifier decide hearing pipeline plan planfile recall report "
+        "review rows scan tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "pipeline": "albums bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
+        "audit": "aggregate albums plan",
         "planfile": "plan rows verdicts",
         "verdicts": "plan rows",
         "rows": "plan",

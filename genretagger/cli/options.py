@@ -15,6 +15,7 @@ from genretagger.cli.values import (
     genre_list,
     mapping,
     name_list,
+    names,
     probability,
     separator,
 )
@@ -136,6 +137,34 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     _add_format(group)
 
 
+def _audit(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_bundle(parser)
+    group = parser.add_argument_group("what deserves a look")
+    group.add_argument(
+        "--mapping",
+        type=names,
+        metavar="FILE",
+        help="what genres in the files mean that are not known: lines such as 'Lied = Classical', "
+        "or 'Zouglou =' for none of ours",
+    )
+    _add_junk(group)
+    group.add_argument(
+        "--check", action="store_true", help="exit with 1 if there is anything, for scripts"
+    )
+    group = parser.add_argument_group("run and report")
+    group.add_argument(
+        "--most",
+        type=count_up_to(),
+        default=20,
+        metavar="N",
+        help="show at most so many of a kind in the table (default: %(default)s)",
+    )
+    _add_work(group)
+    _add_format(group, ("table", "json"))
+    _add_page(group)
+
+
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
     _add_bundle(parser)
@@ -253,14 +282,7 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
         help="the same for a condition: 'genre matches REGEX' or 'comment matches REGEX', "
         "in any case of letters; may be repeated",
     )
-    group.add_argument(
-        "--junk",
-        type=name_list,
-        default=JUNK,
-        metavar="NAMES",
-        help=f"names that say nothing, and count as no genre (default: '{','.join(JUNK)}'; '' for "
-        "none); blanks and numbers that stand for no genre always do",
-    )
+    _add_junk(group)
     group.add_argument(
         "--map",
         type=mapping,
@@ -303,6 +325,17 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
 
 
+def _add_junk(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--junk",
+        type=name_list,
+        default=JUNK,
+        metavar="NAMES",
+        help=f"names that say nothing, and count as no genre (default: '{','.join(JUNK)}'; '' for "
+        "none); blanks and numbers that stand for no genre always do",
+    )
+
+
 def _add_work(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-j",
@@ -325,10 +358,12 @@ def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_format(group: argparse._ActionsContainer) -> None:
+def _add_format(
+    group: argparse._ActionsContainer, formats: tuple[str, ...] = ("table", "json", "csv")
+) -> None:
     group.add_argument(
         "--format",
-        choices=("table", "json", "csv"),
+        choices=formats,
         default="table",
         help="json is one object a line (default: %(default)s)",
     )
@@ -397,6 +432,13 @@ COMMANDS = {
         _predict,
         "say what is heard; never write",
         "Hear every track and say what it is. No file is opened for writing.",
+    ),
+    "audit": Command(
+        _audit,
+        "say what in a collection deserves a look; never write",
+        "Compare the genres in the files with what is heard and with one another: contradictions, "
+        "albums that disagree, several spellings, genres of one track, genres that say nothing, "
+        "the same audio twice. No file is opened for writing.",
     ),
     "show": Command(
         _show,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from genretagger.genres import GENRES, canonical, read_mapping
+from genretagger.subgenres import Names
 
 
 def probability(text: str) -> float:
@@ -87,6 +88,16 @@ def mapping(name: str) -> dict[str, str]:
         raise argparse.ArgumentTypeError(f"{name}: {error.strerror}") from error
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{name}, {error}") from error
+
+
+def names(path: str) -> Names:
+    """Read the file of that name, which says what names of genres mean."""
+    try:
+        return Names(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{path}, {error}") from error
 
 
 def field_name(text: str) -> str:
