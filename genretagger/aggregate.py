@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from genretagger.arrays import Floats
+    from genretagger.arrays import Floats, Halves
 
 _EPSILON = 1e-6  # keeps a saturated sigmoid's logit finite: +-13.8
+_MOST_HALF = 65504.0  # the largest float16
 
 
 def logit(probabilities: Floats) -> Floats:
@@ -44,3 +45,19 @@ def aggregate(
         slope, intercept = np.asarray(calibration, dtype=np.float32).T
         mean = slope * mean + intercept
     return tuple(float(p) for p in 1.0 / (1.0 + np.exp(-mean.astype(np.float64))))
+
+
+def mean_embedding(embeddings: Floats) -> Halves:
+    """Average the embeddings of segments, in the precision in which they are kept.
+
+    Parameters
+    ----------
+    embeddings : numpy.ndarray, shape (n, n_values)
+        n is at least 1.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_values,), float16
+    """
+    mean = np.asarray(embeddings, dtype=np.float64).mean(axis=0)
+    return np.clip(mean, -_MOST_HALF, _MOST_HALF).astype(np.float16)

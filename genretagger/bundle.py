@@ -1,7 +1,8 @@
 """Read, write and verify a model bundle: the one folder that holds all a model assumes.
 
 ``model.tflite``
-    The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids.
+    The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids and, where
+    ``bundle.json`` names it, an embedding.
 ``bundle.json``
     Genres, features, mel filterbank, thresholds, calibration, data, metrics, versions,
     licence, and the SHA-256 of the other files.
@@ -17,7 +18,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +44,24 @@ _MOST_N_FFT = 1 << 16
 
 _HASHED = ("model.tflite", "golden.npz")
 
+_MOST_EMBEDDED = 480
+"""Values of an embedding: the cache keeps them in float16, and less than 1 kB for a track."""
+
+
+class EmbeddingOutput(NamedTuple):
+    """The output of a network that is its embedding.
+
+    Attributes
+    ----------
+    output : int
+        Its place in LiteRT's list of outputs, of which there are two.
+    size : int
+        Its number of values.
+    """
+
+    output: int
+    size: int
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -60,6 +79,8 @@ class Bundle:
         A genre passes at this probability.
     calibration : tuple of (float, float), length n_genres
         Slope and intercept applied to a track's mean logit.
+    embedding : EmbeddingOutput or None
+        None where the network gives none.
     info : dict
         All of ``bundle.json``, for ``genretagger model``.
     """
@@ -70,6 +91,7 @@ class Bundle:
     filterbank: Floats
     thresholds: tuple[float, ...]
     calibration: tuple[tuple[float, float], ...]
+    embedding: EmbeddingOutput | None
     info: dict[str, Any]
 
     @property
@@ -144,6 +166,15 @@ def _numbers(values: Any, low: float, high: float) -> tuple[float, ...]:
     return numbers
 
 
+def _embedding(info: Any) -> EmbeddingOutput | None:
+    if info is None:
+        return None
+    output, size = info["output"], info["size"]
+    if output not in (0, 1) or type(size) is not int or not 1 <= size <= _MOST_EMBEDDED:
+        raise ValueError(f"an embedding is output 0 or 1, of at most {_MOST_EMBEDDED} values")
+    return EmbeddingOutput(int(output), size)
+
+
 def _refusal(path: Path, why: str) -> FatalError:
     return FatalError(f"model bundle {path}: {why}")
 
@@ -189,6 +220,7 @@ def read(path: Path) -> Bundle:
         thresholds = _numbers(info["thresholds"], 0.0, 1.0)
         slopes = _numbers(info["calibration"]["slope"], 0.0, 100.0)
         intercepts = _numbers(info["calibration"]["intercept"], -100.0, 100.0)
+        embedding = _embedding(info.get("embedding"))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _refusal(path, f"bundle.json is damaged: {str(error)[:200]}") from error
     return Bundle(
@@ -198,6 +230,7 @@ def read(path: Path) -> Bundle:
         filterbank=filterbank,
         thresholds=thresholds,
         calibration=tuple(zip(slopes, intercepts, strict=True)),
+        embedding=embedding,
         info=info,
     )
 
@@ -228,7 +261,8 @@ def write(
     features, filterbank, thresholds, calibration
         As in `Bundle`.
     about : dict
-        What else ``bundle.json`` says: data, metrics, versions, licence.
+        What else ``bundle.json`` says: data, metrics, versions, licence, and ``embedding`` as
+        `EmbeddingOutput` has it, if the network has that output.
     card : str
         The model card, Markdown.
 

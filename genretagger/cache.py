@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from genretagger.database import Database, Row, Warn, files_of
 from genretagger.errors import DamagedError, FatalError, TrackError
 from genretagger.genres import GENRES
@@ -27,24 +29,33 @@ from genretagger.places import cache_file
 from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
 
 SCHEMA = 1
-"""Version of the tables. Raise it also when `TrackTags` or `Prediction` get other fields.
+"""Version of the tables. Raise it also when `TrackTags` or `Prediction` get other fields
+that stand in the tables of before.
 (`_READER` is for what is read into them, `audio.HEARING_VERSION` for what is heard.)"""
 
 _TABLES = {
-    "tags": "path BLOB, field TEXT, identity TEXT, cue_beside INTEGER, tags TEXT, "
-    "PRIMARY KEY (path, field)",
-    "audio": "path BLOB PRIMARY KEY, identity TEXT, audio_id TEXT",
-    "predictions": "heard_id TEXT, bundle_id TEXT, has_cuesheet INTEGER, probabilities BLOB, "
-    "notes TEXT, failure TEXT, PRIMARY KEY (heard_id, bundle_id, has_cuesheet)",
-    "rehearsals": "path BLOB, field TEXT, identity TEXT, writer INTEGER, blocks TEXT, "
-    "refusal TEXT, PRIMARY KEY (path, field)",
+    "tags": "(path BLOB, field TEXT, identity TEXT, cue_beside INTEGER, tags TEXT, "
+    "PRIMARY KEY (path, field)) WITHOUT ROWID",
+    "audio": "(path BLOB PRIMARY KEY, identity TEXT, audio_id TEXT) WITHOUT ROWID",
+    "predictions": "(heard_id TEXT, bundle_id TEXT, has_cuesheet INTEGER, probabilities BLOB, "
+    "notes TEXT, failure TEXT, PRIMARY KEY (heard_id, bundle_id, has_cuesheet)) WITHOUT ROWID",
+    "rehearsals": "(path BLOB, field TEXT, identity TEXT, writer INTEGER, blocks TEXT, "
+    "refusal TEXT, PRIMARY KEY (path, field)) WITHOUT ROWID",
+    # Beside the predictions, so that a run that wants none reads none. With row ids three lie on
+    # a page; without, rows of more than 1002 bytes would take a page each (SQLite, file format,
+    # 1.6).
+    "embeddings": "(heard_id TEXT, bundle_id TEXT, has_cuesheet INTEGER, embedding BLOB, "
+    "PRIMARY KEY (heard_id, bundle_id, has_cuesheet))",
 }
 
 _BY_PATH = ("tags", "audio", "rehearsals")
 """Tables of what holds for one state of one file."""
 
-_ADDED = "rehearsals"
-"""Caches of before lack this table; it is added to them."""
+_OF_AUDIO = ("predictions", "embeddings")
+"""Tables of what was heard in some audio, by one model."""
+
+_ADDED = ("rehearsals", "embeddings")
+"""Caches of before lack these tables; they are added to them."""
 
 _READER = 4
 """Version of what `tags.read` finds. Raise it when it finds more or less in the same file."""
@@ -176,13 +187,22 @@ class Cache:
             self._db.keep("INSERT OR REPLACE INTO audio VALUES (?, ?, ?)", row)
 
     def predictions(
-        self, files: Sequence[Seen], bundle_id: str
+        self, files: Sequence[Seen], bundle_id: str, *, embedding: bool = False
     ) -> list[Prediction | TrackError | None]:
-        """Look up the predictions for files whose audio is known: both lookups in one."""
-        question = (
-            "SELECT path, identity, has_cuesheet, probabilities, notes, failure "
-            f"FROM audio JOIN predictions ON heard_id IN (audio_id, '{_FAILED}' || identity) "
-            "WHERE bundle_id = ?"
+        """Look up the predictions for files whose audio is known: both lookups in one.
+
+        Parameters
+        ----------
+        files : sequence of Seen
+        bundle_id : str
+        embedding : bool
+            With their embeddings; a prediction whose embedding is not there counts as none.
+        """
+        question = _question(
+            "path, identity, has_cuesheet, probabilities, notes, failure",
+            f"audio JOIN predictions ON heard_id IN (audio_id, '{_FAILED}' || identity)",
+            "bundle_id = ?",
+            embedding=embedding,
         )
 
         def unpack(n: int, rows: list[Row]) -> Prediction | TrackError | None:
@@ -191,11 +211,15 @@ class Cache:
 
         return self._db.ask_many(question, (bundle_id,), _keys(files), unpack)
 
-    def prediction(self, key: PredictionKey) -> Prediction | TrackError | None:
-        """Look up a prediction, or why there can be none."""
-        question = (
-            "SELECT probabilities, notes, failure FROM predictions "
-            "WHERE heard_id IN (?, ?) AND (bundle_id, has_cuesheet) = (?, ?)"
+    def prediction(
+        self, key: PredictionKey, *, embedding: bool = False
+    ) -> Prediction | TrackError | None:
+        """Look up a prediction, or why there can be none; `embedding` as in `predictions`."""
+        question = _question(
+            "probabilities, notes, failure",
+            "predictions",
+            "heard_id IN (?, ?) AND (bundle_id, has_cuesheet) = (?, ?)",
+            embedding=embedding,
         )
         ids = (_failure_id(key.identity), key.audio_id)
         return self._db.ask(
@@ -215,6 +239,9 @@ class Cache:
         else:
             return
         self._db.keep("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)", row)
+        if isinstance(answer, Prediction) and answer.embedding is not None:
+            row = (key.audio_id, *common, answer.embedding.astype(_HALF).tobytes())
+            self._db.keep("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)", row)
 
     def rehearsal(self, file: Seen, field: str | None, blocks: Sequence[BlockChange]) -> str | None:
         """Look up why a change cannot be written; empty if it can be.
@@ -291,11 +318,14 @@ class Cache:
                 for table in _BY_PATH
                 for row in gone
             ),
-            ("DELETE FROM predictions WHERE bundle_id != ?", (bundle_id,)),
-            (
-                "DELETE FROM predictions WHERE heard_id NOT IN (SELECT audio_id FROM audio "
-                f"UNION ALL SELECT '{_FAILED}' || identity FROM audio)",
-                (),
+            *((f"DELETE FROM {table} WHERE bundle_id != ?", (bundle_id,)) for table in _OF_AUDIO),
+            *(
+                (
+                    f"DELETE FROM {table} WHERE heard_id NOT IN (SELECT audio_id FROM audio "
+                    f"UNION ALL SELECT '{_FAILED}' || identity FROM audio)",
+                    (),
+                )
+                for table in _OF_AUDIO
             ),
         )
 
@@ -357,10 +387,26 @@ def _unpack_tags(text: str) -> TrackTags | None:
     return TrackTags(tuple([GenreBlock(kind, tuple(values)) for kind, values in blocks]), *rest)
 
 
+def _question(columns: str, tables: str, condition: str, *, embedding: bool) -> str:
+    """Ask for predictions; with their embeddings, only for those that have one or need none."""
+    if embedding:
+        columns += ", embedding"
+        tables += " LEFT JOIN embeddings USING (heard_id, bundle_id, has_cuesheet)"
+        condition += " AND (embedding IS NOT NULL OR probabilities IS NULL)"
+    return f"SELECT {columns} FROM {tables} WHERE {condition}"
+
+
+_HALF = np.dtype("<f2")
+
+
 def _unpack_prediction(
-    probabilities: bytes | None, notes: str, failure: str | None
+    probabilities: bytes | None,
+    notes: str,
+    failure: str | None,
+    embedding: bytes | None = None,
 ) -> Prediction | TrackError:
     if failure is not None:
         return DamagedError(failure)
     values = None if probabilities is None else _PROBABILITIES.unpack(probabilities)
-    return Prediction(values, () if notes == "[]" else tuple(json.loads(notes)))
+    embedded = None if embedding is None else np.frombuffer(embedding, _HALF)
+    return Prediction(values, () if notes == "[]" else tuple(json.loads(notes)), embedded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,17 +58,19 @@ class Classifier:
                 self._network: Any = Interpreter(model_content=model, num_threads=1)
                 self._network.allocate_tensors()
             (input_,) = self._network.get_input_details()
-            (output,) = self._network.get_output_details()
+            outputs = self._network.get_output_details()
         except (OSError, ValueError, RuntimeError) as error:
             raise FatalError(f"model bundle {bundle.path}: model.tflite: {error}") from error
-        expected = (1, bundle.features.n_mels, bundle.features.n_frames, 1)
-        shapes = tuple(input_["shape"].tolist()), tuple(output["shape"].tolist())
-        if shapes != (expected, (1, len(GENRES))):
+        expected = _maps((1, bundle.features.n_mels, bundle.features.n_frames, 1), _outputs(bundle))
+        found = _maps(input_["shape"], [output["shape"] for output in outputs])
+        if found != expected:
             raise FatalError(
-                f"model bundle {bundle.path}: model.tflite maps {shapes[0]} to "
-                f"{shapes[1]}, not {expected} to {(1, len(GENRES))}"
+                f"model bundle {bundle.path}: model.tflite maps {found}, not {expected}"
             )
-        self._input, self._output = input_["index"], output["index"]
+        at = [output["index"] for output in outputs]
+        self._input = input_["index"]
+        self._embedding = None if bundle.embedding is None else at.pop(bundle.embedding.output)
+        (self._probabilities,) = at
 
     def predict(self, log_mels: Floats) -> Floats:
         """Run the network.
@@ -83,12 +85,33 @@ class Classifier:
         numpy.ndarray, shape (n_segments, n_genres), float32
             One independent probability for each genre, before calibration.
         """
+        return self.predict_and_embed(log_mels)[0]
+
+    def predict_and_embed(self, log_mels: Floats) -> tuple[Floats, Floats]:
+        """Run the network, and take all that it gives.
+
+        Parameters
+        ----------
+        log_mels : numpy.ndarray, shape (n_segments, n_mels, n_frames), float32
+            As in `predict`.
+
+        Returns
+        -------
+        probabilities : numpy.ndarray, shape (n_segments, n_genres), float32
+            As from `predict`.
+        embeddings : numpy.ndarray, shape (n_segments, n_values), float32
+            Of no values where the bundle has no embedding.
+        """
+        size = self.bundle.embedding.size if self.bundle.embedding else 0
         probabilities = np.empty((len(log_mels), len(GENRES)), dtype=np.float32)
-        for row, spectrogram in zip(probabilities, log_mels, strict=True):
+        embeddings = np.empty((len(log_mels), size), dtype=np.float32)
+        for n, spectrogram in enumerate(log_mels):
             self._network.set_tensor(self._input, spectrogram[np.newaxis, :, :, np.newaxis])
             self._network.invoke()
-            row[:] = self._network.get_tensor(self._output)[0]
-        return probabilities
+            probabilities[n] = self._network.get_tensor(self._probabilities)[0]
+            if self._embedding is not None:
+                embeddings[n] = self._network.get_tensor(self._embedding)[0]
+        return probabilities, embeddings
 
     def verify(self) -> float:
         """Run the bundle's golden segment.
@@ -114,3 +137,20 @@ class Classifier:
                 f"differ by {difference:.2g} from the expected ones"
             )
         return difference
+
+
+def _outputs(bundle: Bundle) -> list[tuple[int, int]]:
+    """List the shapes of a network's outputs, in their order."""
+    shapes = [(1, len(GENRES))]
+    if bundle.embedding is not None:
+        shapes.insert(bundle.embedding.output, (1, bundle.embedding.size))
+    return shapes
+
+
+def _maps(input_: Iterable[int], outputs: Iterable[Iterable[int]]) -> str:
+    """Say in words from which shape to which a network maps."""
+
+    def shape(sizes: Iterable[int]) -> str:
+        return str(tuple(int(size) for size in sizes))
+
+    return f"{shape(input_)} to {' and '.join(map(shape, outputs))}"

@@ -47,15 +47,21 @@ class Database:
     version : int
         Of the tables and of what is in them. A file of another one is set aside.
     tables : mapping of str to str
-        Their columns.
-    added : str
-        The table that files of this version may lack; it is added to them.
+        What follows the name in ``CREATE TABLE``: columns in parentheses, and options.
+    added : sequence of str
+        The tables that files of this version may lack; they are added to them.
     warn : callable
         Told, once, when the file is damaged or cannot be used.
     """
 
     def __init__(
-        self, path: Path, *, version: int, tables: Mapping[str, str], added: str, warn: Warn
+        self,
+        path: Path,
+        *,
+        version: int,
+        tables: Mapping[str, str],
+        added: Sequence[str],
+        warn: Warn,
     ) -> None:
         self.path = path
         self._version, self._tables, self._added = version, tables, added
@@ -182,14 +188,16 @@ class Database:
         elif version != self._version:
             raise _ContentError("was made by another version of genretagger")
         made = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
-        if version == self._version and self._added not in made:  # all else in it still serves
-            _write(db, [self._create(self._added)])
-            made[self._added] = self._tables[self._added]
+        if version == self._version:  # all else in it still serves
+            lacking = [table for table in self._added if table not in made]
+            if lacking:
+                _write(db, map(self._create, lacking))
+            made |= {table: self._tables[table] for table in lacking}
         if any(columns not in made.get(name, "") for name, columns in self._tables.items()):
             raise _ContentError("is damaged: its tables are not ours")
 
     def _create(self, table: str) -> tuple[str, Row]:
-        return f"CREATE TABLE IF NOT EXISTS {table} ({self._tables[table]}) WITHOUT ROWID", ()
+        return f"CREATE TABLE IF NOT EXISTS {table} {self._tables[table]}", ()
 
     def _flush(self) -> None:
         with self._or_without_cache():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genretagger import audio, bundle, tags
-from genretagger.aggregate import aggregate, logit
+from genretagger.aggregate import aggregate, logit, mean_embedding
 from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
 from genretagger.errors import FatalError, TrackError
@@ -44,7 +44,7 @@ class Heard:
     by_segment : numpy.ndarray, shape (n_segments, n_genres), float32
         From step 4: probabilities before calibration.
     prediction : Prediction
-        From step 5.
+        From step 5, with the embedding, if the bundle has one.
     """
 
     excerpts: Excerpts
@@ -77,9 +77,22 @@ def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> H
     excerpts = audio.decode(
         path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=has_cuesheet
     )
-    log_mels, by_segment = predict_segments([s.y for s in excerpts.segments], classifier)
-    probabilities = aggregate(by_segment, model.calibration) if len(by_segment) else None
-    return Heard(excerpts, log_mels, by_segment, Prediction(probabilities, excerpts.notes))
+    log_mels = _extract([s.y for s in excerpts.segments], model)
+    by_segment, embeddings = classifier.predict_and_embed(log_mels)
+    prediction = Prediction(
+        aggregate(by_segment, model.calibration) if len(by_segment) else None,
+        excerpts.notes,
+        mean_embedding(embeddings) if embeddings.size else None,
+    )
+    return Heard(excerpts, log_mels, by_segment, prediction)
+
+
+def _extract(segments: Sequence[Floats], model: Bundle) -> Floats:
+    features = model.features
+    log_mels = np.empty((len(segments), features.n_mels, features.n_frames), dtype=np.float32)
+    for row, y in zip(log_mels, segments, strict=True):
+        row[:] = log_mel(y, features, model.filterbank)
+    return log_mels
 
 
 def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tuple[Floats, Floats]:
@@ -97,10 +110,7 @@ def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tupl
     probabilities : numpy.ndarray, shape (n_segments, n_genres), float32
         Before calibration.
     """
-    features, filterbank = classifier.bundle.features, classifier.bundle.filterbank
-    log_mels = np.empty((len(segments), features.n_mels, features.n_frames), dtype=np.float32)
-    for row, y in zip(log_mels, segments, strict=True):
-        row[:] = log_mel(y, features, filterbank)
+    log_mels = _extract(segments, classifier.bundle)
     return log_mels, classifier.predict(log_mels)
 
 

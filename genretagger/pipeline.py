@@ -17,7 +17,7 @@ from genretagger.albums import combine, group_by_album
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
-from genretagger.errors import TrackError
+from genretagger.errors import FatalError, TrackError
 from genretagger.hearing import hearing_id
 from genretagger.identity import check_writable
 from genretagger.plan import TagPolicy, failed, plan, plan_unheard, why_kept
@@ -110,7 +110,12 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
 
 
 def predict(
-    paths: Iterable[Path], with_bundle: Bundle, jobs: int = 1, *, cache: Cache | None = None
+    paths: Iterable[Path],
+    with_bundle: Bundle,
+    jobs: int = 1,
+    *,
+    cache: Cache | None = None,
+    embedding: bool = False,
 ) -> Iterator[tuple[Path, Prediction | TrackError]]:
     """Predict tracks. No file is opened for writing.
 
@@ -122,6 +127,8 @@ def predict(
         Worker processes that hear tracks; 0 is one for each core.
     cache : Cache, optional
         Where predictions of before are looked up, and new ones are kept.
+    embedding : bool
+        With the embedding of each track; what was heard without is heard again.
 
     Yields
     ------
@@ -131,9 +138,9 @@ def predict(
     Raises
     ------
     FatalError
-        If the model cannot be used.
+        If the model cannot be used, or has no embedding where one is wanted.
     """
-    for file in examine(paths, with_bundle, jobs, cache=cache):
+    for file in examine(paths, with_bundle, jobs, cache=cache, embedding=embedding):
         yield file.path, file.answer
 
 
@@ -154,13 +161,18 @@ class Examined(NamedTuple):
 
 
 def examine(
-    paths: Iterable[Path], with_bundle: Bundle, jobs: int = 1, *, cache: Cache | None = None
+    paths: Iterable[Path],
+    with_bundle: Bundle,
+    jobs: int = 1,
+    *,
+    cache: Cache | None = None,
+    embedding: bool = False,
 ) -> Iterator[Examined]:
     """Read the tags of tracks and predict them. No file is opened for writing.
 
     Parameters
     ----------
-    paths, with_bundle, jobs, cache
+    paths, with_bundle, jobs, cache, embedding
         As in `predict`.
 
     Yields
@@ -171,8 +183,13 @@ def examine(
     Raises
     ------
     FatalError
-        If the model cannot be used.
+        As in `predict`.
     """
+    if embedding and with_bundle.embedding is None:
+        raise FatalError(
+            f"model bundle {with_bundle.path}: its network gives no embedding; take a bundle whose "
+            "'genretagger model' lists one"
+        )
     for batch in _batches(paths, _BATCH):
         files = [look_at(path) for path in batch]
         tracks = list(read_tags(files, None, cache))
@@ -181,7 +198,7 @@ def examine(
             for file, track in zip(files, tracks, strict=True)
         ]
         hear = partial(hear_tracks, with_bundle=with_bundle, jobs=jobs)
-        answers = recall_or_hear(to_hear, hear, hearing_id(with_bundle), cache)
+        answers = recall_or_hear(to_hear, hear, hearing_id(with_bundle), cache, embedding=embedding)
         yield from map(Examined, batch, tracks, answers)
 
 

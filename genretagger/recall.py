@@ -70,6 +70,8 @@ def recall_or_hear(
     hear: Callable[[Sequence[Seen]], Iterator[Prediction | TrackError]],
     bundle_id: str,
     cache: Cache | None,
+    *,
+    embedding: bool = False,
 ) -> Iterator[Prediction | TrackError | _Other]:
     """Recall the predictions of tracks that were heard before, and hear the others.
 
@@ -82,6 +84,8 @@ def recall_or_hear(
     bundle_id : str
         Of the model by which `hear` predicts, and its version, as `hearing.hearing_id` gives it.
     cache : Cache or None
+    embedding : bool
+        Hear again what was kept without its embedding.
 
     Yields
     ------
@@ -89,7 +93,11 @@ def recall_or_hear(
         One for each of `files`, in their order.
     """
     seen = [file for file in files if isinstance(file, Seen)]
-    answers = hear(seen) if cache is None else _with_cache(seen, hear, bundle_id, cache)
+    if cache is None:
+        answers = hear(seen)
+    else:
+        recalled = _recall(seen, bundle_id, cache, embedding=embedding)
+        answers = _with_cache(seen, hear, recalled, cache)
     for file in files:
         yield next(answers) if isinstance(file, Seen) else file
 
@@ -97,10 +105,9 @@ def recall_or_hear(
 def _with_cache(
     files: Sequence[Seen],
     hear: Callable[[Sequence[Seen]], Iterator[Prediction | TrackError]],
-    bundle_id: str,
+    recalled: Sequence[tuple[PredictionKey | None, Prediction | TrackError | None]],
     cache: Cache,
 ) -> Iterator[Prediction | TrackError]:
-    recalled = _recall(files, bundle_id, cache)
     fresh = hear([file for file, (_, answer) in zip(files, recalled, strict=True) if not answer])
     for file, (key, answer) in zip(files, recalled, strict=True):
         if answer is not None:
@@ -114,13 +121,14 @@ def _with_cache(
 
 
 def _recall(
-    files: Sequence[Seen], bundle_id: str, cache: Cache
+    files: Sequence[Seen], bundle_id: str, cache: Cache, *, embedding: bool
 ) -> list[tuple[PredictionKey | None, Prediction | TrackError | None]]:
     """Recall predictions; where there is none, give the key to keep it under, if there is one."""
     answers: list[tuple[PredictionKey | None, Prediction | TrackError | None]] = []
-    for file, answer in zip(files, cache.predictions(files, bundle_id), strict=True):
+    known = cache.predictions(files, bundle_id, embedding=embedding)
+    for file, answer in zip(files, known, strict=True):
         key = None if answer else _prediction_key(file, bundle_id, cache)
-        answers.append((key, cache.prediction(key) if key else answer))
+        answers.append((key, cache.prediction(key, embedding=embedding) if key else answer))
     return answers
 
 

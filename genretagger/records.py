@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from genretagger.arrays import Floats
+    from genretagger.arrays import Floats, Halves
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,14 @@ class Prediction:
         In the order of `genres.GENRES`; None where there was nothing to hear.
     notes : tuple of str
         As in `Excerpts`.
+    embedding : numpy.ndarray, shape (n_values,), float16, or None
+        The mean of the network's embedding over the segments. None where there was nothing to
+        hear, of an album, by a bundle that has none, and where it was recalled without.
     """
 
     probabilities: tuple[float, ...] | None
     notes: tuple[str, ...] = ()
+    embedding: Halves | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -243,6 +247,8 @@ class TagChange:
         As in `Decision`.
     identity : Identity or None
         Of the file that the line was made for.
+    embedding : numpy.ndarray or None
+        As in `Prediction`, where it is to be shown.
     """
 
     path: Path
@@ -254,6 +260,7 @@ class TagChange:
     probabilities: tuple[float, ...] | None = None
     reason: tuple[str, ...] = ()
     identity: Identity | None = None
+    embedding: Halves | None = field(default=None, compare=False)
 
 
 class Seen(NamedTuple):

@@ -25,6 +25,8 @@ Row = dict[str, Any]
 
 _DIGITS = 4  # of a probability that is shown; the network's is not good for more
 
+_DIGITS_OF_HALF = 5
+
 _MAX_PATH = 1 << 15
 """Bytes: no system takes longer ones (Windows 32,767; Linux 4,096), and each part of a path
 costs a look at the disk."""
@@ -70,6 +72,23 @@ def prediction_row(line: TagChange) -> Row:
         # as rows were before they had a state
         "reason": f"failed: {reason}" if line.state is State.FAILED else reason,
     }
+
+
+def embedded_row(line: TagChange) -> Row:
+    """Return a line as `prediction_row` does, with its embedding, to the last bit of float16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> heard = TagChange(Path("a.mp3"), State.KEEP, embedding=np.array([0.1, 3], np.float16))
+    >>> embedded_row(heard)["embedding"]
+    [0.099976, 3.0]
+    """
+    embedding = None
+    if line.embedding is not None:
+        # 11 bits are told apart by 5 digits (IEEE 754-2019, 5.12.2)
+        embedding = [float(f"{value:.{_DIGITS_OF_HALF}g}") for value in line.embedding.tolist()]
+    return {**prediction_row(line), "embedding": embedding}
 
 
 def saved_row(change: TagChange) -> Row:

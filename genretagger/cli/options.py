@@ -135,6 +135,12 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group)
+    group.add_argument(
+        "--embedding",
+        action="store_true",
+        help="with --format json: also what the network says of a track before its last layer, "
+        "a list of numbers that is alike for tracks that sound alike",
+    )
 
 
 def _audit(parser: argparse.ArgumentParser) -> None:

@@ -12,18 +12,23 @@ from genretagger.cli.settings import chosen_bundle, decision_policy
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.records import Prediction, State, TagChange
-from genretagger.rows import prediction_row
+from genretagger.rows import embedded_row, prediction_row
 from genretagger.words import PREDICTED
 
 
 def run(options: argparse.Namespace) -> int:
     """Predict the genres of tracks; never write."""
-    run = Run(options, PREDICTED, row=prediction_row)
+    if options.embedding and options.format != "json":
+        options.error("--embedding goes with --format json")
+    run = Run(options, PREDICTED, row=embedded_row if options.embedding else prediction_row)
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     with opened_cache(options) as cache, run.reporting() as add:
-        for path, answer in pipeline.predict(paths, bundle, options.jobs, cache=cache):
+        answers = pipeline.predict(
+            paths, bundle, options.jobs, cache=cache, embedding=options.embedding
+        )
+        for path, answer in answers:
             add(_line(path, answer, policy))
     return run.summary()
 
@@ -39,4 +44,5 @@ def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -
         genres=decision.genres,
         probabilities=answer.probabilities,
         reason=decision.reason,
+        embedding=answer.embedding,
     )
