@@ -155,12 +155,16 @@ class Audit:
         ]
 
     def _genres(self, track: Track) -> tuple[str, ...]:
-        """List the names in a track's tags; a value that is not known as a whole is split."""
-        names: list[str] = []
-        for value in existing_genres(track.tags):
-            is_one = self._names(value) is not None
-            names += [value.strip()] if is_one else split_values(value)
-        return tuple(dict.fromkeys(n for n in names if not says_nothing(n, self._junk)))
+        """List the names in a track's tags."""
+        values = existing_genres(track.tags)
+        names = [name for value in values for name in self._split(value)]
+        return tuple(dict.fromkeys(name for name in names if not says_nothing(name, self._junk)))
+
+    def _split(self, value: str) -> Sequence[str]:
+        """Split a value into names, unless only the whole is one, as "Folk, World, & Country"."""
+        parts = split_values(value)
+        is_one = ";" not in value and self._names(value) is not None
+        return [value.strip()] if is_one and None in map(self._names, parts) else parts
 
     def _meaning(self, genres: Iterable[str]) -> tuple[str, ...]:
         return in_order(tuple({ours for name in genres for ours in self._names(name) or ()}))
