@@ -44,6 +44,13 @@ AUDITED: Words = {
 }
 """Of tracks whose own genre is compared with what is heard."""
 
+HEARD: Words = {
+    State.KEEP: "heard",
+    State.UNDECIDED: "silent",
+    State.FAILED: "failed",
+}
+"""Of tracks among which some are chosen by what is heard."""
+
 REMARKS = {
     "contradicted": "Own genre contradicted by what is heard",
     "album": "Albums whose tracks disagree",

@@ -16,13 +16,16 @@ ROOMS = {
     "genretagger": {
         "__main__": "cli",
         "__init__": "aggregate bundle cache decide hearing pipeline report rows writing",
-        "cli": "audit bundle cache classifier decide hearing pipeline plan planfile recall report "
-        "review rows scan tags writing",
+        "cli": "audit bundle cache classifier decide expression hearing pipeline plan planfile "
+        "playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "pipeline": "albums bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
         "audit": "aggregate albums plan",
+        "similarity": "",
+        "playlist": "",
+        "expression": "",
         "planfile": "plan rows verdicts",
         "verdicts": "plan rows",
         "rows": "plan",

@@ -13,6 +13,7 @@ from genretagger.cli.values import (
     count_up_to,
     field_name,
     genre_list,
+    heard_condition,
     mapping,
     name_list,
     names,
@@ -169,6 +170,75 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     _add_work(group)
     _add_format(group, ("table", "json"))
     _add_page(group)
+
+
+def _similar(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
+    _add_choice(
+        parser,
+        "seek among these files and folders; may be repeated (default: all that was heard before)",
+        n=25,
+    )
+
+
+def _playlist(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "condition",
+        type=heard_condition,
+        metavar="CONDITION",
+        help="such as 'Rock > 0.6 and Folk > 0.3', with 'and', 'or', 'not' and brackets",
+    )
+    _add_choice(
+        parser,
+        "choose among these files and folders; may be repeated (default: all that "
+        "was heard before)",
+    )
+
+
+def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = None) -> None:
+    """Add what commands share that choose tracks by what is heard."""
+    parser.add_argument(
+        "--from",
+        dest="paths",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help=sources,
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="skip files and folders whose name or path matches; may be repeated",
+    )
+    _add_bundle(parser)
+    group = parser.add_argument_group("what is chosen")
+    group.add_argument(
+        "-n",
+        dest="n",
+        type=count_up_to(),
+        default=n,
+        metavar="N",
+        help="at most so many tracks (default: %(default)s)" if n else "at most so many tracks",
+    )
+    group.add_argument(
+        "--per-artist",
+        type=count_up_to(),
+        default=2,
+        metavar="N",
+        help="at most so many of one artist (default: %(default)s)",
+    )
+    group.add_argument(
+        "--m3u",
+        type=Path,
+        metavar="FILE",
+        help="write a playlist, with paths relative to it",
+    )
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group, ("table", "json"))
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -445,6 +515,19 @@ COMMANDS = {
         "Compare the genres in the files with what is heard and with one another: contradictions, "
         "albums that disagree, several spellings, genres of one track, genres that say nothing, "
         "the same audio twice. No file is opened for writing.",
+    ),
+    "similar": Command(
+        _similar,
+        "list the tracks that sound like one",
+        "Compare the embeddings, what the network says of a track before its last layer, and list "
+        "the nearest: each recording once, and not the track itself. No file of the collection is "
+        "opened for writing.",
+    ),
+    "playlist": Command(
+        _playlist,
+        "list the tracks in which certain genres are heard",
+        "List the tracks whose probabilities fit a condition, those that fit best first: each "
+        "recording once. No file of the collection is opened for writing.",
     ),
     "show": Command(
         _show,

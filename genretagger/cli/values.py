@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from genretagger.expression import Condition, parse
 from genretagger.genres import GENRES, canonical, read_mapping
 from genretagger.subgenres import Names
 
@@ -78,6 +79,14 @@ def condition(text: str) -> tuple[str, re.Pattern[str]]:
         return words[0], re.compile(words[2], re.IGNORECASE)
     except re.error as error:
         raise argparse.ArgumentTypeError(f"{words[2]}: {error}") from error
+
+
+def heard_condition(text: str) -> Condition:
+    """Read a condition such as ``Rock > 0.6 and Folk > 0.3``."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def mapping(name: str) -> dict[str, str]:
