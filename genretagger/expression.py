@@ -140,7 +140,7 @@ class _Parser:
         return _compared(genre, sign, limit)
 
     def _name(self) -> str:
-        words = []
+        words: list[str] = []
         while (token := self._peek()) is not None and token[0] in ("word", "quoted", "number"):
             kind, text = token
             if kind == "word" and text.casefold() in ("and", "or", "not") and not words:
