@@ -60,4 +60,4 @@ def mean_embedding(embeddings: Floats) -> Halves:
     numpy.ndarray, shape (n_values,), float16
     """
     mean = np.asarray(embeddings, dtype=np.float64).mean(axis=0)
-    return np.clip(mean, -_MOST_HALF, _MOST_HALF).astype(np.float16)
+    return np.asarray(np.clip(mean, -_MOST_HALF, _MOST_HALF), dtype=np.float16)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from genretagger.aggregate import logit
-from genretagger.albums import group_by_album
-from genretagger.genres import GENRES, JUNK, in_order, says_nothing, split_values
+from genretagger.albums import Named, group
+from genretagger.genres import JUNK, SHIPPED, Vocabulary, says_nothing, split_values
 from genretagger.plan import existing_genres
 from genretagger.records import Prediction, Remark, Track
 from genretagger.subgenres import Names, folded
@@ -42,14 +42,18 @@ LEAST_MARGIN = 2.0
 tags, a lower one calls many more right ones contradicted, see docs/audit.md."""
 
 
-def lead(own: Sequence[str], probabilities: Sequence[float]) -> Contradiction:
+def lead(
+    own: Sequence[str], probabilities: Sequence[float], genres: Sequence[str] = SHIPPED.genres
+) -> Contradiction:
     """Compare a track's own genres with the others by what is heard.
 
     Parameters
     ----------
     own : sequence of str
-        At least one of `genres.GENRES`, and not all.
+        At least one of `genres`, and not all.
     probabilities : sequence of float, length n_genres
+    genres : sequence of str
+        Of the model.
 
     Returns
     -------
@@ -57,23 +61,27 @@ def lead(own: Sequence[str], probabilities: Sequence[float]) -> Contradiction:
         Its margin is negative where the own genre leads.
     """
     log_odds = logit(np.asarray(probabilities, dtype=np.float32))
-    is_own = np.isin(GENRES, own)
+    is_own = np.isin(genres, own)
     best = int(np.argmax(np.where(is_own, log_odds, -np.inf)))
     other = int(np.argmax(np.where(is_own, -np.inf, log_odds)))
     margin = round(float(log_odds[other] - log_odds[best]), 2)
     return Contradiction(
-        GENRES[best], GENRES[other], probabilities[best], probabilities[other], margin
+        genres[best], genres[other], probabilities[best], probabilities[other], margin
     )
 
 
-def contradiction(own: Sequence[str], prediction: Prediction) -> Contradiction | None:
+def contradiction(
+    own: Sequence[str], prediction: Prediction, genres: Sequence[str] = SHIPPED.genres
+) -> Contradiction | None:
     """Say which genre is heard instead of a track's own.
 
     Parameters
     ----------
     own : sequence of str
-        What the track's tags mean among `genres.GENRES`.
+        What the track's tags mean among `genres`.
     prediction : Prediction
+    genres : sequence of str
+        Of the model.
 
     Returns
     -------
@@ -81,9 +89,9 @@ def contradiction(own: Sequence[str], prediction: Prediction) -> Contradiction |
         None unless each of the own genres is less likely than not, and another one leads by
         `LEAST_MARGIN`.
     """
-    if prediction.probabilities is None or not 0 < len(own) < len(GENRES):
+    if prediction.probabilities is None or not 0 < len(own) < len(genres):
         return None
-    found = lead(own, prediction.probabilities)
+    found = lead(own, prediction.probabilities, genres)
     return found if found.p_own < 0.5 and found.margin >= LEAST_MARGIN else None
 
 
@@ -96,10 +104,15 @@ class Audit:
         What the tags' names mean.
     junk : sequence of str
         Names that say nothing.
+    vocabulary : Vocabulary
+        Of the model.
     """
 
-    def __init__(self, names: Names, junk: Sequence[str] = JUNK) -> None:
+    def __init__(
+        self, names: Names, junk: Sequence[str] = JUNK, vocabulary: Vocabulary = SHIPPED
+    ) -> None:
         self._names = names
+        self._vocabulary = vocabulary
         self._junk = junk
         self._tracks: list[Track] = []
         self._contradicted: list[Remark] = []
@@ -132,7 +145,7 @@ class Audit:
         own = self._meaning(genres)
         if genres and not own:
             self.not_compared["; ".join(genres)] += 1
-        found = contradiction(own, prediction) if prediction else None
+        found = contradiction(own, prediction, self._vocabulary.genres) if prediction else None
         if found is None:
             return None
         text = (
@@ -167,11 +180,14 @@ class Audit:
         return [value.strip()] if is_one and None in map(self._names, parts) else parts
 
     def _meaning(self, genres: Iterable[str]) -> tuple[str, ...]:
-        return in_order(tuple({ours for name in genres for ours in self._names(name) or ()}))
+        return self._vocabulary.in_order(
+            {ours for name in genres for ours in self._names(name) or ()}
+        )
 
     def _albums(self) -> Iterator[Remark]:
-        for album in group_by_album(self._tracks):
-            tracks = [track for track in album if isinstance(track, Track)]
+        named = [Named(track.file.path, track.tags) for track in self._tracks]
+        for album in group(named, "album"):
+            tracks = [self._tracks[n] for n in album]
             keys = [frozenset(map(folded, self._genres(track))) for track in tracks]
             (usual, n), *others = Counter(keys).most_common()
             # a track that has the usual genre and one more does not disagree

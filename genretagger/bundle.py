@@ -4,8 +4,8 @@
     The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids and, where
     ``bundle.json`` names it, an embedding.
 ``bundle.json``
-    Genres, features, mel filterbank, thresholds, calibration, data, metrics, versions,
-    licence, and the SHA-256 of the other files.
+    Genres, fusions, features, mel filterbank, thresholds, calibration, when to hear more, data,
+    metrics, versions, licence, and the SHA-256 of the other files.
 ``golden.npz``
     One segment of samples with the log-mel and the probabilities it must give.
 ``MODEL_CARD.md``
@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from genretagger import doubt
+from genretagger.doubt import Doubt
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
-from genretagger.genres import GENRES
+from genretagger.genres import SHIPPED, Vocabulary, read_vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +75,8 @@ class Bundle:
         The folder.
     bundle_id : str
         First 12 hex digits of the SHA-256 of ``bundle.json``, which holds the others' hashes.
+    vocabulary : Vocabulary
+        The genres that its network hears.
     features : FeatureConfig
     filterbank : numpy.ndarray, shape (n_mels, 1 + n_fft // 2), float32
     thresholds : tuple of float, length n_genres
@@ -83,16 +87,20 @@ class Bundle:
         None where the network gives none.
     info : dict
         All of ``bundle.json``, for ``genretagger model``.
+    doubt : Doubt or None
+        When to hear more of a track; None is never. In ``bundle.json`` it is optional.
     """
 
     path: Path
     bundle_id: str
+    vocabulary: Vocabulary
     features: FeatureConfig
     filterbank: Floats
     thresholds: tuple[float, ...]
     calibration: tuple[tuple[float, float], ...]
     embedding: EmbeddingOutput | None
     info: dict[str, Any]
+    doubt: Doubt | None = None
 
     @property
     def bands_hz(self) -> Floats:
@@ -159,10 +167,10 @@ def _dense(bands: list[dict[str, Any]], features: FeatureConfig) -> Floats:
     return filterbank
 
 
-def _numbers(values: Any, low: float, high: float) -> tuple[float, ...]:
+def _numbers(values: Any, n: int, low: float, high: float) -> tuple[float, ...]:
     numbers = tuple(float(v) for v in values)
-    if len(numbers) != len(GENRES) or not all(low <= v <= high for v in numbers):
-        raise ValueError(f"expected {len(GENRES)} numbers between {low:g} and {high:g}")
+    if len(numbers) != n or not all(low <= v <= high for v in numbers):
+        raise ValueError(f"expected {n} numbers between {low:g} and {high:g}")
     return numbers
 
 
@@ -180,7 +188,7 @@ def _refusal(path: Path, why: str) -> FatalError:
 
 
 def read(path: Path) -> Bundle:
-    """Read a bundle and check that it is whole and made for this program.
+    """Read a bundle and check that it is whole.
 
     Parameters
     ----------
@@ -194,8 +202,7 @@ def read(path: Path) -> Bundle:
     Raises
     ------
     FatalError
-        If a file is missing, damaged, of another format version, or made for other
-        genres. There is no fallback.
+        If a file is missing, damaged, or of another format version. There is no fallback.
     """
     try:
         text = (path / "bundle.json").read_bytes()
@@ -209,29 +216,32 @@ def read(path: Path) -> Bundle:
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         version = info.get("format") if isinstance(info, dict) else None
         raise _refusal(path, f"bundle format {str(version)[:20]}, this version reads {FORMAT}")
-    if info.get("genres") != list(GENRES):
-        raise _refusal(path, "made for other genres than this version's")
     try:
         for name, digest in hashes.items():
             if info["sha256"][name] != digest:
                 raise _refusal(path, f"{name} is damaged: its SHA-256 is not bundle.json's")
         features = FeatureConfig(**info["features"])
         filterbank = _dense(info["filterbank"], features)
-        thresholds = _numbers(info["thresholds"], 0.0, 1.0)
-        slopes = _numbers(info["calibration"]["slope"], 0.0, 100.0)
-        intercepts = _numbers(info["calibration"]["intercept"], -100.0, 100.0)
+        vocabulary = read_vocabulary(info["genres"], info.get("fusions"))
+        n = len(vocabulary.genres)
+        thresholds = _numbers(info["thresholds"], n, 0.0, 1.0)
+        slopes = _numbers(info["calibration"]["slope"], n, 0.0, 100.0)
+        intercepts = _numbers(info["calibration"]["intercept"], n, -100.0, 100.0)
         embedding = _embedding(info.get("embedding"))
+        when_in_doubt = doubt.read(info["doubt"]) if "doubt" in info else None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _refusal(path, f"bundle.json is damaged: {str(error)[:200]}") from error
     return Bundle(
         path=path,
         bundle_id=hashlib.sha256(text).hexdigest()[:12],
+        vocabulary=vocabulary,
         features=features,
         filterbank=filterbank,
         thresholds=thresholds,
         calibration=tuple(zip(slopes, intercepts, strict=True)),
         embedding=embedding,
         info=info,
+        doubt=when_in_doubt,
     )
 
 
@@ -246,6 +256,7 @@ def write(
     calibration: tuple[tuple[float, float], ...],
     about: dict[str, Any],
     card: str,
+    vocabulary: Vocabulary = SHIPPED,
 ) -> Bundle:
     """Write a bundle and read it back.
 
@@ -261,10 +272,13 @@ def write(
     features, filterbank, thresholds, calibration
         As in `Bundle`.
     about : dict
-        What else ``bundle.json`` says: data, metrics, versions, licence, and ``embedding`` as
-        `EmbeddingOutput` has it, if the network has that output.
+        What else ``bundle.json`` says: data, metrics, versions, licence; ``embedding`` as
+        `EmbeddingOutput` has it, if the network has that output; ``doubt`` as `Doubt` has it,
+        if more is to be heard of a track in doubt.
     card : str
         The model card, Markdown.
+    vocabulary : Vocabulary, optional
+        As in `Bundle`.
 
     Returns
     -------
@@ -280,7 +294,8 @@ def write(
     np.savez_compressed(path / "golden.npz", **golden)  # type: ignore[arg-type]
     info = {
         "format": FORMAT,
-        "genres": list(GENRES),
+        "genres": list(vocabulary.genres),
+        "fusions": sorted(sorted(pair) for pair in vocabulary.fusions),
         **about,
         "features": asdict(features),
         "thresholds": list(thresholds),

@@ -23,7 +23,6 @@ import numpy as np
 
 from genretagger.database import Database, Row, Warn, files_of
 from genretagger.errors import DamagedError, FatalError, TrackError
-from genretagger.genres import GENRES
 from genretagger.identity import is_settled, stamp
 from genretagger.places import cache_file
 from genretagger.records import BlockChange, GenreBlock, Identity, Prediction, Seen, TrackTags
@@ -62,8 +61,6 @@ _READER = 4
 
 _WRITER = 3
 """Version of what `tags.write` refuses. Raise it when it refuses more or less."""
-
-_PROBABILITIES = struct.Struct(f"<{len(GENRES)}d")
 
 
 @contextlib.contextmanager
@@ -232,7 +229,7 @@ class Cache:
         row: Row
         if isinstance(answer, Prediction):
             p = answer.probabilities
-            packed = None if p is None else _PROBABILITIES.pack(*p)
+            packed = None if p is None else struct.pack(f"<{len(p)}d", *p)
             row = (key.audio_id, *common, packed, json.dumps(answer.notes), None)
         elif isinstance(answer, DamagedError) and is_settled(key.identity):
             row = (_failure_id(key.identity), *common, None, "[]", str(answer))
@@ -407,6 +404,8 @@ def _unpack_prediction(
 ) -> Prediction | TrackError:
     if failure is not None:
         return DamagedError(failure)
-    values = None if probabilities is None else _PROBABILITIES.unpack(probabilities)
+    values = None
+    if probabilities is not None:
+        values = struct.unpack(f"<{len(probabilities) // 8}d", probabilities)
     embedded = None if embedding is None else np.frombuffer(embedding, _HALF)
     return Prediction(values, () if notes == "[]" else tuple(json.loads(notes)), embedded)

@@ -12,7 +12,6 @@ import numpy as np
 from genretagger.bundle import Bundle
 from genretagger.errors import FatalError
 from genretagger.features import log_mel
-from genretagger.genres import GENRES
 
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
@@ -103,7 +102,8 @@ class Classifier:
             Of no values where the bundle has no embedding.
         """
         size = self.bundle.embedding.size if self.bundle.embedding else 0
-        probabilities = np.empty((len(log_mels), len(GENRES)), dtype=np.float32)
+        n_genres = len(self.bundle.vocabulary.genres)
+        probabilities = np.empty((len(log_mels), n_genres), dtype=np.float32)
         embeddings = np.empty((len(log_mels), size), dtype=np.float32)
         for n, spectrogram in enumerate(log_mels):
             self._network.set_tensor(self._input, spectrogram[np.newaxis, :, :, np.newaxis])
@@ -141,7 +141,7 @@ class Classifier:
 
 def _outputs(bundle: Bundle) -> list[tuple[int, int]]:
     """List the shapes of a network's outputs, in their order."""
-    shapes = [(1, len(GENRES))]
+    shapes = [(1, len(bundle.vocabulary.genres))]
     if bundle.embedding is not None:
         shapes.insert(bundle.embedding.output, (1, bundle.embedding.size))
     return shapes

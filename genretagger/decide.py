@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from genretagger.genres import GENRES, is_fusion
+from genretagger.genres import SHIPPED, Vocabulary
 from genretagger.records import Decision, Prediction
 from genretagger.text import apart
 
@@ -21,14 +21,17 @@ class DecisionPolicy:
         At most so many, at least 1.
     always : bool
         Take the best genre even where none passes.
-    allowed : frozenset of str
-        Genres that may be decided; the others are passed over.
+    allowed : frozenset of str or None
+        Genres that may be decided; the others are passed over. None: all.
+    vocabulary : Vocabulary
+        Of the model, in whose order thresholds and probabilities are.
     """
 
     thresholds: tuple[float, ...]
     max_genres: int = 2
     always: bool = False
-    allowed: frozenset[str] = frozenset(GENRES)
+    allowed: frozenset[str] | None = None
+    vocabulary: Vocabulary = SHIPPED
 
 
 def is_far_above(probability: float, threshold: float) -> bool:
@@ -49,7 +52,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     """Decide on the genres of a track or an album.
 
     The most probable genre that passes its threshold comes first. Another one joins if
-    it passes and makes, with every genre taken so far, one of the 19 fusions, or a pair
+    it passes and makes, with every genre taken so far, a fusion of the vocabulary, or a pair
     of which both are far above their thresholds.
 
     Parameters
@@ -65,9 +68,11 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     """
     if prediction.probabilities is None:
         return Decision((), ("undecided: nothing to hear", *prediction.notes))
-    probability = dict(zip(GENRES, prediction.probabilities, strict=True))
-    threshold = dict(zip(GENRES, policy.thresholds, strict=True))
-    ranked = sorted(policy.allowed, key=lambda genre: (-probability[genre], genre))
+    genres = policy.vocabulary.genres
+    probability = dict(zip(genres, prediction.probabilities, strict=True))
+    threshold = dict(zip(genres, policy.thresholds, strict=True))
+    allowed = genres if policy.allowed is None else policy.allowed
+    ranked = sorted(allowed, key=lambda genre: (-probability[genre], genre))
     passing = [genre for genre in ranked if probability[genre] >= threshold[genre]]
 
     best = ranked[0]
@@ -78,7 +83,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         return Decision((), (f"undecided: best {below}", *prediction.notes))
 
     def go_together(a: str, b: str) -> bool:
-        return is_fusion(a, b) or (
+        return policy.vocabulary.is_fusion(a, b) or (
             is_far_above(probability[a], threshold[a])
             and is_far_above(probability[b], threshold[b])
         )

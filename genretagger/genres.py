@@ -1,13 +1,16 @@
-"""The vocabulary: 14 genres in their fixed order, their aliases, and the 19 fusions.
+"""Vocabularies: the genres of a model, their spellings, and which make one combined genre.
 
-The genres follow the top level of RateYourMusic's genre tree, less those that the
-project's founding report leaves out (blues, metal, regional music, spoken word ...).
+A model's bundle says which genres it has. Those of the shipped ones follow the top level of
+RateYourMusic's genre tree, less those that the project's founding report leaves out (blues,
+metal, regional music, spoken word ...).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 GENRES: tuple[str, ...] = (
     "Ambient",
@@ -25,7 +28,7 @@ GENRES: tuple[str, ...] = (
     "RNB",
     "Rock",
 )
-"""The genres in the order in which the model outputs them and tags are written."""
+"""The genres of the shipped models, in the order in which tags are written."""
 
 FUSIONS: frozenset[frozenset[str]] = frozenset(
     frozenset(pair)
@@ -74,31 +77,139 @@ def _key(name: str) -> str:
     return re.sub(r"[\s\-_'’]+", "", name).casefold()
 
 
-_CANONICAL: dict[str, str] = {_key(genre): genre for genre in GENRES} | {
-    _key(alias): genre for genre, aliases in ALIASES.items() for alias in aliases
-}
+@dataclass(frozen=True)
+class Vocabulary:
+    """The genres of a model.
 
-
-def canonical(name: str) -> str | None:
-    """Find the genre that a name stands for.
-
-    Parameters
+    Attributes
     ----------
-    name : str
-        A genre as a person or a program wrote it. Case, spaces, hyphens and
-        apostrophes do not matter.
-
-    Returns
-    -------
-    str or None
-        One of `GENRES`, or None where the name is none of theirs.
+    genres : tuple of str
+        In the order in which the model gives them and tags are written.
+    fusions : frozenset of frozenset of str
+        The pairs that count as one combined genre.
 
     Examples
     --------
-    >>> canonical("hip-hop"), canonical("R&B"), canonical("Blues")
-    ('Hip Hop', 'RNB', None)
+    >>> own = Vocabulary(("Deep House", "Lied"), frozenset())
+    >>> own.canonical("deep-house"), own.canonical("Pop"), own.in_order(("Lied", "Deep House"))
+    ('Deep House', None, ('Deep House', 'Lied'))
     """
-    return _CANONICAL.get(_key(name))
+
+    genres: tuple[str, ...] = GENRES
+    fusions: frozenset[frozenset[str]] = FUSIONS
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        # a genre of that very name comes before another one's alias
+        aliases = {_key(alias): genre for genre in self.genres for alias in ALIASES.get(genre, ())}
+        return aliases | {_key(genre): genre for genre in self.genres}
+
+    def canonical(self, name: str) -> str | None:
+        """Find the genre that a name stands for.
+
+        Parameters
+        ----------
+        name : str
+            A genre as a person or a program wrote it. Case, spaces, hyphens and
+            apostrophes do not matter.
+
+        Returns
+        -------
+        str or None
+            One of `genres`, or None where the name is none of theirs.
+
+        Examples
+        --------
+        >>> canonical("hip-hop"), canonical("R&B"), canonical("Blues")
+        ('Hip Hop', 'RNB', None)
+        """
+        return self._by_key.get(_key(name))
+
+    def is_fusion(self, first: str, second: str) -> bool:
+        """Tell whether two genres count as one combined genre, in either order.
+
+        Examples
+        --------
+        >>> is_fusion("Rock", "Pop"), is_fusion("Classical", "Punk")
+        (True, False)
+        """
+        return frozenset((first, second)) in self.fusions
+
+    def in_order(self, genres: Iterable[str]) -> tuple[str, ...]:
+        """Put genres into the order of the vocabulary.
+
+        Examples
+        --------
+        >>> in_order(("Rock", "Pop"))
+        ('Pop', 'Rock')
+        """
+        return tuple(sorted(genres, key=self.genres.index))
+
+
+SHIPPED = Vocabulary()
+"""That of the shipped models."""
+
+canonical, is_fusion, in_order = SHIPPED.canonical, SHIPPED.is_fusion, SHIPPED.in_order
+
+
+def read_vocabulary(genres: object, fusions: object = None) -> Vocabulary:
+    """Read a vocabulary from what a file says, without trusting it.
+
+    Parameters
+    ----------
+    genres : object
+        Should be a list of names, each once.
+    fusions : object
+        Should be a list of pairs of them; None, as before there were other vocabularies, stands
+        for the shipped ones that they make.
+
+    Raises
+    ------
+    ValueError
+        If they make no sense.
+
+    Examples
+    --------
+    >>> read_vocabulary(["Pop", "Rock"]).fusions == {frozenset({"Pop", "Rock"})}
+    True
+    """
+    if genres == list(SHIPPED.genres) and fusions is None:
+        return SHIPPED
+    if not isinstance(genres, list) or not 0 < len(genres) <= MOST_GENRES:
+        raise ValueError(f"genres are a list of 1 to {MOST_GENRES} names")
+    if problem := next(filter(None, map(why_no_genre, genres)), ""):
+        raise ValueError(problem)
+    if len({_key(genre) for genre in genres}) < len(genres):
+        raise ValueError("a genre stands there twice")
+    if fusions is None:
+        pairs = {pair for pair in FUSIONS if pair <= set(genres)}
+    elif isinstance(fusions, list) and all(isinstance(pair, list) for pair in fusions):
+        pairs = {frozenset(map(str, pair)) for pair in fusions}
+    else:
+        raise ValueError("fusions are a list of pairs")
+    if not all(len(pair) == 2 and pair <= set(genres) for pair in pairs):
+        raise ValueError("fusions are pairs of the genres")
+    return Vocabulary(tuple(genres), frozenset(pairs))
+
+
+MOST_GENRES, _LONGEST_GENRE = 1000, 60
+
+
+def why_no_genre(name: object) -> str:
+    """Say why a name cannot be a genre's; empty if it can.
+
+    Examples
+    --------
+    >>> why_no_genre("Deep House"), why_no_genre("Rap/Soul")
+    ('', 'players split genres at the likes of ; / , |')
+    """
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        return "name at least one genre, in printable letters"
+    if len(name) > _LONGEST_GENRE:
+        return f"a genre has at most {_LONGEST_GENRE} letters"
+    if set(name) & set(SEPARATORS):
+        return "players split genres at the likes of ; / , |"
+    return ""
 
 
 SEPARATORS = ";/,|\\"
@@ -134,18 +245,19 @@ def says_nothing(value: str, junk: Iterable[str] = JUNK) -> bool:
     return not bare or bare.isdecimal() or bare.casefold() in {name.casefold() for name in junk}
 
 
-def read_mapping(text: str) -> dict[str, str]:
-    """Read a mapping file: which of our genres are written under another name.
+def read_mapping(text: str, vocabulary: Vocabulary = SHIPPED) -> dict[str, str]:
+    """Read a mapping file: which of a model's genres are written under another name.
 
     Parameters
     ----------
     text : str
         Lines such as ``Hip Hop = Rap``; empty ones and ``#`` comments are passed over.
+    vocabulary : Vocabulary, optional
 
     Returns
     -------
     dict
-        From one of `GENRES` to the name to write.
+        From one of the genres to the name to write.
 
     Raises
     ------
@@ -164,7 +276,7 @@ def read_mapping(text: str) -> dict[str, str]:
         if not content:
             continue
         left, equals, name = (part.strip() for part in content.partition("="))
-        genre = canonical(left)
+        genre = vocabulary.canonical(left)
         if not equals or not name or not name.isprintable():
             raise ValueError(f"line {number}: write it as 'Hip Hop = Rap'")
         if genre is None or genre in names:
@@ -173,25 +285,3 @@ def read_mapping(text: str) -> dict[str, str]:
             raise ValueError(f"line {number}: players split genres at the likes of ; / , |")
         names[genre] = name
     return names
-
-
-def is_fusion(first: str, second: str) -> bool:
-    """Tell whether two genres make one of the 19 fusions, in either order.
-
-    Examples
-    --------
-    >>> is_fusion("Rock", "Pop"), is_fusion("Classical", "Punk")
-    (True, False)
-    """
-    return frozenset((first, second)) in FUSIONS
-
-
-def in_order(genres: tuple[str, ...]) -> tuple[str, ...]:
-    """Put genres into the fixed order of `GENRES`.
-
-    Examples
-    --------
-    >>> in_order(("Rock", "Pop"))
-    ('Pop', 'Rock')
-    """
-    return tuple(sorted(genres, key=GENRES.index))

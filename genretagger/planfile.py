@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from genretagger.errors import FatalError
+from genretagger.genres import SHIPPED, Vocabulary, read_vocabulary
 from genretagger.places import plan_key
 from genretagger.plan import TagPolicy
 from genretagger.records import State, TagChange
@@ -46,7 +47,7 @@ class Plan:
     thresholds : tuple of float, length n_genres, or None
         At which each genre passed; None in plans that do not say.
     policy : TagPolicy
-        How genres are written that are named by hand.
+        How genres are written that are named by hand, with the model's vocabulary.
     lines : list of TagChange
         All tracks.
     refused : frozenset of int
@@ -115,7 +116,7 @@ class PlanFile:
     thresholds : tuple of float, length n_genres, optional
         At which each genre passes, to be shown.
     policy : TagPolicy, optional
-        How genres are written, for those that are named by hand later.
+        How genres are written, for those that are named by hand later, and the model's vocabulary.
     """
 
     def __init__(
@@ -135,7 +136,9 @@ class PlanFile:
             {
                 "genretagger_plan": FORMAT,
                 "bundle": bundle_id,
-                "thresholds": by_genre(thresholds),
+                "genres": list(policy.vocabulary.genres),
+                "fusions": sorted(sorted(pair) for pair in policy.vocabulary.fusions),
+                "thresholds": by_genre(thresholds, policy.vocabulary),
                 "field": field,
                 "style": policy.style,
                 "separator": policy.separator,
@@ -184,7 +187,7 @@ def read(path: Path, within: Sequence[Path]) -> Plan:
         raise FatalError(f"plan {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FatalError(f"plan {path}: this is no plan: {str(error)[:200]}") from error
-    lines, verdicts = _read_lines(rest, path)
+    lines, verdicts = _read_lines(rest, path, head.policy.vocabulary)
     tops = [os.path.realpath(top) for top in within or head.trusted_roots]
     outside = frozenset(n for n, line in enumerate(lines) if not _is_within(line.path, tops))
     names = [*tops, *map(os.path.abspath, within)]
@@ -214,17 +217,20 @@ def _read_head(row: Row) -> _Head:
     field, roots = row["field"], [str(root) for root in row["roots"]]
     if not (field is None or isinstance(field, str)):
         raise TypeError("the field is no text")
+    policy = _read_policy(row)
     is_ours = hmac.compare_digest(str(row["seal"]).encode(), _seal(roots).encode())
     return _Head(
         field,
         str(row["bundle"]),
-        read_probabilities(row.get("thresholds")),
-        _read_policy(row),
+        read_probabilities(row.get("thresholds"), policy.vocabulary),
+        policy,
         roots if is_ours else [Path.cwd()],
     )
 
 
-def _read_lines(texts: Sequence[str], path: Path) -> tuple[list[TagChange], list[Verdict | None]]:
+def _read_lines(
+    texts: Sequence[str], path: Path, vocabulary: Vocabulary
+) -> tuple[list[TagChange], list[Verdict | None]]:
     """Read the lines after the head, and the last decision on each."""
     lines: list[TagChange] = []
     verdicts: list[Verdict | None] = []
@@ -238,7 +244,7 @@ def _read_lines(texts: Sequence[str], path: Path) -> tuple[list[TagChange], list
             if track in number:  # its line may have been deleted
                 verdicts[number[track]] = verdict
         elif text and not (is_last and DECIDED.startswith(text)):
-            lines.append(read_change(text, where))
+            lines.append(read_change(text, where, vocabulary))
             verdicts.append(None)
             number[lines[-1].path] = len(lines) - 1
     return lines, verdicts
@@ -246,7 +252,9 @@ def _read_lines(texts: Sequence[str], path: Path) -> tuple[list[TagChange], list
 
 def _read_policy(head: Row) -> TagPolicy:
     given = {key: head[key] for key in ("style", "separator", "id3", "names") if key in head}
-    policy = TagPolicy(**given)
+    # plans of before have the genres of the shipped models
+    vocabulary = read_vocabulary(head["genres"], head["fusions"]) if "genres" in head else SHIPPED
+    policy = TagPolicy(**given, vocabulary=vocabulary)
     names = policy.names
     if policy.style not in ("combined", "multi") or policy.id3 not in ("keep", "2.3", "2.4"):
         raise ValueError("there is no such style, or version of ID3")

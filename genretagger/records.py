@@ -7,6 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from genretagger.genres import SHIPPED, Vocabulary
+
 if TYPE_CHECKING:
     from genretagger.arrays import Floats, Halves
 
@@ -42,11 +44,15 @@ class Excerpts:
         Length of the whole track in seconds.
     notes : tuple of str
         What a reader of the decision should know: short, long, partly silent.
+    places_s : tuple of float
+        Where further excerpts may begin, in seconds and in time order: where sound is; none
+        where all is heard, or where the track may be a whole album.
     """
 
     segments: tuple[Segment, ...]
     duration_s: float
     notes: tuple[str, ...] = ()
+    places_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Prediction:
     Attributes
     ----------
     probabilities : tuple of float, length n_genres, or None
-        In the order of `genres.GENRES`; None where there was nothing to hear.
+        In the order of the model's vocabulary; None where there was nothing to hear.
     notes : tuple of str
         As in `Excerpts`.
     embedding : numpy.ndarray, shape (n_values,), float16, or None
@@ -70,15 +76,11 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Closeup:
-    """One analysed excerpt, and what in it moved one genre.
+class Moved:
+    """What in an excerpt moved one genre.
 
     Attributes
     ----------
-    start_s : float
-        Where in the track it begins, in seconds.
-    log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
-        In dB under its peak.
     patches : numpy.ndarray, shape (n_bands, n_spans), float32
         By how much the genre's log-odds fall where that patch is hidden; lowest band first.
     bands : numpy.ndarray, shape (n_bands,), float32
@@ -87,11 +89,28 @@ class Closeup:
         The same where all bands are hidden for that time.
     """
 
-    start_s: float
-    log_mel: Floats
     patches: Floats
     bands: Floats
     spans: Floats
+
+
+@dataclass(frozen=True)
+class Closeup:
+    """One analysed excerpt.
+
+    Attributes
+    ----------
+    start_s : float
+        Where in the track it begins, in seconds.
+    log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
+        In dB under its peak.
+    moved : Moved or None
+        What in it moved the track's leading genre; None if that was not asked for.
+    """
+
+    start_s: float
+    log_mel: Floats
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +121,8 @@ class Hearing:
     ----------
     prediction : Prediction
         Of the track, as every other command makes it.
+    genres : tuple of str, length n_genres
+        The model's, in their order.
     genre : str or None
         The most probable one, which the closeups are about; None where all is silence.
     closeups : tuple of Closeup
@@ -115,6 +136,7 @@ class Hearing:
     """
 
     prediction: Prediction
+    genres: tuple[str, ...]
     genre: str | None
     closeups: tuple[Closeup, ...]
     duration_s: float
@@ -243,6 +265,8 @@ class TagChange:
         The decision behind it, best first.
     probabilities : tuple of float, length n_genres, or None
         None where the track was not analysed.
+    vocabulary : Vocabulary
+        Of the model, in whose order the probabilities are.
     reason : tuple of str
         As in `Decision`.
     identity : Identity or None
@@ -258,6 +282,7 @@ class TagChange:
     blocks: tuple[BlockChange, ...] = ()
     genres: tuple[str, ...] = ()
     probabilities: tuple[float, ...] | None = None
+    vocabulary: Vocabulary = SHIPPED
     reason: tuple[str, ...] = ()
     identity: Identity | None = None
     embedding: Halves | None = field(default=None, compare=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 from genretagger.containers import BLOCKS
 from genretagger.errors import FatalError
-from genretagger.genres import GENRES
+from genretagger.genres import SHIPPED, Vocabulary
 from genretagger.plan import shown
 from genretagger.records import BlockChange, Identity, State, TagChange
 from genretagger.text import reason_text
@@ -53,7 +53,7 @@ def plan_row(change: TagChange) -> Row:
             for block in change.blocks
         ],
         "genres": list(change.genres),
-        "probabilities": by_genre(change.probabilities, _DIGITS),
+        "probabilities": by_genre(change.probabilities, change.vocabulary, _DIGITS),
         "reason": reason_text(change.reason),
     }
 
@@ -68,7 +68,7 @@ def prediction_row(line: TagChange) -> Row:
         "path": str(line.path),
         "state": PREDICTED[line.state],
         "genres": list(line.genres),
-        "probabilities": by_genre(line.probabilities, _DIGITS),
+        "probabilities": by_genre(line.probabilities, line.vocabulary, _DIGITS),
         # as rows were before they had a state
         "reason": f"failed: {reason}" if line.state is State.FAILED else reason,
     }
@@ -102,7 +102,7 @@ def saved_row(change: TagChange) -> Row:
     return row
 
 
-def read_change(line: str, where: str) -> TagChange:
+def read_change(line: str, where: str, vocabulary: Vocabulary = SHIPPED) -> TagChange:
     """Read a line of a saved plan, which anybody may have edited.
 
     Parameters
@@ -111,6 +111,8 @@ def read_change(line: str, where: str) -> TagChange:
         As `saved_row` made it.
     where : str
         Of the line, for the message.
+    vocabulary : Vocabulary, optional
+        Of the model by which the plan was made.
 
     Returns
     -------
@@ -140,7 +142,8 @@ def read_change(line: str, where: str) -> TagChange:
             new=shown(blocks) if blocks else old,
             blocks=blocks,
             genres=_texts(row["genres"]),
-            probabilities=read_probabilities(row["probabilities"]),
+            probabilities=read_probabilities(row["probabilities"], vocabulary),
+            vocabulary=vocabulary,
             reason=(str(row["reason"]),) if row["reason"] else (),
             identity=identity,
         )
@@ -173,24 +176,26 @@ def read_blocks(rows: Any) -> tuple[BlockChange, ...]:
 
 
 def by_genre(
-    values: tuple[float, ...] | None, digits: int | None = None
+    values: tuple[float, ...] | None, vocabulary: Vocabulary, digits: int | None = None
 ) -> dict[str, float] | None:
     """Name the genre of each probability or threshold.
 
     Parameters
     ----------
     values : tuple of float, length n_genres, or None
+    vocabulary : Vocabulary
+        In whose order the values are.
     digits : int, optional
         Round to so many decimals.
     """
     if values is None:
         return None
     rounded = values if digits is None else [round(value, digits) for value in values]
-    return dict(zip(GENRES, rounded, strict=True))
+    return dict(zip(vocabulary.genres, rounded, strict=True))
 
 
-def read_probabilities(by_genre: Any) -> tuple[float, ...] | None:
-    """Read probabilities or thresholds by genre, in the order of `genres.GENRES`.
+def read_probabilities(by_genre: Any, vocabulary: Vocabulary) -> tuple[float, ...] | None:
+    """Read probabilities or thresholds by genre, in the order of a vocabulary.
 
     Raises
     ------
@@ -199,9 +204,9 @@ def read_probabilities(by_genre: Any) -> tuple[float, ...] | None:
     """
     if by_genre is None:
         return None
-    if not isinstance(by_genre, Mapping) or set(by_genre) != set(GENRES):
+    if not isinstance(by_genre, Mapping) or set(by_genre) != set(vocabulary.genres):
         raise TypeError("probabilities have the names of the genres")
-    values = tuple(by_genre[genre] for genre in GENRES)
+    values = tuple(by_genre[genre] for genre in vocabulary.genres)
     if not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
         raise ValueError("a probability is between 0 and 1")
     return tuple(map(float, values))

@@ -10,7 +10,7 @@ import pytest
 from runs import encode, run
 
 from genretagger.audit import LEAST_MARGIN, Audit, contradiction
-from genretagger.genres import GENRES
+from genretagger.genres import GENRES, Vocabulary
 from genretagger.records import GenreBlock, Identity, Prediction, Seen, Track, TrackTags
 from genretagger.subgenres import Names
 
@@ -74,6 +74,15 @@ def test_sub_genres_are_compared_by_what_they_mean_and_the_surest_come_first():
     assert found[1].text == '"Deep House": Dance 0.01, but Rock 0.60 is likelier'
     assert found[0].margin > found[1].margin >= LEAST_MARGIN
     assert audit.not_compared == {"Reggae": 1, "Cosmogony": 1}
+
+
+def test_a_model_of_other_genres_contradicts_by_its_own():
+    own = Vocabulary(("Lied", "Shoegaze"), frozenset())
+    audit = Audit(Names(vocabulary=own), vocabulary=own)
+    assert audit.add(track("a", "shoegaze"), Prediction((0.2, 0.9))) is None
+    assert audit.add(track("b", "Shoegaze"), Prediction((0.9, 0.1))).text == (
+        '"Shoegaze": Shoegaze 0.10, but Lied 0.90 is likelier'
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +223,7 @@ def test_the_page_has_the_remarks_before_the_tracks(collection, capsys, tmp_path
     page = tmp_path / "audit.html"
     run(capsys, "audit", "--jobs", "1", "--report", page, collection)
     text = page.read_text(encoding="utf-8")
-    assert text.index("The same audio twice") < text.index("The collection at a glance")
+    assert text.index("The same audio twice") < text.index("<summary>Charts")
     data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
     assert len(data["rows"]) == 4
     assert "1 more" not in text

@@ -67,8 +67,15 @@ def test_what_is_no_bundle_is_refused(copy, text):
     ("changes", "message"),
     [
         ({"format": 2}, "bundle format 2, this version reads 1"),
-        ({"genres": ["Rock"]}, "made for other genres"),
-        ({"genres": list(reversed(GENRES))}, "made for other genres"),
+        ({"genres": ["Rock"]}, "expected 1 numbers"),
+        ({"genres": []}, "genres are a list of 1 to 1000 names"),
+        ({"genres": [*GENRES[:-1], 7]}, "name at least one genre"),
+        ({"genres": [*GENRES[:-1], "Rock/Pop"]}, "players split genres"),
+        ({"genres": [*GENRES[:-1], "x" * 61]}, "at most 60 letters"),
+        ({"genres": [*GENRES[:-1], "hip-hop"]}, "a genre stands there twice"),
+        ({"fusions": [["Rock", "Blues"]]}, "fusions are pairs of the genres"),
+        ({"fusions": [["Rock"]]}, "fusions are pairs of the genres"),
+        ({"fusions": "Rock"}, "fusions are a list of pairs"),
         ({"thresholds": [0.5] * 13}, "expected 14 numbers between 0 and 1"),
         ({"thresholds": [0.5] * 13 + [float("nan")]}, "expected 14 numbers"),
         ({"thresholds": [0.5] * 13 + [1.5]}, "expected 14 numbers"),
@@ -127,4 +134,28 @@ def test_absurd_numbers_and_texts_are_refused_in_a_few_words_and_without_memory(
 def test_json_that_is_too_deep_is_refused(copy):
     (copy / "bundle.json").write_text("[" * 100_000)
     with pytest.raises(FatalError, match="it is not JSON"):
+        bundle.read(copy)
+
+
+def test_what_doubt_is_may_be_said_and_need_not(copy):
+    edit(copy, doubt=None)
+    assert bundle.read(copy).doubt is None
+    edit(copy, doubt={"margin": 0.1, "spread": 0.5, "excerpts": 4})
+    assert bundle.read(copy).doubt == (0.1, 0.5, 4)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"excerpts": 7},
+        {"excerpts": 0},
+        {"margin": -0.1},
+        {"spread": float("nan")},
+        {"spread": "wide"},
+        {"excerpts": None},
+    ],
+)
+def test_a_doubt_that_makes_no_sense_is_refused(copy, wrong):
+    edit(copy, doubt={"margin": 0.1, "spread": 0.5, "excerpts": 4} | wrong)
+    with pytest.raises(FatalError, match=r"bundle\.json is damaged"):
         bundle.read(copy)

@@ -5,10 +5,13 @@ from genretagger.genres import (
     FUSIONS,
     GENRES,
     SEPARATORS,
+    SHIPPED,
+    Vocabulary,
     canonical,
     in_order,
     is_fusion,
     read_mapping,
+    read_vocabulary,
     split_values,
 )
 
@@ -50,6 +53,15 @@ def test_no_alias_stands_for_two_genres():
     spellings = [a.casefold() for aliases in ALIASES.values() for a in aliases]
     assert len(spellings) == len(set(spellings))
     assert all(canonical(a) == genre for genre, aliases in ALIASES.items() for a in aliases)
+
+
+def test_a_genre_of_that_very_name_comes_before_the_alias_of_another():
+    own = Vocabulary(("Hip Hop", "Rap"), frozenset())
+    assert [own.canonical(name) for name in ("hip-hop", "RAP", "HipHop", "Rock")] == [
+        *("Hip Hop", "Rap", "Hip Hop", None)
+    ]
+    assert read_vocabulary(["Pop", "Lied", "Rock"]).fusions == {frozenset(("Pop", "Rock"))}
+    assert read_vocabulary(list(GENRES)) == SHIPPED
 
 
 def test_a_fusion_holds_in_either_order_and_no_genre_fuses_with_itself():

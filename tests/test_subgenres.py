@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from genretagger import subgenres
-from genretagger.genres import GENRES, canonical
+from genretagger.genres import GENRES, Vocabulary, canonical
 from genretagger.subgenres import Names, folded
 
 pytestmark = pytest.mark.quick
@@ -95,3 +95,14 @@ def test_own_lines_that_match_nothing_are_named_as_they_are_written():
 def test_a_line_that_makes_no_sense_is_named(line):
     with pytest.raises(ValueError, match=r"^line 2: write it as 'disco"):
         Names(f"House = Dance\n{line}\n")
+
+
+def test_a_model_of_other_genres_has_its_own_names_first_and_of_the_list_what_it_has():
+    names = Names("Kraut = Shoegaze", Vocabulary(("Shoegaze", "Rock"), frozenset()))
+    assert names("shoe-gaze") == ("Shoegaze",)
+    assert names("Kraut") == ("Shoegaze",)
+    assert names("Dream Pop") == ("Rock",)
+    assert names("House") is None  # it means genres that the model does not have
+    assert names("Reggae") == ()
+    with pytest.raises(ValueError, match="line 1"):
+        Names("Kraut = Pop", Vocabulary(("Shoegaze",), frozenset()))

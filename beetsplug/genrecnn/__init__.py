@@ -34,12 +34,12 @@ from beetsplug.genrecnn.runs import (
     recover,
     undo,
 )
-from beetsplug.genrecnn.settings import DEFAULTS, Settings, read_settings
+from beetsplug.genrecnn.settings import DEFAULTS, Settings, genres_of_bundle, read_settings
 from beetsplug.genrecnn.tracks import (
-    FIELDS,
     STAYS,
     UNWRITTEN,
     cause_of,
+    fields_of,
     may_write_file,
     tag_items,
     write_item,
@@ -57,12 +57,16 @@ if TYPE_CHECKING:
 class GenreCnnPlugin(BeetsPlugin):
     """Sets ``genres`` from what a neural network hears."""
 
-    item_types = {  # noqa: RUF012 - as every beets plugin has it
-        **dict.fromkeys(FIELDS.values(), types.Float(4)),
-        "genrecnn_reason": types.STRING,
-        "genrecnn_bundle": types.STRING,
-        UNWRITTEN: types.STRING,
-    }
+    @property
+    def item_types(self) -> dict[str, types.Type]:  # type: ignore[override]
+        """The fields of the model that the configuration names."""
+        probability = types.Float(4)
+        return {
+            **dict.fromkeys(fields_of(genres_of_bundle(self.config["bundle"])), probability),
+            "genrecnn_reason": types.STRING,
+            "genrecnn_bundle": types.STRING,
+            UNWRITTEN: types.STRING,
+        }
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +95,8 @@ class GenreCnnPlugin(BeetsPlugin):
             help="one threshold for all genres, 0 to 1 (default: the model's own for each)",
         )
         add("--max-genres", type="int", metavar="N", help="at most so many for a track")
+        add("--by", metavar="WHAT", help="one decision for each 'track', 'album' or 'artist'")
+        add("--junk", metavar="NAMES", help="names that say nothing, and count as no genre")
         add("-j", "--jobs", type="int", metavar="N", help="processes; 0: one for each core")
         add("--bundle", metavar="MODEL", help="'default', 'accurate' (slower), or a folder")
         add(

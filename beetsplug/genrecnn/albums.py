@@ -21,7 +21,11 @@ REPLACED = "genrecnn_replaced"
 """The flexible field of an album: which genres runs replaced by which, and their journals."""
 
 
-def album_genres(tracks: Iterable[list[str]], max_genres: int) -> tuple[list[str], str]:
+def album_genres(
+    tracks: Iterable[list[str]],
+    max_genres: int,
+    vocabulary: genretagger.Vocabulary | None = None,
+) -> tuple[list[str], str]:
     """Find the genres that stand for an album.
 
     From the tracks' genres, whoever set them, rather than from probabilities: so an album
@@ -32,6 +36,8 @@ def album_genres(tracks: Iterable[list[str]], max_genres: int) -> tuple[list[str
     tracks : iterable of list of str
         The genres of each track; a track without any does not count.
     max_genres : int
+    vocabulary : genretagger.Vocabulary, optional
+        In whose order they stand, if all of them are in it; that of the shipped models.
 
     Returns
     -------
@@ -47,8 +53,9 @@ def album_genres(tracks: Iterable[list[str]], max_genres: int) -> tuple[list[str
     having = [track for track in tracks if track]
     counts = Counter(genre for track in having for genre in dict.fromkeys(track))
     taken = [genre for genre, n in counts.most_common() if 2 * n >= len(having)][:max_genres]
-    if all(genre in genretagger.GENRES for genre in taken):
-        taken = list(genretagger.in_order(tuple(taken)))
+    vocabulary = vocabulary or genretagger.Vocabulary()
+    if all(genre in vocabulary.genres for genre in taken):
+        taken = list(vocabulary.in_order(taken))
     if not taken:
         return [], f"undecided: no genre on half of {len(having)} tracks"
     on = ", ".join(f"{genre} on {counts[genre]}" for genre in taken)
@@ -90,10 +97,12 @@ def tag_album(
         None if there is nothing to say.
     """
     old = own_genres(album)
-    if old and not settings.force:
+    if settings.telling(old) and not settings.force:
         return None
     tracks = [new.get(item.id) or own_genres(item) for item in album.items()]
-    genres, reason = album_genres(tracks, settings.policy.max_genres)
+    tracks = [settings.telling(genres) for genres in tracks]
+    policy = settings.policy
+    genres, reason = album_genres(tracks, policy.max_genres, policy.vocabulary)
     if not any(tracks) or (genres and sorted(genres) == sorted(old)):
         return None
     if not genres:

@@ -37,12 +37,14 @@ def report_page(
         model=settings.bundle.bundle_id,
         thresholds=settings.policy.thresholds,
         words=settings.words,
+        vocabulary=settings.bundle.vocabulary,
     )
     with page.written_to(path):
-        yield lambda outcome: page.add(genretagger.plan_row(_change(outcome)))
+        vocabulary = settings.bundle.vocabulary
+        yield lambda outcome: page.add(genretagger.plan_row(_change(outcome, vocabulary)))
 
 
-def _change(outcome: Outcome[Item]) -> genretagger.TagChange:
+def _change(outcome: Outcome[Item], vocabulary: genretagger.Vocabulary) -> genretagger.TagChange:
     return genretagger.TagChange(
         path=outcome.model.filepath,
         state=outcome.state,
@@ -50,5 +52,6 @@ def _change(outcome: Outcome[Item]) -> genretagger.TagChange:
         new=tuple(outcome.new),
         genres=tuple(outcome.new) if outcome.state is State.CHANGE else (),
         probabilities=outcome.prediction.probabilities if outcome.prediction else None,
+        vocabulary=vocabulary,
         reason=outcome.reason,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -20,16 +22,31 @@ from beetsplug.genrecnn.outcomes import Outcome, own_genres, shown
 from beetsplug.genrecnn.settings import Settings
 from genretagger import State
 
-FIELDS: dict[str, str] = {
-    genre: f"genrecnn_{genre.lower().replace(' ', '_')}" for genre in genretagger.GENRES
-}
-"""The flexible field that holds each genre's probability."""
-
 UNWRITTEN = "genrecnn_unwritten"
 """The flexible field of a track whose file has yet to get the library's genres: those before."""
 
+_OTHER_FIELDS = ("genrecnn_reason", "genrecnn_bundle", UNWRITTEN)
+
 STAYS = "the file has other names (links), and stays as it is"
 """Said of a track whose file is not written; `Settings.write_links` would have it written."""
+
+
+def fields_of(genres: Sequence[str]) -> list[str]:
+    """Name the flexible field that holds each genre's probability.
+
+    Examples
+    --------
+    >>> fields_of(["Hip Hop", "Drum & Bass", "Drum 'n' Bass", "Drum/Bass"])
+    ['genrecnn_hip_hop', 'genrecnn_drum_bass', 'genrecnn_drum_n_bass', 'genrecnn_drum_bass_2']
+    """
+    names: list[str] = []
+    for genre in genres:
+        name = "genrecnn_" + re.sub(r"\W+", "_", genre.casefold()).strip("_")
+        taken = {*names, "genrecnn_", *_OTHER_FIELDS}
+        numbers = (f"{name}_{n}" for n in itertools.count(2))
+        names.append(name if name not in taken else next(x for x in numbers if x not in taken))
+    return names
+
 
 _Answer: TypeAlias = "genretagger.Prediction | genretagger.TrackError | None"
 """None stands for a track that keeps its genres, whatever is to be heard in it."""
@@ -59,21 +76,54 @@ def tag_items(
     genretagger.FatalError
         If the journal cannot be written.
     """
-    for item, answer in _predict(items, settings):
+    for item, answer, together in _answers(items, settings):
         # Ctrl-C waits until what is done is also reported
         with genretagger.uninterrupted():
             finished = _finish(item, settings, journal)
             if finished is not None and (finished.state is State.FAILED or answer is None):
                 yield finished
             else:
-                yield _tag(item, answer, settings, journal)
+                is_heard = isinstance(answer, genretagger.Prediction)
+                rests_on = together if is_heard and together else answer
+                yield _tag(item, answer, rests_on, settings, journal)
+
+
+def _answers(
+    items: Sequence[Item], settings: Settings
+) -> Iterator[tuple[Item, _Answer, genretagger.Prediction | None]]:
+    """Hear tracks; give with each what those that belong together sound like, if it is one."""
+    if settings.by == "track":
+        yield from ((item, answer, None) for item, answer in _predict(items, settings))
+        return
+    # those that keep their genres have a say, too
+    answers = [answer for _, answer in _predict(items, replace(settings, force=True))]
+    heard = [a if isinstance(a, genretagger.Prediction) else None for a in answers]
+    together = genretagger.combine_each([_named(item) for item in items], heard, settings.by)
+    for item, answer, combined in zip(items, answers, together, strict=True):
+        yield item, None if _keeps(item, settings) else answer, combined
+
+
+def _named(item: Item) -> genretagger.Named:
+    tags = genretagger.TrackTags(
+        (),
+        "",
+        album=item.album,
+        album_artist=item.albumartist,
+        artist=item.artist,
+        is_compilation=bool(item.comp),
+    )
+    return genretagger.Named(item.filepath, tags)
+
+
+def _keeps(item: Item, settings: Settings) -> bool:
+    return not settings.force and bool(settings.telling(own_genres(item)))
 
 
 def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, _Answer]]:
     """Hear the tracks that have to be, and whose prediction the library does not hold."""
-    keeps = [not settings.force and bool(own_genres(item)) for item in items]
+    keeps = [_keeps(item, settings) for item in items]
     known = [
-        None if keep else _stored_prediction(item, genretagger.hearing_id(settings.bundle))
+        None if keep else _stored_prediction(item, settings.bundle)
         for item, keep in zip(items, keeps, strict=True)
     ]
     unheard = [
@@ -92,13 +142,18 @@ def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, 
         raise ui.UserError(str(error)) from error
 
 
-def _stored_prediction(item: Item, hearing_id: str) -> genretagger.Prediction | None:
+def _stored_prediction(item: Item, bundle: genretagger.Bundle) -> genretagger.Prediction | None:
     """Read what this very model predicted before, so that nothing is heard twice."""
     fields = {key: item[key] for key in item.keys(with_album=False)}
-    if fields.get("genrecnn_bundle") != hearing_id or not item.filepath.is_file():
+    if fields.get("genrecnn_bundle") != genretagger.hearing_id(bundle):
         return None
-    probabilities = tuple(fields[name] for name in FIELDS.values() if name in fields)
-    if probabilities and len(probabilities) < len(FIELDS):
+    names = fields_of(bundle.vocabulary.genres)
+    try:
+        # texts, where the configuration names another model and so other fields
+        probabilities = tuple(float(fields[name]) for name in names if name in fields)
+    except ValueError:
+        return None
+    if len(probabilities) not in (0, len(names)) or not item.filepath.is_file():
         return None
     return genretagger.Prediction(probabilities or None, ("heard before",))
 
@@ -119,23 +174,33 @@ def _decide(item: Item, answer: _Answer, settings: Settings) -> Outcome[Item]:
     if not decision.genres:
         reason = (*decision.reason, kept) if old else decision.reason
         return Outcome(item, State.UNDECIDED, old, old, reason, answer)
-    new = list(genretagger.in_order(decision.genres))
+    new = list(settings.policy.vocabulary.in_order(decision.genres))
     if sorted(new) == sorted(old):
         reason = (*decision.reason, "kept: already there")
         return Outcome(item, State.KEEP, old, old, reason, answer)
-    return Outcome(item, State.CHANGE, old, new, decision.reason, answer)
+    junk = [genre for genre in old if genre not in settings.telling(old)]
+    reason = (*decision.reason, f'"{shown(junk)}" says nothing') if junk else decision.reason
+    return Outcome(item, State.CHANGE, old, new, reason, answer)
 
 
 def _tag(
-    item: Item, answer: _Answer, settings: Settings, journal: genretagger.Journal | None
+    item: Item,
+    answer: _Answer,
+    rests_on: _Answer,
+    settings: Settings,
+    journal: genretagger.Journal | None,
 ) -> Outcome[Item]:
     """Decide on a track, store that in the library, and write the file.
+
+    What the library keeps of `answer` is the track's own, also if the decision rests on more.
 
     The library comes first, with the mark that the file is `UNWRITTEN`: a run that is killed
     in between leaves what the next one needs to finish. If the file cannot be written, the
     library gets its genres back.
     """
-    outcome = _decide(item, answer, settings)
+    outcome = _decide(
+        item, rests_on if isinstance(answer, genretagger.Prediction) else answer, settings
+    )
     may_write = settings.write and journal is not None and may_write_file(item, settings)
     if outcome.state is State.CHANGE and settings.write and journal is not None and not may_write:
         outcome = replace(outcome, reason=(*outcome.reason, STAYS))
@@ -161,7 +226,8 @@ def _store(
 ) -> None:
     """Put genres, probabilities and reason into the library, and mark a file to be written."""
     _clear_fields(item)  # of another model, which may have heard something where this one does not
-    for name, probability in zip(FIELDS.values(), prediction.probabilities or (), strict=False):
+    names = fields_of(settings.bundle.vocabulary.genres)
+    for name, probability in zip(names, prediction.probabilities or (), strict=False):
         item[name] = probability
     item["genrecnn_reason"] = genretagger.reason_text(outcome.reason)
     item["genrecnn_bundle"] = genretagger.hearing_id(settings.bundle)
@@ -278,9 +344,9 @@ def take_back(
 
 
 def _clear_fields(item: Item) -> None:
-    own = {*FIELDS.values(), "genrecnn_reason", "genrecnn_bundle", UNWRITTEN}
-    for name in own & set(item.keys(with_album=False)):
-        del item[name]
+    for name in item.keys(with_album=False):
+        if name.startswith("genrecnn_"):  # all of a track's are of its last prediction
+            del item[name]
 
 
 def cause_of(error: Exception) -> str:

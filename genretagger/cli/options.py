@@ -10,17 +10,13 @@ from typing import NamedTuple
 from genretagger.cli.values import (
     age_s,
     condition,
-    count_up_to,
+    count,
     field_name,
-    genre_list,
-    heard_condition,
-    mapping,
     name_list,
-    names,
     probability,
     separator,
 )
-from genretagger.genres import GENRES, JUNK
+from genretagger.genres import JUNK
 
 
 class _Version(argparse.Action):
@@ -150,7 +146,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what deserves a look")
     group.add_argument(
         "--mapping",
-        type=names,
+        type=Path,
         metavar="FILE",
         help="what genres in the files mean that are not known: lines such as 'Lied = Classical', "
         "or 'Zouglou =' for none of ours",
@@ -162,7 +158,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     group.add_argument(
         "--most",
-        type=count_up_to(),
+        type=count,
         default=20,
         metavar="N",
         help="show at most so many of a kind in the table (default: %(default)s)",
@@ -184,7 +180,6 @@ def _similar(parser: argparse.ArgumentParser) -> None:
 def _playlist(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "condition",
-        type=heard_condition,
         metavar="CONDITION",
         help="such as 'Rock > 0.6 and Folk > 0.3', with 'and', 'or', 'not' and brackets",
     )
@@ -218,14 +213,14 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
     group.add_argument(
         "-n",
         dest="n",
-        type=count_up_to(),
+        type=count,
         default=n,
         metavar="N",
         help="at most so many tracks (default: %(default)s)" if n else "at most so many tracks",
     )
     group.add_argument(
         "--per-artist",
-        type=count_up_to(),
+        type=count,
         default=2,
         metavar="N",
         help="at most so many of one artist (default: %(default)s)",
@@ -245,6 +240,12 @@ def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
     _add_bundle(parser)
     _add_decision(parser)
+    parser.add_argument(
+        "--why",
+        action="store_true",
+        help="find out, too, what moved the leading genre: the network is asked as often as for "
+        "half an hour of music",
+    )
     group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
     group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
     group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
@@ -267,10 +268,6 @@ def _cache(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--clear", action="store_true", help="forget everything")
     _add_bundle(parser)
-
-
-def _none(_: argparse.ArgumentParser) -> None:
-    """Add no option."""
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -311,7 +308,7 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-genres",
-        type=count_up_to(len(GENRES)),
+        type=count,
         default=2,
         metavar="N",
         help="at most so many genres for a track (default: %(default)s)",
@@ -321,14 +318,15 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--only",
-        type=genre_list,
+        type=name_list,
+        default=(),
         metavar="GENRES",
         help="decide among these alone, such as 'Jazz,Classical'",
     )
     group.add_argument(
         "--exclude",
-        type=genre_list,
-        default=frozenset(),
+        type=name_list,
+        default=(),
         metavar="GENRES",
         help="never decide for these",
     )
@@ -361,8 +359,7 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     _add_junk(group)
     group.add_argument(
         "--map",
-        type=mapping,
-        default={},
+        type=Path,
         metavar="FILE",
         help="write genres under other names: lines such as 'Hip Hop = Rap'",
     )
@@ -394,10 +391,10 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--by",
-        choices=("track", "album"),
+        choices=("track", "album", "artist"),
         default="track",
-        help="one decision for each track, or for each album or folder; the tracks of "
-        "compilations are decided one by one (default: %(default)s)",
+        help="one decision for each track, for each album or folder (the tracks of compilations "
+        "are decided one by one), or for each artist (default: %(default)s)",
     )
 
 
@@ -416,7 +413,7 @@ def _add_work(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-j",
         "--jobs",
-        type=count_up_to(),
+        type=count,
         default=0,
         metavar="N",
         help="processes (default: one for each core)",
@@ -531,11 +528,12 @@ COMMANDS = {
     ),
     "show": Command(
         _show,
-        "show what is heard in one track, from beginning to end, and what moved it",
-        "Hear one track all the way through and show its genres over time, and what "
-        "moved the leading one. No file is opened for writing but those that are asked for.",
+        "show what is heard in one track, from beginning to end",
+        "Hear one track and show its genres at once, then hear it all the way through and show "
+        "how they change; with --why, what moved the leading one. No file is opened for writing "
+        "but those that are asked for.",
     ),
-    "genres": Command(_none, "list the genres, their aliases and the fusions"),
+    "genres": Command(_add_bundle, "list a model's genres, their aliases and the fusions"),
     "model": Command(_model, "show what the model is, and what it is worth"),
     "cache": Command(
         _cache,

@@ -20,7 +20,7 @@ def plan_options(options: argparse.Namespace, *, analyse_all: bool) -> Options:
     return Options(
         bundle=bundle,
         decision=decision_policy(options, bundle),
-        tags=tag_policy(options),
+        tags=tag_policy(options, bundle.vocabulary),
         field=options.field,
         by=options.by,
         jobs=options.jobs,

@@ -18,6 +18,7 @@ from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
 from genretagger.cli.output import report_stream, spare_audio
 from genretagger.containers import is_heard_only
 from genretagger.errors import FatalError
+from genretagger.genres import SHIPPED
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
 from genretagger.report.tables import FORMATS, Report
@@ -69,6 +70,8 @@ class Run:
         self._reports: list[Report] = []
         self._early: list[TagChange] = []
         self._page: Page | None = None
+        self.vocabulary = SHIPPED
+        """Of the model that hears; to be set before the report is open."""
         self.total: int | None = None
         """How many tracks there are, once it is known."""
 
@@ -120,7 +123,9 @@ class Run:
     def make_page(self, **head: Any) -> None:
         """Prepare the page of ``--report``, if it is asked for; `head` as in `Page`."""
         if self._page_path is not None:
-            self._page = Page(command=self._command, words=self._words, **head)
+            self._page = Page(
+                command=self._command, words=self._words, vocabulary=self.vocabulary, **head
+            )
 
     @contextlib.contextmanager
     def reporting(self, *, shown: bool = True) -> Iterator[Callable[[TagChange], None]]:
@@ -180,7 +185,7 @@ class Run:
             yield TerminalTable(self._messages if self._messages.is_terminal else Console())
             return
         with report_stream(self._output) as stream:
-            yield FORMATS[self._format](stream)
+            yield FORMATS[self._format](stream, self.vocabulary.genres)
 
     def summary(self, *, if_nothing: str = "no audio files found") -> int:
         """Print the counts and every failure, and return the exit code."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
-from genretagger.genres import GENRES
 from genretagger.rows import Row
 from genretagger.text import printable
 
@@ -23,7 +22,7 @@ class Report(Protocol):
 class JsonLines:
     """One JSON object a line."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, _: Sequence[str] = ()) -> None:
         self._stream = stream
 
     def add(self, row: Row) -> None:
@@ -34,10 +33,17 @@ class JsonLines:
 
 
 class Csv:
-    """Comma-separated values, with one column for each genre's probability."""
+    """Comma-separated values, with one column for each genre's probability.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Parameters
+    ----------
+    stream : file object
+    genres : sequence of str
+        Of the model.
+    """
+
+    def __init__(self, stream: TextIO, genres: Sequence[str]) -> None:
+        self._stream, self._genres = stream, genres
         self._writer: csv.DictWriter[str] | None = None
 
     def add(self, row: Row) -> None:
@@ -47,9 +53,9 @@ class Csv:
             for key, value in row.items()
             if key not in ("probabilities", "blocks")
         }
-        probabilities = row["probabilities"] or dict.fromkeys(GENRES, "")
+        probabilities = row["probabilities"] or dict.fromkeys(self._genres, "")
         if self._writer is None:
-            self._writer = csv.DictWriter(self._stream, [*flat, *GENRES])
+            self._writer = csv.DictWriter(self._stream, [*flat, *self._genres])
             self._writer.writeheader()
         self._writer.writerow(flat | probabilities)
         self._stream.flush()
@@ -58,7 +64,7 @@ class Csv:
 class PlainTable:
     """One line a track, for pipes and files."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, _: Sequence[str] = ()) -> None:
         self._stream = stream
 
     def add(self, row: Row) -> None:
@@ -69,12 +75,12 @@ class PlainTable:
         self._stream.flush()
 
 
-FORMATS: dict[str, Callable[[TextIO], Report]] = {
+FORMATS: dict[str, Callable[[TextIO, Sequence[str]], Report]] = {
     "table": PlainTable,
     "json": JsonLines,
     "csv": Csv,
 }
-"""The report of each ``--format``, in a file or a pipe."""
+"""The report of each ``--format``, in a file or a pipe, of what a model of these genres heard."""
 
 
 def genres_cell(row: Row) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from genretagger.genres import canonical, in_order, read_mapping
+from genretagger.genres import SHIPPED, Vocabulary, read_mapping
 
 _ABBREVIATED = {
     "rnb": "randb",
@@ -53,6 +53,8 @@ class Names:
         fits, which is a meaning, too. A mapping for ``--map`` (``Hip Hop = Rap``) is read
         backwards, so that tags written by it are understood. Empty lines and ``#`` comments are
         passed over.
+    vocabulary : Vocabulary
+        Of the model. What the list says counts as far as it has these genres.
 
     Raises
     ------
@@ -66,10 +68,11 @@ class Names:
     (('Ambient',), ('Dance', 'Electronic'), (), None)
     """
 
-    def __init__(self, text: str = "") -> None:
-        self._own = _read(text)
-        self._unmatched = {folded(name): name for name in self._own}
-        self._meanings = {folded(name): genres for name, genres in self._own.items()}
+    def __init__(self, text: str = "", vocabulary: Vocabulary = SHIPPED) -> None:
+        own = _read(text, vocabulary)
+        self._vocabulary = vocabulary
+        self._unmatched = {folded(name): name for name in own}
+        self._meanings = {folded(name): genres for name, genres in own.items()}
 
     def __call__(self, name: str) -> tuple[str, ...] | None:
         """Say what a name means.
@@ -77,33 +80,36 @@ class Names:
         Returns
         -------
         tuple of str or None
-            Genres in the order of `genres.GENRES`; empty where none of them fits, None where the
+            Genres in the order of the vocabulary; empty where none of them fits, None where the
             name is not known.
         """
         key = folded(name)
         self._unmatched.pop(key, None)
         if key in self._meanings:
             return self._meanings[key]
-        genre = canonical(name)
-        return (genre,) if genre else _shipped_meaning(key)
+        genre = self._vocabulary.canonical(name)
+        return (genre,) if genre else self._listed(key)
+
+    def _listed(self, key: str) -> tuple[str, ...] | None:
+        known = _shipped()
+        genres = known.get(key, known.get(key.removesuffix("music")))
+        if not genres:
+            return genres
+        ours = tuple(genre for genre in genres if genre in self._vocabulary.genres)
+        return self._vocabulary.in_order(ours) or None
 
     def unmatched(self) -> list[str]:
         """List the names in one's own lines that nobody has asked for: misspelled, or not there."""
         return list(self._unmatched.values())
 
 
-def _shipped_meaning(key: str) -> tuple[str, ...] | None:
-    known = _shipped()
-    return known.get(key, known.get(key.removesuffix("music")))
-
-
 @lru_cache(maxsize=1)
 def _shipped() -> Mapping[str, tuple[str, ...]]:
     text = Path(__file__).with_name("names.txt").read_text(encoding="utf-8")
-    return {folded(name): genres for name, genres in _read(text).items()}
+    return {folded(name): genres for name, genres in _read(text, SHIPPED).items()}
 
 
-def _read(text: str) -> dict[str, tuple[str, ...]]:
+def _read(text: str, vocabulary: Vocabulary) -> dict[str, tuple[str, ...]]:
     """Read lines such as ``disco = Dance; RNB``; see `Names`."""
     known: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -111,12 +117,12 @@ def _read(text: str) -> dict[str, tuple[str, ...]]:
         if not content:
             continue
         name, equals, right = (part.strip() for part in content.partition("="))
-        genres = _genres(right)
+        genres = _genres(right, vocabulary)
         if equals and name and genres is not None:
             known[name] = genres
             continue
         try:
-            known |= {other: (genre,) for genre, other in read_mapping(content).items()}
+            known |= {other: (genre,) for genre, other in read_mapping(content, vocabulary).items()}
         except ValueError as error:
             raise ValueError(
                 f"line {number}: write it as 'disco = Dance; RNB', or 'blues =' for none"
@@ -124,7 +130,7 @@ def _read(text: str) -> dict[str, tuple[str, ...]]:
     return known
 
 
-def _genres(text: str) -> tuple[str, ...] | None:
+def _genres(text: str, vocabulary: Vocabulary) -> tuple[str, ...] | None:
     """Read genres with semicolons between them; None if one is not ours."""
-    genres = [canonical(name) for name in map(str.strip, text.split(";")) if name]
-    return None if None in genres else in_order(tuple({genre for genre in genres if genre}))
+    genres = [vocabulary.canonical(name) for name in map(str.strip, text.split(";")) if name]
+    return None if None in genres else vocabulary.in_order({genre for genre in genres if genre})

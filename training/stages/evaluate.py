@@ -32,9 +32,11 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     for name in this.measured():
         this.teachers(name)  # all are there and of this configuration, before an hour is spent
     config = this.config.evaluate
+    every = this.clips()
+    this.check_split(every)
     clips = [
         clip
-        for clip in this.clips()
+        for clip in every
         if clip.confidence >= config.least_confidence and clip.split != split.TRAIN
     ]
     splits = np.array([clip.split for clip in clips])

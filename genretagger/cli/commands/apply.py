@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Do what a saved plan says."""
     plan = planfile.read(options.plan, options.within)
     run = Run(options, APPLIED)
-    run.total = len(plan.changes)
+    run.total, run.vocabulary = len(plan.changes), plan.policy.vocabulary
     run.make_page(title="What was written", model=plan.bundle_id, thresholds=plan.thresholds)
     journal = Journal(options.command_line, roots=plan.roots)
     with opened_cache(options) as cache, run.reporting() as add:

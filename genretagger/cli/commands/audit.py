@@ -14,7 +14,7 @@ from genretagger.cli.caching import opened_cache
 from genretagger.cli.codes import OK, SOME_FAILED
 from genretagger.cli.output import report_stream, warn
 from genretagger.cli.run import Run
-from genretagger.cli.settings import chosen_bundle
+from genretagger.cli.settings import chosen_bundle, meanings
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.pipeline import Examined
@@ -22,7 +22,6 @@ from genretagger.plan import existing_genres
 from genretagger.recall import audio_id
 from genretagger.records import Prediction, Remark, State, TagChange
 from genretagger.report.remarks import json_lines, lines
-from genretagger.subgenres import Names
 from genretagger.text import printable
 from genretagger.words import AUDITED
 
@@ -34,8 +33,9 @@ def run(options: argparse.Namespace) -> int:
     run = Run(options, AUDITED)
     roots = run.named_paths(options)
     bundle = chosen_bundle(options)
-    names = options.mapping or Names()
-    audit = Audit(names, options.junk)
+    names = meanings(options, bundle.vocabulary)
+    audit = Audit(names, options.junk, bundle.vocabulary)
+    run.vocabulary = bundle.vocabulary
     run.make_page(
         title="Audit",
         model=bundle.bundle_id,
@@ -71,7 +71,7 @@ def _line(file: Examined, audit: Audit, bundle: Bundle, cache: Cache | None) -> 
 def _compared(
     file: Examined, own: tuple[str, ...], heard: Prediction, remark: Remark | None, bundle: Bundle
 ) -> TagChange:
-    decision = decide(heard, DecisionPolicy(bundle.thresholds))
+    decision = decide(heard, DecisionPolicy(bundle.thresholds, vocabulary=bundle.vocabulary))
     return TagChange(
         file.path,
         State.UNDECIDED if remark else State.KEEP,
@@ -80,6 +80,7 @@ def _compared(
         genres=decision.genres,
         probabilities=heard.probabilities,
         reason=(remark.text,) if remark else decision.reason,
+        vocabulary=bundle.vocabulary,
     )
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 
 from genretagger.cli.codes import OK
-from genretagger.genres import ALIASES, FUSIONS, GENRES, in_order
+from genretagger.cli.settings import chosen_bundle
+from genretagger.genres import ALIASES
+from genretagger.text import printable
 
 
-def run(_: argparse.Namespace) -> int:
-    """List the genres, their aliases and the fusions."""
-    print(f"{len(GENRES)} genres, and other spellings that count as the same:")
-    for genre in GENRES:
-        print(f"  {genre:<13}{', '.join(ALIASES.get(genre, ()))}".rstrip())
-    print(f"{len(FUSIONS)} fusions:")
-    for pair in sorted(in_order(tuple(fusion)) for fusion in FUSIONS):
-        print(f"  {'; '.join(pair)}")
+def run(options: argparse.Namespace) -> int:
+    """List the genres of a model, their aliases and the fusions."""
+    vocabulary = chosen_bundle(options).vocabulary
+    print(f"{len(vocabulary.genres)} genres, and other spellings that count as the same:")
+    for genre in vocabulary.genres:
+        print(printable(f"  {genre:<13}{', '.join(ALIASES.get(genre, ()))}".rstrip()))
+    print(f"{len(vocabulary.fusions)} fusions:")
+    for pair in sorted(map(vocabulary.in_order, vocabulary.fusions)):
+        print(printable(f"  {'; '.join(pair)}"))
     return OK

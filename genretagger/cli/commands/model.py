@@ -8,7 +8,6 @@ from typing import Any
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
 from genretagger.cli.settings import chosen_bundle
-from genretagger.genres import GENRES
 from genretagger.text import printable
 
 
@@ -17,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
     bundle = chosen_bundle(options)
     print(f"bundle: {printable(str(bundle.path))}\nid: {bundle.bundle_id}")
     card = {key: value for key, value in bundle.info.items() if key != "filterbank"}
-    card["thresholds"] = dict(zip(GENRES, card["thresholds"], strict=True))
+    card["thresholds"] = dict(zip(bundle.vocabulary.genres, card["thresholds"], strict=True))
     _print_nested(card, "")
     if options.verify:
         print(f"verified: golden segment within {Classifier(bundle).verify():.1g}")

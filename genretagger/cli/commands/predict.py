@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
+    run.vocabulary = bundle.vocabulary
     with opened_cache(options) as cache, run.reporting() as add:
         answers = pipeline.predict(
             paths, bundle, options.jobs, cache=cache, embedding=options.embedding
@@ -43,6 +44,7 @@ def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -
         State.KEEP if decision.genres else State.UNDECIDED,
         genres=decision.genres,
         probabilities=answer.probabilities,
+        vocabulary=policy.vocabulary,
         reason=decision.reason,
         embedding=answer.embedding,
     )

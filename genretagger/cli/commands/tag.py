@@ -27,11 +27,12 @@ def run(options: argparse.Namespace) -> int:
     run = Run(options, PLANNED if options.dry_run else WRITTEN)
     roots = run.named_paths(options)
     planning = plan_options(options, analyse_all=options.dry_run)
+    run.vocabulary = planning.bundle.vocabulary
     run.make_page(
         title="What would be written" if options.dry_run else "What was written",
         model=planning.bundle.bundle_id,
         thresholds=planning.decision.thresholds,
-        names=options.map,
+        names=planning.tags.names,
     )
     journal = Journal(options.command_line, roots=roots)
     with (
