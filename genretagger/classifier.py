@@ -102,7 +102,7 @@ class Classifier:
             Of no values where the bundle has no embedding.
         """
         size = self.bundle.embedding.size if self.bundle.embedding else 0
-        n_genres = len(self.bundle.vocabulary.genres)
+        n_genres = len(self.bundle.network.vocabulary.genres)
         probabilities = np.empty((len(log_mels), n_genres), dtype=np.float32)
         embeddings = np.empty((len(log_mels), size), dtype=np.float32)
         for n, spectrogram in enumerate(log_mels):
@@ -111,6 +111,8 @@ class Classifier:
             probabilities[n] = self._network.get_tensor(self._probabilities)[0]
             if self._embedding is not None:
                 embeddings[n] = self._network.get_tensor(self._embedding)[0]
+        if self.bundle.heads is not None:
+            probabilities = self.bundle.heads.predict(embeddings)
         return probabilities, embeddings
 
     def verify(self) -> float:
@@ -126,7 +128,9 @@ class Classifier:
         FatalError
             If it exceeds `GOLDEN_TOLERANCE`.
         """
-        bundle = self.bundle
+        bundle = self.bundle.network
+        if bundle is not self.bundle:
+            return Classifier(bundle).verify()
         with np.load(bundle.path / "golden.npz", allow_pickle=False) as golden:
             y, expected = golden["y"], golden["probabilities"]
         predicted = self.predict(log_mel(y, bundle.features, bundle.filterbank)[np.newaxis])[0]
@@ -141,7 +145,7 @@ class Classifier:
 
 def _outputs(bundle: Bundle) -> list[tuple[int, int]]:
     """List the shapes of a network's outputs, in their order."""
-    shapes = [(1, len(bundle.vocabulary.genres))]
+    shapes = [(1, len(bundle.network.vocabulary.genres))]
     if bundle.embedding is not None:
         shapes.insert(bundle.embedding.output, (1, bundle.embedding.size))
     return shapes

@@ -7,7 +7,7 @@ is measured is what ships. No other module runs the classifier.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +111,26 @@ def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tupl
     """
     log_mels = _extract(segments, classifier.bundle)
     return log_mels, classifier.predict(log_mels)
+
+
+def in_own_genres(prediction: Prediction, model: Bundle) -> Prediction:
+    """Turn what the network of a bundle of one's own heard into that bundle's genres.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        By ``model.network``, with its embedding.
+    model : Bundle
+
+    Returns
+    -------
+    Prediction
+        The same, if the bundle is not one's own, or nothing was heard.
+    """
+    if model.heads is None or prediction.embedding is None:
+        return prediction
+    probabilities = model.heads.predict(prediction.embedding[np.newaxis])
+    return replace(prediction, probabilities=aggregate(probabilities, model.calibration))
 
 
 def hearing_id(model: Bundle) -> str:
