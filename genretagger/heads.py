@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from genretagger.arrays import Floats
+    from genretagger.arrays import Floats, Halves
 
 _MOST_BYTES = 1 << 24
 """Of the file: 1000 genres of 480 values are 1.9 MB."""
@@ -35,7 +35,7 @@ class Heads:
     weights: Floats
     bias: Floats
 
-    def predict(self, embeddings: Floats) -> Floats:
+    def predict(self, embeddings: Floats | Halves) -> Floats:
         """Turn embeddings into probabilities.
 
         Parameters

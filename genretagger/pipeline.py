@@ -172,8 +172,7 @@ def _hear(
         embedding=embedding or with_bundle.heads is not None,
     )
     for answer in answers:
-        is_heard = isinstance(answer, Prediction)
-        yield in_own_genres(answer, with_bundle) if is_heard else answer
+        yield in_own_genres(answer, with_bundle) if isinstance(answer, Prediction) else answer
 
 
 def _batches(items: Iterable[_T], size: int | None) -> Iterator[list[_T]]:

@@ -3,8 +3,8 @@
    What it offers to a script that comes after it (review.js), as window.genretagger:
 
    rows           every row, index = id: {id, state, name, folder, old: [..], now: [..], genres: [..],
-                  p: [14 whole numbers, 1/1000] or null, confidence: number or null, reason}
-   genres         the 14 names;  thresholds: 14 whole numbers, 1/1000, or null
+                  p: [whole numbers, 1/1000] or null, confidence: number or null, reason}
+   genres         the model's names;  thresholds: as many whole numbers, 1/1000, or null
    table          the Tabulator instance, once "ready"; a new one after the layout has changed
    current        the row under the cursor, or null
    select(id)     moves the cursor;  step(n): n rows on in what the filters show
@@ -104,33 +104,36 @@
       .map(([p, genre]) => `${genre} ${probability(p)}`)
       .join(", ");
 
-  // one bar for each genre, 15 px apart, 28 px for a probability of 1: three paths a row, whatever
-  // is heard, since a screenful of rows is drawn anew in every frame of fast scrolling
-  const [STEP, BAR, HIGH] = [15, 9, 28];
+  // one bar for each genre, 15 px apart or as many as fit, 28 px for a probability of 1: three paths
+  // a row, whatever is heard, since a screenful of rows is drawn anew in every frame of fast scrolling
+  const WIDE = 210;
+  const STEP = Math.min(15, WIDE / data.genres.length);
+  const [BAR, HIGH] = [0.6 * STEP, 28];
   const isOver = (p, i) => data.thresholds !== null && p >= data.thresholds[i];
   const barsPath = (p, over) =>
     p
       .map((value, i) => {
         const h = ((value / 1000) * HIGH).toFixed(1);
-        return isOver(value, i) === over ? `M${i * STEP + 3} ${HIGH + 1}v-${h}h${BAR}v${h}z` : "";
+        return isOver(value, i) === over ? `M${i * STEP + 0.2 * STEP} ${HIGH + 1}v-${h}h${BAR}v${h}z` : "";
       })
       .join("");
   const thresholdsPath = (data.thresholds ?? [])
-    .map((t, i) => `M${i * STEP + 1} ${(HIGH + 1 - (t / 1000) * HIGH).toFixed(1)}h${BAR + 4}`)
+    .map((t, i) => `M${i * STEP + STEP / 15} ${(HIGH + 1 - (t / 1000) * HIGH).toFixed(1)}h${(13 / 15) * STEP}`)
     .join("");
   const bars = (row) => {
     if (!row.p) return element("span", "none", "not heard");
     return svg(
       "svg",
-      { class: "bars", role: "img", "aria-label": strongest(row), width: 14 * STEP, height: HIGH + 2 },
+      { class: "bars", role: "img", "aria-label": strongest(row), width: WIDE, height: HIGH + 2 },
       svg("path", { class: "under", d: barsPath(row.p, false) }),
       svg("path", { class: "over", d: barsPath(row.p, true) }),
       svg("path", { class: "threshold", d: thresholdsPath }),
-      svg("path", { class: "ground", d: `M0 ${HIGH + 1.5}h${14 * STEP}` }),
+      svg("path", { class: "ground", d: `M0 ${HIGH + 1.5}h${data.genres.length * STEP}` }),
     );
   };
   const barsTitle = () => {
     const title = element("span", "bars-title", element("span", "unseen", "Heard"));
+    if (STEP < 12) return title; // no room for letters
     data.genres.forEach((genre, i) => {
       const short = element("abbr", "", ABBREVIATED[i]);
       short.title = genre;
@@ -175,7 +178,7 @@
       title: "Heard",
       titleFormatter: barsTitle,
       field: "p",
-      width: 14 * STEP + 18,
+      width: WIDE + 18,
       headerSort: false,
       formatter: cell(bars),
     },
