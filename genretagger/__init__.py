@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genretagger.aggregate import aggregate as aggregate_probabilities
+    from genretagger.albums import Named, combine_each
     from genretagger.bundle import DEFAULT as DEFAULT_BUNDLE
     from genretagger.bundle import Bundle
     from genretagger.bundle import locate as locate_bundle
@@ -22,11 +23,19 @@ if TYPE_CHECKING:
     from genretagger.decide import DecisionPolicy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
-    from genretagger.genres import FUSIONS, GENRES, Vocabulary, canonical, in_order
+    from genretagger.genres import (
+        FUSIONS,
+        GENRES,
+        JUNK,
+        Vocabulary,
+        canonical,
+        in_order,
+        says_nothing,
+    )
     from genretagger.hearing import hearing_id
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State, TagChange
+    from genretagger.records import Decision, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
     from genretagger.rows import plan_row
     from genretagger.text import reason_text
@@ -47,6 +56,7 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
+    "JUNK",
     "PLANNED",
     "WRITTEN",
     "Bundle",
@@ -58,14 +68,17 @@ __all__ = [
     "GenreTaggerError",
     "Head",
     "Journal",
+    "Named",
     "Prediction",
     "ReportPage",
     "State",
     "TagChange",
     "TrackError",
+    "TrackTags",
     "Vocabulary",
     "aggregate_probabilities",
     "canonical",
+    "combine_each",
     "decide_genres",
     "hearing_id",
     "in_order",
@@ -84,19 +97,23 @@ __all__ = [
     "reason_text",
     "recover",
     "rewrite",
+    "says_nothing",
     "state_folder",
     "undo",
     "uninterrupted",
 ]
 
 _MODULES = {
+    "albums": ("Named", "combine_each"),
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy",),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
-    "genres": ("FUSIONS", "GENRES", "Vocabulary", "canonical", "in_order"),
+    "genres": (
+        *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "says_nothing"),
+    ),
     "hearing": ("hearing_id",),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State", "TagChange"),
+    "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),
     "rows": ("plan_row",),
     "text": ("reason_text",),
     "words": ("PLANNED", "WRITTEN"),

@@ -4,8 +4,8 @@
     The network: log-mel in dB, shape (1, n_mels, n_frames, 1), to n_genres sigmoids and, where
     ``bundle.json`` names it, an embedding.
 ``bundle.json``
-    Genres, fusions, features, mel filterbank, thresholds, calibration, data, metrics, versions,
-    licence, and the SHA-256 of the other files.
+    Genres, fusions, features, mel filterbank, thresholds, calibration, when to hear more, data,
+    metrics, versions, licence, and the SHA-256 of the other files.
 ``golden.npz``
     One segment of samples with the log-mel and the probabilities it must give.
 ``MODEL_CARD.md``
@@ -34,7 +34,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from genretagger import heads
+from genretagger import doubt, heads
+from genretagger.doubt import Doubt
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
 from genretagger.genres import SHIPPED, Vocabulary, read_vocabulary
@@ -101,6 +102,8 @@ class Bundle:
         None where the network gives none.
     info : dict
         All of ``bundle.json``, for ``genretagger model``.
+    doubt : Doubt or None
+        When to hear more of a track; None is never. In ``bundle.json`` it is optional.
     heads : Heads or None
         Of a bundle of one's own.
     base : Bundle or None
@@ -116,6 +119,7 @@ class Bundle:
     calibration: tuple[tuple[float, float], ...]
     embedding: EmbeddingOutput | None
     info: dict[str, Any]
+    doubt: Doubt | None = None
     heads: Heads | None = None
     base: Bundle | None = None
 
@@ -285,6 +289,7 @@ def read(path: Path) -> Bundle:
         slopes = _numbers(info["calibration"]["slope"], n, 0.0, 100.0)
         intercepts = _numbers(info["calibration"]["intercept"], n, -100.0, 100.0)
         embedding = _embedding(info.get("embedding"))
+        when_in_doubt = doubt.read(info["doubt"]) if "doubt" in info else None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _refusal(path, f"bundle.json is damaged: {str(error)[:200]}") from error
     return Bundle(
@@ -297,6 +302,7 @@ def read(path: Path) -> Bundle:
         calibration=tuple(zip(slopes, intercepts, strict=True)),
         embedding=embedding,
         info=info,
+        doubt=when_in_doubt,
     )
 
 
@@ -451,8 +457,9 @@ def write(
     features, filterbank, thresholds, calibration
         As in `Bundle`.
     about : dict
-        What else ``bundle.json`` says: data, metrics, versions, licence, and ``embedding`` as
-        `EmbeddingOutput` has it, if the network has that output.
+        What else ``bundle.json`` says: data, metrics, versions, licence; ``embedding`` as
+        `EmbeddingOutput` has it, if the network has that output; ``doubt`` as `Doubt` has it,
+        if more is to be heard of a track in doubt.
     card : str
         The model card, Markdown.
     vocabulary : Vocabulary, optional

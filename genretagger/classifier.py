@@ -84,7 +84,9 @@ class Classifier:
         numpy.ndarray, shape (n_segments, n_genres), float32
             One independent probability for each genre, before calibration.
         """
-        return self.predict_and_embed(log_mels)[0]
+        probabilities, embeddings = self.predict_and_embed(log_mels)
+        heads = self.bundle.heads
+        return probabilities if heads is None else heads.predict(embeddings)
 
     def predict_and_embed(self, log_mels: Floats) -> tuple[Floats, Floats]:
         """Run the network, and take all that it gives.
@@ -97,7 +99,7 @@ class Classifier:
         Returns
         -------
         probabilities : numpy.ndarray, shape (n_segments, n_genres), float32
-            As from `predict`.
+            As from `predict`, but by the network alone: of the genres of ``bundle.network``.
         embeddings : numpy.ndarray, shape (n_segments, n_values), float32
             Of no values where the bundle has no embedding.
         """
@@ -111,8 +113,6 @@ class Classifier:
             probabilities[n] = self._network.get_tensor(self._probabilities)[0]
             if self._embedding is not None:
                 embeddings[n] = self._network.get_tensor(self._embedding)[0]
-        if self.bundle.heads is not None:
-            probabilities = self.bundle.heads.predict(embeddings)
         return probabilities, embeddings
 
     def verify(self) -> float:

@@ -114,7 +114,17 @@ def _content(file: BinaryIO) -> Content | None:
     if content is None or content in {_ZEROS, _TEXT}:
         file.seek(0)
         content = _recognised(read_beginning(file, LONG_HEAD))
-    return content
+    return _recognised(_behind_zeros(file)) if content is _ZEROS else content
+
+
+def _behind_zeros(file: BinaryIO) -> bytes:
+    """Read on to what is not zero, and give what begins there; a zero if all is."""
+    while data := file.read(1 << 20):
+        if any(data):
+            start = file.tell() - len(data.lstrip(b"\0"))
+            file.seek(start)
+            return file.read(LONG_HEAD)
+    return b"\0"
 
 
 def _recognised(head: bytes) -> Content | None:

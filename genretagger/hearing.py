@@ -6,11 +6,11 @@ is measured is what ships. No other module runs the classifier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from genretagger import audio, bundle, tags
 from genretagger.aggregate import aggregate, logit, mean_embedding
 from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
+from genretagger.doubt import why_in_doubt
 from genretagger.errors import FatalError, TrackError
-from genretagger.explain import occlude
+from genretagger.explain import N_PARTS, occlude
 from genretagger.features import log_mel
-from genretagger.records import Closeup, Excerpts, Hearing, Prediction
+from genretagger.records import Closeup, Excerpts, Hearing, Moved, Prediction, Segment
 
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
@@ -55,6 +56,8 @@ class Heard:
 def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> Heard:
     """Decode one file, extract its features, predict its segments and aggregate them.
 
+    Where the bundle says what doubt is and this track is in doubt, more of it is heard.
+
     Parameters
     ----------
     path : pathlib.Path
@@ -76,14 +79,61 @@ def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> H
     excerpts = audio.decode(
         path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=has_cuesheet
     )
-    log_mels = _extract([s.y for s in excerpts.segments], model)
-    by_segment, embeddings = classifier.predict_and_embed(log_mels)
-    prediction = Prediction(
-        aggregate(by_segment, model.calibration) if len(by_segment) else None,
+    listened = _listen(excerpts.segments, classifier)
+    why = _why_in_doubt(listened, model.network)
+    further = _further(path, excerpts, model) if why else ()
+    if further:
+        listened = _in_order(listened, _listen(further, classifier))
+        note = f"heard in {len(listened.segments)} excerpts, because {why}"
+        notes = (*excerpts.notes, note)
+        excerpts = replace(excerpts, segments=listened.segments, notes=notes)
+    prediction = in_own_genres(_predict(listened, excerpts, model.network), model)
+    by_segment = listened.by_segment
+    if model.heads is not None:
+        by_segment = model.heads.predict(listened.embeddings)
+    return Heard(excerpts, listened.log_mels, by_segment, prediction)
+
+
+class _Listened(NamedTuple):
+    """Segments after steps 3 and 4."""
+
+    segments: tuple[Segment, ...]
+    log_mels: Floats
+    by_segment: Floats
+    embeddings: Floats
+
+
+def _listen(segments: tuple[Segment, ...], classifier: Classifier) -> _Listened:
+    log_mels = _extract([segment.y for segment in segments], classifier.bundle)
+    return _Listened(segments, log_mels, *classifier.predict_and_embed(log_mels))
+
+
+def _why_in_doubt(listened: _Listened, model: Bundle) -> str:
+    if model.doubt is None or not listened.segments:
+        return ""
+    genres = model.vocabulary.genres
+    return why_in_doubt(listened.by_segment, model.calibration, model.doubt, genres)
+
+
+def _further(path: Path, excerpts: Excerpts, model: Bundle) -> tuple[Segment, ...]:
+    n, features = model.doubt.excerpts if model.doubt else 0, model.features
+    return audio.decode_further(path, excerpts, n, sr=features.sr, segment_s=features.segment_s)
+
+
+def _in_order(first: _Listened, further: _Listened) -> _Listened:
+    """Join what was listened to, in time order."""
+    segments = (*first.segments, *further.segments)
+    order = sorted(range(len(segments)), key=lambda i: segments[i].start_s)
+    arrays = (np.concatenate(pair)[order] for pair in zip(first[1:], further[1:], strict=True))
+    return _Listened(tuple(segments[i] for i in order), *arrays)
+
+
+def _predict(listened: _Listened, excerpts: Excerpts, model: Bundle) -> Prediction:
+    return Prediction(
+        aggregate(listened.by_segment, model.calibration) if listened.segments else None,
         excerpts.notes,
-        mean_embedding(embeddings) if embeddings.size else None,
+        mean_embedding(listened.embeddings) if listened.embeddings.size else None,
     )
-    return Heard(excerpts, log_mels, by_segment, prediction)
 
 
 def _extract(segments: Sequence[Floats], model: Bundle) -> Floats:
@@ -173,13 +223,47 @@ def load_classifier(bundle_path: Path, bundle_id: str) -> Classifier:
     return Classifier(model)
 
 
-def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
-    """Hear one file all the way through, and find out what moved its leading genre.
+def hear_once(path: Path, with_bundle: Bundle) -> Heard:
+    """Hear one file as every command does, and load what that takes.
 
     Parameters
     ----------
     path : pathlib.Path
     with_bundle : Bundle
+
+    Returns
+    -------
+    Heard
+
+    Raises
+    ------
+    TrackError
+        If the file cannot be decoded.
+    """
+    classifier = load_classifier(with_bundle.path, with_bundle.bundle_id)
+    return hear(path, classifier, has_cuesheet=_has_cuesheet(path))
+
+
+def hear_closely(
+    path: Path,
+    with_bundle: Bundle,
+    heard: Heard | None = None,
+    *,
+    is_why: bool = False,
+    advance: Callable[[float], None] = lambda _: None,
+) -> Hearing:
+    """Hear one file all the way through, and, if asked, find out what moved its leading genre.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    with_bundle : Bundle
+    heard : Heard, optional
+        The same file as `hear_once` has heard it.
+    is_why : bool
+        Find out what moved the genre. The network is asked as often as for half an hour of music.
+    advance : callable
+        Told, now and then, what share of the work is done, up to 1. What it raises stops the work.
 
     Returns
     -------
@@ -190,16 +274,40 @@ def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
     TrackError
         If the file cannot be read or decoded.
     """
+    heard = heard or hear_once(path, with_bundle)
     classifier = load_classifier(with_bundle.path, with_bundle.bundle_id)
-    heard = hear(path, classifier, has_cuesheet=_has_cuesheet(path))
     leading = _leading(heard.prediction)
-    starts_s, timeline = _timeline(path, classifier)
+    n_closeups = len(heard.log_mels) if is_why and leading is not None else 0
+    duration_s = heard.excerpts.duration_s
+    n_windows = min(_MOST_WINDOWS, 1 + duration_s / _HOP_S)
+    share = n_windows / (n_windows + n_closeups * N_PARTS)
+    starts_s, timeline = _timeline(
+        path, classifier, lambda at_s: advance(share * min(1.0, at_s / max(duration_s, 1.0)))
+    )
+    n_asked = 0
+
+    def asked(n: int) -> None:
+        nonlocal n_asked
+        n_asked += n
+        advance(share + (1 - share) * min(1.0, n_asked / (n_closeups * N_PARTS)))
+
+    closeups = [
+        Closeup(
+            segment.start_s,
+            spectrogram,
+            _moved(spectrogram, leading, classifier, asked)
+            if n_closeups and leading is not None
+            else None,
+        )
+        for segment, spectrogram in zip(heard.excerpts.segments, heard.log_mels, strict=True)
+    ]
+    advance(1.0)
     return Hearing(
         prediction=heard.prediction,
         genres=with_bundle.vocabulary.genres,
         genre=None if leading is None else with_bundle.vocabulary.genres[leading],
-        closeups=() if leading is None else _closeups(heard, leading, classifier),
-        duration_s=heard.excerpts.duration_s,
+        closeups=() if leading is None else tuple(closeups),
+        duration_s=duration_s,
         window_s=with_bundle.features.segment_s,
         starts_s=starts_s,
         timeline=timeline,
@@ -220,23 +328,25 @@ def _leading(prediction: Prediction) -> int | None:
     return int(np.argmax(prediction.probabilities))
 
 
-def _closeups(heard: Heard, leading: int, classifier: Classifier) -> tuple[Closeup, ...]:
-    """Find out, for each excerpt, what in it moved one genre."""
+def _moved(
+    spectrogram: Floats, leading: int, classifier: Classifier, asked: Callable[[int], None]
+) -> Moved:
+    """Find out what in an excerpt moved one genre."""
     slope, _ = classifier.bundle.calibration[leading]
 
     def log_odds(masked: Floats) -> Floats:
         # the calibration's intercept is the same on both sides of a difference
         calibrated = slope * logit(classifier.predict(masked)[:, leading])
+        asked(len(masked))
         return np.asarray(calibrated, dtype=np.float32)
 
-    return tuple(
-        Closeup(segment.start_s, spectrogram, *occlude(spectrogram, log_odds))
-        for segment, spectrogram in zip(heard.excerpts.segments, heard.log_mels, strict=True)
-    )
+    return Moved(*occlude(spectrogram, log_odds))
 
 
-def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Floats]:
-    """Predict every window of a file, one in memory at a time.
+def _timeline(
+    path: Path, classifier: Classifier, reached: Callable[[float], None]
+) -> tuple[tuple[float, ...], Floats]:
+    """Predict every window of a file, one in memory at a time, and tell how far that is.
 
     Returns
     -------
@@ -255,6 +365,7 @@ def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Fl
         most=_MOST_WINDOWS,
     ):
         starts_s.append(window.start_s)
+        reached(window.start_s)
         if audio.is_silent(window.y):
             rows.append((np.nan,) * n_genres)
         else:

@@ -107,7 +107,8 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
     Returns
     -------
     {"stated", "constant", "estimated"}
-        Stated by a Xing or VBRI header, and the file does not go on long behind it; the bit
+        Stated by a Xing or VBRI header, which the file does not belie: it does not go on long
+        behind it, nor holds all the bytes that the header states and far fewer frames; the bit
         rate is constant, so that the size says it; or only decoding to the end can tell.
 
     Raises
@@ -122,10 +123,10 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
             return "estimated"
         at, first = place
         start, end = file.tell() - len(head) + at, os.fstat(file.fileno()).st_size
-        n_stated = _frames_stated(head[at : at + first.size])
-        if n_stated:
-            is_plausible = _fit(file, start, end, n_stated) or not _goes_on(file, start, n_stated)
-            return "stated" if is_plausible else "estimated"
+        stated = _stated(head[at : at + first.size])
+        if stated.n_frames:
+            is_believed = _is_believable(file, start, end, stated)
+            return "stated" if is_believed else "estimated"
         rates = {first.kbps}
         for i in range(_PROBES):
             file.seek(start + (end - start) * i // _PROBES)
@@ -135,21 +136,50 @@ def mpeg_length(path: Path) -> Literal["stated", "constant", "estimated"]:
         return "constant" if len(rates) == 1 else "estimated"
 
 
-def _frames_stated(frame: bytes) -> int:
-    """Read how many frames a header of Xing or Fraunhofer states; 0 if it does not say."""
+class _Stated(NamedTuple):
+    n_frames: int
+    n_bytes: int
+
+
+def _stated(frame: bytes) -> _Stated:
+    """Read how many frames and bytes a header of Xing or Fraunhofer states; 0 if it does not."""
     if frame[36:40] == b"VBRI":
-        return int.from_bytes(frame[50:54], "big")
+        return _Stated(_number(frame[50:54]), _number(frame[46:50]))
     # behind the side information: 9 to 32 bytes, with 2 of a checksum before it or not
-    xing = re.search(rb"(?:Xing|Info)...(.)(....)", frame[:60], re.DOTALL)
-    return int.from_bytes(xing[2], "big") if xing is not None and xing[1][0] & 1 else 0
+    xing = re.search(rb"(?:Xing|Info)...(.)(.{4})(.{4})", frame[:64], re.DOTALL)
+    if xing is None:
+        return _Stated(0, 0)
+    has_frames, has_bytes = xing[1][0] & 1, xing[1][0] & 2
+    n_bytes = _number(xing[3] if has_frames else xing[2])
+    return _Stated(_number(xing[2]) if has_frames else 0, n_bytes if has_bytes else 0)
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
 
 
 _DENSE = 1.3
 """So much larger than they are elsewhere in a file may frames be on the average."""
 
 
-def _fit(file: BinaryIO, start: int, end: int, n_frames: int) -> bool:
-    """Guess from the frames at a few places whether so many fill the file."""
+def _is_believable(file: BinaryIO, start: int, end: int, stated: _Stated) -> bool:
+    """Compare a stated number of frames with the file."""
+    size = _mean_size(file, start, end)
+    filled = stated.n_frames * size
+    # half a download lacks bytes; where none is missing, frames that do not fit never were there
+    if (
+        size
+        and stated.n_bytes
+        and end - start >= stated.n_bytes
+        and filled > _DENSE * (end - start)
+    ):
+        return False
+    fits = bool(size) and end - start <= _DENSE * filled
+    return fits or not _goes_on(file, start, stated.n_frames)
+
+
+def _mean_size(file: BinaryIO, start: int, end: int) -> float:
+    """Measure frames at a few places; 0 if none is found."""
     sizes = []
     for quarter in range(1, 4):
         file.seek(start + (end - start) * quarter // 4)
@@ -158,7 +188,7 @@ def _fit(file: BinaryIO, start: int, end: int, n_frames: int) -> bool:
         while place is not None and (frame := _frame(data, place[0])) is not None:
             sizes.append(frame.size)
             place = place[0] + frame.size, frame
-    return bool(sizes) and end - start <= _DENSE * n_frames * sum(sizes) / len(sizes)
+    return sum(sizes) / len(sizes) if sizes else 0.0
 
 
 def _goes_on(file: BinaryIO, start: int, n_frames: int) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from genretagger.albums import combine, group_by_album
+from genretagger.albums import By, Named, combine, group
 from genretagger.bundle import Bundle, require_embedding
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
@@ -41,8 +41,8 @@ class Options:
     tags : TagPolicy
     field : str or None
         Write to this field and leave the genre alone.
-    by : {"track", "album"}
-        One decision for each track, or for each album.
+    by : {"track", "album", "artist"}
+        One decision for each track, for each album, or for each artist.
     jobs : int
         Worker processes that hear tracks; 0 is one for each core.
     analyse_all : bool
@@ -56,7 +56,7 @@ class Options:
     decision: DecisionPolicy
     tags: TagPolicy
     field: str | None = None
-    by: Literal["track", "album"] = "track"
+    by: By = "track"
     jobs: int = 1
     analyse_all: bool = True
     cache: Cache | None = None
@@ -90,23 +90,23 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
     Yields
     ------
     TagChange
-        One line for each path, in their order; with ``by="album"`` in the order in which
-        the albums begin.
+        One line for each path, in their order; with another `Options.by` than "track" in
+        the order in which the albums or artists begin.
 
     Raises
     ------
     FatalError
         If the model cannot be used.
     """
-    by_album = options.by == "album"
-    for batch in _batches(paths, None if by_album else _BATCH):
+    for batch in _batches(paths, _BATCH if options.by == "track" else None):
         tracks = _read(batch, options)
-        groups = group_by_album(tracks) if by_album else [[track] for track in tracks]
-        entries = [[_entry(track, options) for track in group] for group in groups]
-        to_hear = [entry.to_hear for group in entries for entry in group]
+        named = [Named(t.file.path, t.tags) if isinstance(t, Track) else None for t in tracks]
+        groups = group(named, options.by)
+        entries = [[_entry(tracks[n], options) for n in members] for members in groups]
+        to_hear = [entry.to_hear for members in entries for entry in members]
         answers = _hear(to_hear, options.bundle, options.jobs, options.cache)
-        for group in entries:
-            yield from _plan_group([(entry, next(answers)) for entry in group], options)
+        for members in entries:
+            yield from _plan_group([(entry, next(answers)) for entry in members], options)
 
 
 def predict(
@@ -193,16 +193,17 @@ def _entry(track: Track | TagChange, options: Options) -> _Entry:
     if isinstance(track, TagChange):
         return _Entry(track)
     stays = why_kept(track.tags, options.tags)
-    must_hear = options.analyse_all or options.by == "album" or not stays
+    must_hear = options.analyse_all or options.by != "track" or not stays
     return _Entry(track, stays, track.file if must_hear else None)
 
 
 def _plan_group(
-    group: Sequence[tuple[_Entry, Prediction | TrackError | None]], options: Options
+    members: Sequence[tuple[_Entry, Prediction | TrackError | None]], options: Options
 ) -> Iterator[TagChange]:
     """Make the lines of tracks that get one decision together; None stands for not heard."""
-    together = combine([answer for _, answer in group if isinstance(answer, Prediction)])
-    for (track, stays, _), answer in group:
+    heard = [answer for _, answer in members if isinstance(answer, Prediction)]
+    together = combine(heard, options.by)
+    for (track, stays, _), answer in members:
         if isinstance(track, TagChange):
             yield track
             continue

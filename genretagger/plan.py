@@ -38,7 +38,8 @@ class TagPolicy:
     ----------
     existing : {"skip", "replace", "append", "prepend"}
         What becomes of a genre that the file has: it stays alone, goes, stays in front, or stays
-        behind. Players show the first genre. What stays keeps its order.
+        behind, unless it is one of those decided on. Players show the first genre. What stays
+        keeps its order.
     style : {"combined", "multi"}
         One value such as ``Pop; Rock``, or the container's native several values.
     separator : str
@@ -171,7 +172,8 @@ def plan(
     new_values = _merge(_tokens(spelled_out(telling), policy), ordered, policy)
     junk = tuple(value for value in old if value not in existing_genres(telling))
     why = f"{_quoted(junk)} says nothing" if junk else ""
-    return _written(line(State.UNDECIDED, why), tags, new_values, policy)
+    by_order = policy.existing == "prepend"
+    return _written(line(State.UNDECIDED, why), tags, new_values, policy, by_order=by_order)
 
 
 def plan_unheard(
@@ -222,7 +224,8 @@ def plan_by_hand(
     policy : TagPolicy
         How the genres are written; `existing` and what protects do not matter.
     values : tuple of str
-        At least one; our genres in any spelling, or others.
+        At least one, the one that players are to show first; our genres in any spelling, or
+        others.
 
     Returns
     -------
@@ -241,20 +244,24 @@ def plan_by_hand(
     vocabulary = policy.vocabulary
     genres = tuple(dict.fromkeys(vocabulary.canonical(v) or v.strip() for v in values))
     ours = tuple(genre for genre in genres if genre in vocabulary.genres)
-    ordered = vocabulary.in_order(ours) if len(ours) == len(genres) else genres
     old = existing_genres(tags)
     line = TagChange(path, State.UNDECIDED, old=old, new=old, genres=ours, vocabulary=vocabulary)
-    by_hand = _renamed(ordered, policy)
-    return _written(line, tags, by_hand, replace(policy, existing="replace"))
+    by_hand = _renamed(genres, policy)
+    return _written(line, tags, by_hand, replace(policy, existing="replace"), by_order=True)
 
 
 _MOST_BY_HAND = 10
 
 
 def _written(
-    line: TagChange, tags: TrackTags, new_values: tuple[str, ...], policy: TagPolicy
+    line: TagChange,
+    tags: TrackTags,
+    new_values: tuple[str, ...],
+    policy: TagPolicy,
+    *,
+    by_order: bool,
 ) -> TagChange:
-    """Say which blocks change so that they hold the new values."""
+    """Say which blocks change so that they hold the new values, in this order or in any."""
     telling = {block.kind for block in _without_junk(tags, policy).blocks if block.values}
     targets = _targets(tags)
 
@@ -266,7 +273,7 @@ def _written(
     blocks = tuple(map(changed, targets))
     if not any(change.new for change in blocks):
         return _because(line, State.KEEP, "kept: ID3v1, the file's only tag, has no such genre")
-    blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy))
+    blocks = tuple(c for c in blocks if not _same(c.old, c.new, policy, by_order=by_order))
     if not blocks:
         return _because(line, State.KEEP, "kept: already there")
     where = f"in {' and '.join(change.kind for change in blocks)}" if len(blocks) > 1 else ""
@@ -329,16 +336,25 @@ def _merge(old: tuple[str, ...], genres: tuple[str, ...], policy: TagPolicy) -> 
     """Merge the decided genres into the file's by `policy.existing`, without duplicates."""
     if policy.existing == "replace":
         return _renamed(genres, policy)
+    held = {genre: _held(genre, old, policy) for genre in genres}
+    if policy.existing == "append":
+        return old + _renamed((genre for genre in genres if not held[genre]), policy)
+    front = dict.fromkeys(
+        value for genre in genres for value in held[genre] or _renamed((genre,), policy)
+    )
+    if set(front) == set(old[: len(front)]):
+        return old
+    return (*front, *(value for value in old if value not in front))
+
+
+def _held(genre: str, old: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
+    """Find which of a file's values stand for one of our genres."""
     # "Hip Hop/Rap" and "Rock, Pop" count as having these genres
-    present = {_genre_of(part, policy) for value in old for part in (value, *split_values(value))}
-
-    def is_there(genre: str) -> bool:
-        # the separator may stand in a name: "Hip Hop" is two parts where it is a space
-        parts = set(_tokens(_renamed((genre,), policy), policy))
-        return genre in present or (bool(parts) and parts <= set(old))
-
-    new = _renamed((genre for genre in genres if not is_there(genre)), policy)
-    return new + old if policy.existing == "prepend" else old + new
+    parts = {value: (value, *split_values(value)) for value in old}
+    found = tuple(v for v in old if any(_genre_of(part, policy) == genre for part in parts[v]))
+    # the separator may stand in a name: "Hip Hop" is two parts where it is a space
+    tokens = _tokens(_renamed((genre,), policy), policy)
+    return found or (tokens if tokens and set(tokens) <= set(old) else ())
 
 
 def _renamed(genres: Iterable[str], policy: TagPolicy) -> tuple[str, ...]:
@@ -359,11 +375,12 @@ def _tokens(values: tuple[str, ...], policy: TagPolicy) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if not says_nothing(part, policy.junk)))
 
 
-def _same(old: tuple[str, ...], new: tuple[str, ...], policy: TagPolicy) -> bool:
+def _same(old: tuple[str, ...], new: tuple[str, ...], policy: TagPolicy, *, by_order: bool) -> bool:
     if len(old) != len(new):
         return False
     policy = replace(policy, junk=())
-    return sorted(_tokens(old, policy)) == sorted(_tokens(new, policy))
+    before, after = list(_tokens(old, policy)), list(_tokens(new, policy))
+    return before == after if by_order else sorted(before) == sorted(after)
 
 
 def shown(blocks: tuple[BlockChange, ...]) -> tuple[str, ...]:

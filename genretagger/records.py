@@ -44,11 +44,15 @@ class Excerpts:
         Length of the whole track in seconds.
     notes : tuple of str
         What a reader of the decision should know: short, long, partly silent.
+    places_s : tuple of float
+        Where further excerpts may begin, in seconds and in time order: where sound is; none
+        where all is heard, or where the track may be a whole album.
     """
 
     segments: tuple[Segment, ...]
     duration_s: float
     notes: tuple[str, ...] = ()
+    places_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,11 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Closeup:
-    """One analysed excerpt, and what in it moved one genre.
+class Moved:
+    """What in an excerpt moved one genre.
 
     Attributes
     ----------
-    start_s : float
-        Where in the track it begins, in seconds.
-    log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
-        In dB under its peak.
     patches : numpy.ndarray, shape (n_bands, n_spans), float32
         By how much the genre's log-odds fall where that patch is hidden; lowest band first.
     bands : numpy.ndarray, shape (n_bands,), float32
@@ -89,11 +89,28 @@ class Closeup:
         The same where all bands are hidden for that time.
     """
 
-    start_s: float
-    log_mel: Floats
     patches: Floats
     bands: Floats
     spans: Floats
+
+
+@dataclass(frozen=True)
+class Closeup:
+    """One analysed excerpt.
+
+    Attributes
+    ----------
+    start_s : float
+        Where in the track it begins, in seconds.
+    log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
+        In dB under its peak.
+    moved : Moved or None
+        What in it moved the track's leading genre; None if that was not asked for.
+    """
+
+    start_s: float
+    log_mel: Floats
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True)

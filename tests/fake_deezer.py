@@ -58,6 +58,8 @@ class Deezer:
         From an id to its rows.
     tracks : dict
         From an id to the object of ``/track/{id}``.
+    found : dict
+        From the words of a search to its rows.
     files : dict
         From a path such as ``/a.mp3`` to bytes; others are refused with HTTP 403.
     faults : dict
@@ -72,6 +74,7 @@ class Deezer:
     def __init__(self) -> None:
         self.playlists: dict[str, list[object]] = {}
         self.tracks: dict[str, dict[str, object]] = {}
+        self.found: dict[str, list[object]] = {}
         self.files: dict[str, bytes] = {}
         self.faults: dict[int, str | int] = {}
         self.always: str | int | None = None
@@ -83,6 +86,9 @@ class Deezer:
     def answer(self, path: str, query: dict[str, list[str]]) -> dict[str, object]:
         """Answer a request for JSON."""
         kind, number, *rest = path.strip("/").split("/")
+        if kind == "search":
+            rows = self.found.get(query["q"][0], [])
+            return {"data": rows, "total": len(rows)}
         if kind == "track":
             return self.tracks.get(number, GONE)
         if kind != "playlist" or rest != ["tracks"] or number not in self.playlists:

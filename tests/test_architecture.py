@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate bundle cache decide hearing pipeline report rows writing",
+        "__init__": "aggregate albums bundle cache decide hearing pipeline report rows writing",
         "cli": "bundle cache classifier decide hearing learn pipeline plan planfile recall report "
         "review rows scan tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
@@ -28,15 +28,16 @@ ROOMS = {
         "rows": "plan",
         "recall": "cache tags",
         "workers": "bundle hearing",
-        "hearing": "aggregate audio bundle classifier explain features tags",
+        "hearing": "aggregate audio bundle classifier doubt explain features tags",
         "writing": "plan tags",
         "albums": "aggregate",
         "classifier": "bundle features",
-        "bundle": "features heads",
+        "bundle": "doubt features heads",
         "heads": "",
         "scan": "",
         "audio": "",
         "features": "",
+        "doubt": "aggregate",
         "aggregate": "",
         "explain": "",
         "decide": "",
@@ -80,7 +81,7 @@ GROUND = {
     "genretagger": "records errors genres containers beginning mpeg lengths content identity "
     "places arrays text words",
     "beetsplug.genrecnn": "",
-    "training": "config arrays files folders progress markdown crashes",
+    "training": "config settings arrays files folders progress markdown crashes",
 }
 """Rooms that every room of their package may import, and that import only one another."""
 

@@ -154,7 +154,10 @@ def test_a_song_before_minutes_of_silence_and_a_hidden_track_is_heard(tmp_path, 
     for start_s in starts(excerpts):
         assert any(begin <= start_s and start_s + 10 <= end + 0.1 for begin, end in spans[::2])
     assert sum(start_s < 150 for start_s in starts(excerpts)) == 2
-    assert audio.where_heard(path, segment_s=10.0)[1] == [s.start_s for s in excerpts.segments]
+    further = further_starts(path, 6)
+    assert further
+    for start_s in further:  # probes are 3.75 s apart
+        assert any(begin - 4 < start_s and start_s + 10 < end + 4 for begin, end in spans[::2])
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-4, 5e-3])
@@ -199,6 +202,57 @@ def test_a_long_file_is_heard_at_as_many_points_where_there_is_sound(tmp_path):
         "25 min long, may be a whole album: heard at 6 points",
         "quiet at 4 of 6 points: heard where there is sound",
     )
+
+
+# ---- More of a track -------------------------------------------------------------------------
+
+
+def further(path, n):
+    return audio.decode_further(path, decode(path), n, sr=SR, segment_s=10.0)
+
+
+def further_starts(path, n):
+    return [round(segment.start_s, 3) for segment in further(path, n)]
+
+
+def test_further_excerpts_lie_between_those_that_were_heard(tmp_path):
+    path = wav(tmp_path / "a.flac", noise(200), SR)
+    whole, _ = soundfile.read(path, dtype="float32")
+    assert starts(decode(path)) == [45.0, 95.0, 145.0]
+    segments = further(path, 4)
+    assert [s.start_s for s in segments] == [22.0, 70.0, 120.0, 167.0]
+    for segment in segments:
+        first = round(segment.start_s * SR)
+        np.testing.assert_array_equal(segment.y, whole[first : first + 10 * SR])
+    assert further_starts(path, 3) == [22.0, 70.0, 120.0]
+    assert len(further_starts(path, 6)) == 6
+
+
+@pytest.mark.parametrize(("seconds", "has_cuesheet"), [(29.0, False), (32.0, False), (500.0, True)])
+def test_where_all_is_heard_or_an_album_may_be_no_excerpt_is_added(tmp_path, seconds, has_cuesheet):
+    path = wav(tmp_path / "a.flac", noise(seconds, 8000), 8000)
+    excerpts = decode(path, has_cuesheet=has_cuesheet)
+    assert audio.decode_further(path, excerpts, 4, sr=SR, segment_s=10.0) == ()
+
+
+def test_a_quiet_place_between_two_that_sound_is_left_out(tmp_path):
+    # heard at 45, 95, 145 s; the pause around 120 s is known only once it is decoded
+    y = np.concatenate([noise(112), quiet(20, 1e-4), noise(68)])
+    path = wav(tmp_path / "a.flac", y, SR)
+    assert decode(path).notes == ()
+    assert further_starts(path, 4) == [22.0, 70.0, 167.0]
+
+
+def test_damage_between_two_excerpts_is_found_where_it_is_heard(tmp_path):
+    path = wav(tmp_path / "a.wav", noise(200), SR, subtype="FLOAT")
+    excerpts = decode(path)
+    data = bytearray(path.read_bytes())
+    at = len(data) - 4 * SR * (200 - 120)  # at 120 s; heard at 95 and at 145 s
+    data[at : at + 4] = struct.pack("<f", np.nan)
+    path.write_bytes(data)
+    assert starts(decode(path)) == starts(excerpts)
+    with pytest.raises(TrackError, match="holds NaN"):
+        further(path, 4)
 
 
 # ---- Channels --------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class TestSettings(Helper):
             ("--threshold=1.5", "threshold: 1.5 is not within 0 to 1"),
             ("--max-genres=0", "max_genres: 0 is less than 1"),
             ("--jobs=-1", "jobs: -1 is less than 0"),
+            ("--by=folder", "by: must be one of"),
         ]:
             with pytest.raises(confuse.ConfigError, match=re.escape(message)):
                 self.beet("genrecnn", option)

@@ -60,6 +60,68 @@ class TestDeciding(Helper):
         assert self.again(item).genres == ["Rock", "Pop"]
         assert item.filepath.read_bytes() == content
 
+    def test_a_genre_that_says_nothing_is_none(self):
+        item = self.track("One", heard(Rock=0.9), genre=("Other",))
+        out = self.beet("genrecnn")
+        assert self.again(item).genres == genres_in(item.filepath) == ["Rock"]
+        assert 'One: Other -> Rock | Rock 0.90 | "Other" says nothing' in out
+
+    def test_names_that_say_nothing_are_the_users(self):
+        items = [
+            self.track(title, heard(Rock=0.9), genre=(genre,), album=title)
+            for title, genre in (("One", "Other"), ("Two", "Webrip"), ("Three", "Various"))
+        ]
+        self.beet("genrecnn", "--junk", "webrip, various")
+        assert [self.again(item).genres for item in items] == [["Other"], ["Rock"], ["Rock"]]
+        self.config["genrecnn"]["junk"] = ["Other"]
+        self.beet("genrecnn")
+        assert self.again(items[0]).genres == ["Rock"]
+
+
+class TestTogether(Helper):
+    def two_albums(self):
+        """Three tracks by one artist on two albums, and one by another on the first."""
+        return [
+            self.track(title, heard(Rock=rock, Pop=0.1), album=album, artist=artist, albumartist="")
+            for title, album, artist, rock in (
+                ("One", "A", "Ann", 0.9),
+                ("Two", "A", "Bob", 0.4),
+                ("Three", "B", "Ann", 0.4),
+                ("Four", "B", "Ann", 0.7),
+            )
+        ]
+
+    @pytest.mark.parametrize(
+        ("by", "rock"),
+        [
+            ("track", [True, False, False, True]),
+            ("artist", [True, False, True, True]),
+        ],
+    )
+    def test_the_tracks_of_an_artist_are_decided_together_if_asked(self, by, rock):
+        items = self.two_albums()
+        out = self.beet("genrecnn", "--by", by)
+        assert [self.again(item).genres == ["Rock"] for item in items] == rock
+        assert ("artist: 3 tracks heard together" in out) == (by == "artist")
+        # what is kept is what was heard in each
+        assert [round(self.again(item).genrecnn_rock, 2) for item in items] == [0.9, 0.4, 0.4, 0.7]
+
+    def test_a_track_that_keeps_its_genre_has_a_say_and_is_not_written(self):
+        loud = self.track("One", heard(Rock=0.95), genre=("Blues",), album="A", artist="Ann")
+        soft = self.track("Two", heard(Rock=0.45), album="B", artist="Ann")
+        content = loud.filepath.read_bytes()
+        self.config["genrecnn"]["by"] = "artist"
+        self.beet("genrecnn")
+        assert self.again(loud).genres == ["Blues"]
+        assert loud.filepath.read_bytes() == content
+        assert self.again(soft).genres == genres_in(soft.filepath) == ["Rock"]
+
+    def test_by_album_means_what_it_means_for_files(self):
+        one = self.track("One", heard(Rock=0.95), album="A", artist="Ann")
+        two = self.track("Two", heard(Rock=0.45), album="A", artist="Ann")
+        self.beet("genrecnn", "--by", "album")
+        assert self.again(one).genres == self.again(two).genres == ["Rock"]
+
 
 class TestFields(Helper):
     def test_probabilities_are_numbers_to_search_by(self):

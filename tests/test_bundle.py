@@ -135,3 +135,27 @@ def test_json_that_is_too_deep_is_refused(copy):
     (copy / "bundle.json").write_text("[" * 100_000)
     with pytest.raises(FatalError, match="it is not JSON"):
         bundle.read(copy)
+
+
+def test_what_doubt_is_may_be_said_and_need_not(copy):
+    edit(copy, doubt=None)
+    assert bundle.read(copy).doubt is None
+    edit(copy, doubt={"margin": 0.1, "spread": 0.5, "excerpts": 4})
+    assert bundle.read(copy).doubt == (0.1, 0.5, 4)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"excerpts": 7},
+        {"excerpts": 0},
+        {"margin": -0.1},
+        {"spread": float("nan")},
+        {"spread": "wide"},
+        {"excerpts": None},
+    ],
+)
+def test_a_doubt_that_makes_no_sense_is_refused(copy, wrong):
+    edit(copy, doubt={"margin": 0.1, "spread": 0.5, "excerpts": 4} | wrong)
+    with pytest.raises(FatalError, match=r"bundle\.json is damaged"):
+        bundle.read(copy)

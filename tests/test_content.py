@@ -177,6 +177,25 @@ def test_a_flac_stream_says_how_long_it_is_unless_it_came_out_of_a_pipe(tmp_path
     assert flac_length_s(path) is None
 
 
+@pytest.mark.parametrize("form", ["WAV", "AIFF", "Ogg Vorbis", "Opus", "M4A AAC", "WMA", "DSF"])
+def test_an_id3_tag_before_what_has_none_there_is_named(audio_file, form):
+    path = audio_file(form)
+    path.write_bytes(b"ID3\4\0\0\0\0\0\x0bTIT2\0\0\0\1\0\0\3" + path.read_bytes())
+    with pytest.raises(TrackError, match=r"^an ID3 tag stands before .* ffmpeg -c copy, and tag"):
+        tags.read(path)
+
+
+def test_only_what_is_all_zeros_is_called_nothing_but_zeros(tmp_path, audio_file):
+    tag = b"ID3\4\0\0\0\0\0\x0bTIT2\0\0\0\1\0\0\3"
+    path = tmp_path / "a.mp3"
+    path.write_bytes(tag + bytes(5_000_000))
+    assert complaint(path) == "this is nothing but zeros, not audio; get the file again"
+    path.write_bytes(tag + bytes(5_000_000) + audio_file("MP3").read_bytes())
+    assert complaint(path) == ""
+    path.write_bytes(tag + bytes(5_000_000) + audio_file("FLAC").read_bytes())
+    assert complaint(path) == "this is a FLAC file; rename it to end in .flac"
+
+
 OTHERS_WORDS = r"OggS|ASF|b'|index|header; got|Errno|recogni|Invalid data|libsndfile|mutagen"
 
 

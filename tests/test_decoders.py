@@ -263,6 +263,21 @@ def test_an_mp3_that_goes_on_behind_its_stated_length_is_heard_to_its_end(made, 
     check_pitch(excerpts.segments)
 
 
+def test_an_mp3_whose_header_states_too_many_frames_is_heard_and_half_of_one_is_not(made, tmp_path):
+    data = bytearray(made("low.mp3", "-c:a", "libmp3lame", "-q:a", "6").read_bytes())
+    at = data.index(b"Xing") + 8
+    (n,) = struct.unpack(">I", data[at : at + 4])
+    data[at : at + 4] = struct.pack(">I", 10 * n)
+    path = tmp_path / "a.mp3"
+    path.write_bytes(data)
+    excerpts = decode(path)
+    assert excerpts.duration_s == pytest.approx(LENGTH_S, abs=0.2)
+    check_pitch(excerpts.segments)
+    path.write_bytes(data[: len(data) // 2])  # by the bytes that it states, some are missing
+    with pytest.raises(DamagedError, match="truncated"):
+        decode(path)
+
+
 def test_a_picture_behind_an_mp3_does_not_make_its_length_doubtful(made, tmp_path):
     data = made("low.mp3", "-c:a", "libmp3lame", "-q:a", "6").read_bytes()
     path = tmp_path / "a.mp3"
@@ -297,8 +312,9 @@ def test_windows_and_stretches_of_what_cannot_seek_are_the_same_audio(made):
     windows = list(audio.decode_windows(path, sr=SR, window_s=10.0, hop_s=3.0, most=100))
     assert [w.start_s for w in windows] == pytest.approx(np.linspace(0, 30, 11), abs=0.01)
     check_pitch(windows)
-    duration_s, starts = audio.where_heard(path, segment_s=10.0)
-    assert (duration_s, starts) == (40.0, [5.0, 15.0, 25.0])
+    excerpts = decode(path)
+    assert (excerpts.duration_s, [s.start_s for s in excerpts.segments]) == (40.0, [5, 15, 25])
+    assert audio.decode_further(path, excerpts, 4, sr=SR, segment_s=10.0) == ()
     stretch = audio.decode_stretch(path, sr=SR, start_s=15.0, length_s=10.0)
     np.testing.assert_array_equal(stretch, decode(path).segments[1].y)
     np.testing.assert_allclose(

@@ -1,5 +1,7 @@
 """Steps 2 to 5 for one file are one function, and what each step gave can be had."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,17 @@ import soundfile
 from genretagger import audio, bundle, pipeline
 from genretagger.aggregate import aggregate
 from genretagger.classifier import Classifier
+from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import FatalError, TrackError
 from genretagger.features import log_mel
 from genretagger.genres import GENRES
-from genretagger.hearing import hear, hear_closely, load_classifier, predict_segments
+from genretagger.hearing import (
+    hear,
+    hear_closely,
+    hear_once,
+    load_classifier,
+    predict_segments,
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +108,69 @@ def test_silence_has_no_leading_genre(tmp_path):
     hearing = hear_closely(path, bundle.read(bundle.DEFAULT))
     assert hearing.genre is None
     assert np.isnan(hearing.timeline).all()
+
+
+# ---- A track in doubt ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def track(tmp_path_factory):
+    """Write a track of 100 s."""
+    path = tmp_path_factory.mktemp("track") / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.3, 0.3, 100 * 16000), 16000)
+    return path
+
+
+@pytest.fixture
+def doubting(tmp_path):
+    """Give a copy of the default bundle, with what doubt is."""
+
+    def make(margin, spread, excerpts=4):
+        folder = shutil.copytree(bundle.DEFAULT, tmp_path / f"bundle-{margin}-{spread}")
+        info = json.loads((folder / "bundle.json").read_text())
+        info["doubt"] = {"margin": margin, "spread": spread, "excerpts": excerpts}
+        (folder / "bundle.json").write_text(json.dumps(info))
+        return bundle.read(folder)
+
+    return make
+
+
+def test_a_track_in_doubt_is_heard_in_more_excerpts_and_says_so(track, doubting):
+    model = doubting(1.0, 1.0)
+    heard = hear(track, Classifier(model))
+    starts = [segment.start_s for segment in heard.excerpts.segments]
+    assert starts == sorted(starts)
+    assert len(starts) == len(heard.log_mels) == len(heard.by_segment) == 3 + 4
+    again, by_segment = predict_segments(
+        [segment.y for segment in heard.excerpts.segments], Classifier(model)
+    )
+    np.testing.assert_array_equal(again, heard.log_mels)
+    np.testing.assert_array_equal(by_segment, heard.by_segment)
+    assert heard.prediction.probabilities == aggregate(by_segment, model.calibration)
+    (note,) = heard.prediction.notes
+    assert note.startswith("heard in 7 excerpts, because ")
+    assert note in decide(heard.prediction, DecisionPolicy(model.thresholds)).reason
+
+
+def test_a_track_in_no_doubt_is_heard_as_by_a_bundle_that_knows_none(track, doubting, classifier):
+    assert hear(track, Classifier(doubting(0.0, 1.0))).prediction == (
+        hear(track, classifier).prediction
+    )
+
+
+def test_a_track_of_which_all_was_heard_stays_in_doubt(encoded, doubting, classifier):
+    path = encoded("FLAC", seconds=25.0)
+    assert hear(path, Classifier(doubting(1.0, 1.0))).prediction == (
+        hear(path, classifier).prediction
+    )
+
+
+def test_runs_and_close_looks_hear_as_much_of_a_track_in_doubt(track, doubting):
+    model = doubting(1.0, 1.0)
+    ((_, answer),) = pipeline.predict([track], model)
+    closely = hear_closely(track, model)
+    assert closely.prediction.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
+    assert closely.prediction.notes == answer.notes
+    assert len(closely.closeups) == 7
+    segments = hear_once(track, model).excerpts.segments
+    assert [c.start_s for c in closely.closeups] == [s.start_s for s in segments]

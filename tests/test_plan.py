@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from genretagger.containers import CONTAINERS
-from genretagger.plan import TagPolicy, plan
+from genretagger.plan import TagPolicy, plan, plan_by_hand
 from genretagger.records import BlockChange, Decision, GenreBlock, State, TrackTags
 
 pytestmark = pytest.mark.quick
@@ -100,7 +100,10 @@ def test_append_does_not_add_a_genre_that_is_there_under_another_name(old):
         ("Rock", ("Pop",), "Rock; Pop", "Pop; Rock"),
         ("Pop", ("Rock",), "Pop; Rock", "Rock; Pop"),
         ("Rock; Country", ("Pop", "Folk"), "Rock; Country; Folk; Pop", "Folk; Pop; Rock; Country"),
-        ("Rock; Blues; Jazz", ("Pop", "Jazz"), "Rock; Blues; Jazz; Pop", "Pop; Rock; Blues; Jazz"),
+        ("Rock; Blues; Jazz", ("Pop", "Jazz"), "Rock; Blues; Jazz; Pop", "Jazz; Pop; Rock; Blues"),
+        ("Blues; Rock", ("Rock",), "Blues; Rock", "Rock; Blues"),
+        ("Blues; Hip-Hop/Rap", ("Hip Hop",), "Blues; Hip-Hop/Rap", "Hip-Hop/Rap; Blues"),
+        ("Soul; Pop; Rock", ("Rock", "Pop"), "Soul; Pop; Rock", "Pop; Rock; Soul"),
         ("Rock / Pop", ("Folk",), "Rock / Pop; Folk", "Folk; Rock / Pop"),
     ],
 )
@@ -118,8 +121,8 @@ def test_append_appends_and_prepend_prepends_in_our_order_and_the_files(
 
 
 @pytest.mark.parametrize("existing", ["append", "prepend"])
-@pytest.mark.parametrize("old", ["Rock; Pop", "Rock; Blues; Pop"])
-def test_where_nothing_is_added_nothing_is_put_in_order(existing, old):
+@pytest.mark.parametrize("old", ["Rock; Pop", "Rock; Pop; Blues"])
+def test_where_nothing_is_added_or_moved_nothing_is_put_in_order(existing, old):
     assert change(tagged(old), existing=existing).state is State.KEEP
     assert change(tagged(*old.split("; ")), existing=existing, style="multi").state is State.KEEP
 
@@ -137,6 +140,21 @@ def test_a_second_run_changes_nothing_whatever_the_separator_and_the_names(
             first = change(tagged(*old), decision, **policy)
             after = first.blocks[0].new if first.blocks else old
             assert change(tagged(*after), decision, **policy).state is State.KEEP
+
+
+def test_every_block_shows_first_what_is_prepended():
+    blocks = tagged("Rock; Blues", more=(GenreBlock("APEv2", ("Blues; Rock",)),))
+    line = change(blocks, Decision(("Rock",), ("because",)), existing="prepend")
+    assert line.blocks == (BlockChange("APEv2", ("Blues; Rock",), ("Rock; Blues",)),)
+
+
+@pytest.mark.parametrize("typed", ["Rock; Pop", "Pop; Rock", "Rock; Ska; Pop"])
+def test_genres_by_hand_stand_in_the_order_in_which_a_person_names_them(typed):
+    values = tuple(typed.split("; "))
+    for old in ("Blues", "; ".join(reversed(values))):
+        line = plan_by_hand(Path("a"), tagged(old), TagPolicy(), values)
+        assert line.new == (typed,)
+    assert plan_by_hand(Path("a"), tagged(typed), TagPolicy(), values).state is State.KEEP
 
 
 def test_beside_a_fuller_tag_id3v1_gets_the_first_genre_that_is_prepended():

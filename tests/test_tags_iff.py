@@ -137,6 +137,20 @@ def test_a_genre_in_a_second_info_counts_and_is_not_doubled(audio_file: AudioFil
     assert path.read_bytes() == before
 
 
+def test_a_genre_under_small_letters_is_changed_and_gets_the_name_that_programs_seek(
+    audio_file: AudioFile,
+) -> None:
+    path = audio_file("WAV INFO", genre=("Rock",))
+    fmt, data = wav_parts(path)
+    small = chunk(b"LIST", b"INFO" + chunk(b"ignr", b"Rock\0") + chunk(b"ISFT", b"Lavf\0"))
+    path.write_bytes(riff(fmt, data[: data.index(b"LIST")], small))
+    assert blocks_of(path) == {"RIFF INFO": ("Rock",)}
+    tags.write(path, [BlockChange("RIFF INFO", ("Rock",), ("Jazz",))])
+    assert blocks_of(path) == {"RIFF INFO": ("Jazz",)}
+    assert chunk(b"IGNR", b"Jazz\0") in path.read_bytes()
+    assert b"ignr" not in path.read_bytes()
+
+
 def test_a_second_info_without_a_genre_is_no_obstacle(audio_file: AudioFile) -> None:
     path = audio_file("WAV INFO", genre=("Rock",))
     fmt, data = wav_parts(path)

@@ -96,3 +96,19 @@ def test_an_ogg_stream_beside_another_one_is_found(audio_file: AudioFile) -> Non
     set_genres(path, ("Pop",))
     assert blocks_of(path) == {"Vorbis comment": ("Pop",)}
     assert path.read_bytes().startswith(stranger.write())
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_video_is_read_and_not_written(audio_file: AudioFile, is_first: bool) -> None:
+    path = audio_file("Ogg Vorbis", genre=("Rock",))
+    data = path.read_bytes()
+    video = OggPage()
+    video.serial, video.first, video.packets = 4711, True, [b"\x80theora\3\2\1" + bytes(32)]
+    at = 0 if is_first else data.index(b"OggS", 4)
+    path.write_bytes(before := data[:at] + video.write() + data[at:])
+    assert blocks_of(path) == {"Vorbis comment": ("Rock",)}
+    changes = [BlockChange("Vorbis comment", ("Rock",), ("Pop",))]
+    for change in (tags.rehearse, tags.write):
+        with pytest.raises(TrackError, match=r"^a video .* leave it out$"):
+            change(path, changes)
+    assert path.read_bytes() == before

@@ -179,7 +179,7 @@ def test_three_pages_a_quota_error_and_duplicates_become_tracks(server, stage, r
         "15": "duplicate-isrc",
         "21": "duplicate-artist-title",
     }
-    # three pages, one of them twice; two pages; one look-up
+    # three pages, one of them twice; two pages; an alternative and an ISRC
     assert [re.sub(r"&limit=\d+", "", r) for r in server.requests] == [
         "/playlist/1/tracks?index=0",
         "/playlist/1/tracks?index=2",
@@ -187,6 +187,7 @@ def test_three_pages_a_quota_error_and_duplicates_become_tracks(server, stage, r
         "/playlist/1/tracks?index=4",
         "/playlist/2/tracks?index=0",
         "/playlist/2/tracks?index=2",
+        "/track/14",
         "/track/22",
     ]
     found = json.loads((tmp_path / "music/yield.json").read_text(encoding="utf-8"))
@@ -246,6 +247,56 @@ def test_a_judgement_by_ear_stands_above_the_names(server, stage, result):
     tracks, rules = result()
     assert set(tracks) == {"1"}
     assert rules == {"2": "by-hand", "3": "live"}
+
+
+@pytest.fixture
+def listening(server, stage, tmp_path):
+    """Give a page with tracks that were kept, rejected by name, and dropped by hand."""
+    hostile = "</script><script>document.title = 'owned'</script>"
+    server.playlists = {
+        "1": [
+            row(1, hostile, preview="https://example.com/1.mp3"),
+            row(2, "B (Piano)", preview="https://example.com/2.mp3"),
+            row(3, "C", preview="javascript:alert(1)"),
+            row(6, "F (Karaoke)"),
+            *(row(n, f"N {n}") for n in range(10, 20)),
+        ],
+        "2": [row(4, "D", duration=20)],
+    }
+    path = tmp_path / "page.html"
+    by_hand = "[by_hand]\nkeep = [6, 99]\ndrop = [3]"
+    code, out, _ = stage(LIST + by_hand, "--page", str(path))
+    assert code == 0
+    assert f"to listen: {path}" in out
+    return path
+
+
+def test_the_page_shows_a_sample_of_each_label_and_each_rule(listening):
+    text = listening.read_text(encoding="utf-8")
+    assert "<h3>Rock: 6 of 12</h3>" in text
+    assert "<h3>rendition: 1 of 1</h3>" in text
+    assert "B (Piano)</a><br>Album (title: Piano)" in text
+    assert "Dropped by hand" in text
+    assert "too-short" not in text  # there is nothing to hear about a length
+    assert 'src="https://example.com/2.mp3"' in text
+    assert "javascript:" not in text
+
+
+def test_the_page_writes_the_table_that_the_next_run_reads(listening, browser, tmp_path):
+    browser.get(listening.as_uri())
+    assert browser.title == "Listen: kept and rejected"
+
+    def table():
+        return browser.execute_script("return document.getElementById('text').value")
+
+    assert table() == "[by_hand]\nkeep = [6, 99]\ndrop = [3]\n"
+    click = "document.querySelector(`input[data-side=${arguments[0]}][value='${arguments[1]}']`)"
+    browser.execute_script(f"{click}.click()", "keep", "2")
+    browser.execute_script(f"{click}.click()", "drop", "3")
+    path = tmp_path / "again.toml"
+    path.write_text(LIST + table(), encoding="utf-8")
+    found = read_list(path)
+    assert (found.keep, found.drop) == ({"2", "6", "99"}, set())
 
 
 def test_a_playlist_that_is_gone_is_reported_and_the_others_count(server, stage, tmp_path):
@@ -341,6 +392,159 @@ def test_pages_that_go_round_in_a_circle_are_noticed(server):
     server.answer = lambda path, query: {"data": [row(1, "A")], "next": "x?index=0", "total": 9}
     with pytest.raises(deezer.BrokenError, match="circle"):
         list(api.playlist("1"))
+
+
+# ---- Other sources ----
+
+
+def test_words_find_playlists_to_choose_from(server, stage, capsys):
+    user = {"id": 5, "name": "Deezer Ambient Editor"}
+    server.found["hip hop classics"] = [
+        {"id": 71, "title": "Old\nSchool", "nb_tracks": 60, "user": user, "type": "playlist"},
+        {"id": 72, "title": "Boom", "nb_tracks": 9, "type": "playlist"},
+    ]
+    assert main(["playlists", "--search", "hip hop classics"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "# hip hop classics"
+    assert lines[1].startswith('71 = "Hip Hop" # Old')
+    assert lines[1].endswith("School, 60 tracks, by Deezer Ambient Editor")
+    assert lines[2] == '72 = "Hip Hop" # Boom, 9 tracks, by unknown'
+    server.playlists = {"71": [row(1, "A")]}
+    assert stage(f"[playlists]\n{lines[1]}\n")[0] == 0
+
+
+def test_without_a_list_or_words_the_remedy_is_named(capsys):
+    assert main(["playlists"]) == 1
+    assert "name a LIST.toml, or look for playlists with --search" in capsys.readouterr().err
+
+
+OLD = (
+    '"Track URI","Track Name","Artist URI(s)","Artist Name(s)","Album Name",'
+    '"Track Duration (ms)","ISRC"'
+)
+NEW = '"Track URI","Track Name","Album Name","Artist Name(s)","Release Date","Duration (ms)"'
+
+
+def test_an_export_of_spotify_is_found_by_isrc_or_by_artist_and_title(
+    server, stage, result, tmp_path
+):
+    (tmp_path / "old.csv").write_text(
+        f"{OLD}\n"
+        "x,One,y,Band,Album,200000,gb-abc-12-00001\n"
+        'x,"Two, Again",y,"Band, Guest",Album,200000,GBABC1200002\n'
+        "x,Gone,y,Band,Album,200000,GBABC1200003\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "new.csv").write_text(
+        f"\ufeff{NEW}\nx,Three,Album,Band;Guest,2001,200000\nx,Long,Album,Band,2001,900000\n",
+        encoding="utf-8",
+    )
+    server.tracks["isrc:GBABC1200001"] = row(11, "One", "Band")
+    server.found['artist:"Band" track:"Two, Again"'] = [
+        row(20, "Two, Again (Live)", "Band"),
+        row(21, "Two, Again", "Other"),
+        row(22, "Two, Again (Remastered)", "Band"),
+    ]
+    server.found['artist:"Band" track:"Three"'] = [row(30, "Three", "Band", duration=203)]
+    server.found['artist:"Band" track:"Long"'] = [row(31, "Long", "Band")]
+    text = '[exports]\n"old.csv" = "Rock"\n"new.csv" = "Jazz"\n'
+    assert stage(text)[0] == 0
+    tracks, _ = result()
+    assert {i: t["genres"] for i, t in tracks.items()} == {
+        "11": ["Rock"],
+        "22": ["Rock"],
+        "30": ["Jazz"],
+    }
+    rejected = files.read_jsonl(tmp_path / "music/rejected.jsonl")
+    assert [(r["rule"], r["title"]) for r in rejected] == [
+        ("not-found", "Gone"),
+        ("not-found", "Long"),
+    ]
+    asked = len(server.requests)
+    assert stage(text)[0] == 0
+    assert len(server.requests) == asked
+    # a row more costs one look-up; and what was chosen before is stale
+    with (tmp_path / "old.csv").open("a", encoding="utf-8") as file:
+        file.write("x,Four,y,Band,Album,200000,GBABC1200004\n")
+    with pytest.raises(FatalError, match=r"old\.csv has changed since"):
+        read_tracks(tmp_path / "music", SETTINGS.playlists)
+    server.tracks["isrc:GBABC1200004"] = row(14, "Four", "Band")
+    assert stage(text)[0] == 0
+    assert len(server.requests) == asked + 1
+    assert set(result()[0]) == {"11", "14", "22", "30"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Title,Artist\nA,B\n", "has no rows with Artist Name.* and Track Name"),
+        (f"{NEW}\n", "has no rows with"),
+        (None, "'x.csv' cannot be read: No such file"),
+    ],
+)
+def test_an_export_that_is_none_is_named(server, stage, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "x.csv").write_text(content, encoding="utf-8")
+    code, _, err = stage('[exports]\n"x.csv" = "Rock"\n')
+    assert code == 1
+    assert re.search(message, err)
+
+
+def test_what_is_not_played_here_is_replaced_by_deezers_alternative(server, stage, result):
+    server.playlists = {
+        "1": [row(1, "A", readable=False, isrc="XX1"), row(2, "B", readable=False, isrc="XX2")],
+        "2": [row(3, "C")],
+    }
+    server.tracks["1"] = row(1, "A", readable=False) | {"alternative": row(101, "A", isrc="XX101")}
+    server.tracks["2"] = row(2, "B", readable=False)
+    assert stage(LIST)[0] == 0
+    tracks, rules = result()
+    assert set(tracks) == {"3", "101"}
+    assert (tracks["101"]["genres"], tracks["101"]["isrc"]) == (["Rock"], "XX101")
+    assert rules == {"2": "unreadable"}
+    asked = len(server.requests)
+    assert stage(LIST)[0] == 0
+    assert len(server.requests) == asked
+
+
+def test_a_quota_takes_as_many_tracks_of_each_part_of_a_genre(server, stage, result):
+    server.playlists = {
+        "1": [row(100 + n, f"Shoegaze {n}") for n in range(9)],
+        "2": [row(200 + n, f"Surf {n}") for n in range(2)],
+        "3": [row(300 + n, f"Garage {n}") for n in range(7)],
+        "4": [row(400 + n, f"Pop {n}") for n in range(5)],
+    }
+    text = """
+[playlists]
+1 = { genre = "Rock", part = "Shoegaze" }
+2 = { genre = "Rock", part = "Surf" }
+3 = { genre = "Rock", part = "Garage" }
+4 = "Pop"
+[quotas]
+Rock = 10
+"""
+    assert stage(text)[0] == 0
+    tracks, rules = result()
+    parts = [number[0] for number in tracks]
+    assert {part: parts.count(part) for part in "1234"} == {"1": 4, "2": 2, "3": 4, "4": 5}
+    assert sorted(rules.values()) == ["over-quota"] * 8
+    assert stage(text)[0] == 0
+    assert set(result()[0]) == set(tracks)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('1 = { genre = "Rock", prat = "X" }', "has to be .* part = "),
+        ('1 = "Rock"\n[quotas]\nRock = 0', "Rock = 0, but a number of tracks is wanted"),
+        ('1 = "Rock"\n[quotas]\nBlues = 9', "line 4: 'Blues' has the genre 'Blues', which is none"),
+    ],
+)
+def test_a_wrong_part_or_quota_is_named(tmp_path, text, message):
+    path = tmp_path / "list.toml"
+    path.write_text(f"[playlists]\n{text}\n", encoding="utf-8")
+    with pytest.raises(FatalError, match=message):
+        read_list(path)
 
 
 # ---- Time ----

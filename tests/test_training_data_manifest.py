@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import config, files
 from training.data import artists, duplicates, manifest, sources, split
-from training.data.clips import Clip, read_clips, write_clips
+from training.data.clips import Clip, read_clips, with_splits, write_clips
 from training.features import shards
 from training.folders import RunFolder
 from training.measure import curves
@@ -44,10 +45,11 @@ def save(path, y, **options):
 
 def collect(folder, data=None, **options):
     lines = []
-    given = {"labels": [], "downloads": [], "tree": [], "collection": [], "mapping": None}
-    args = SimpleNamespace(
-        **(given | options), data=data or folder, jobs=1, keep_groups=options.pop("keep", False)
-    )
+    given = {"labels": [], "downloads": [], "tree": [], "collection": []}
+    given |= {"mapping": None, "artists": None}
+    kept = {"keep_groups": options.pop("keep", False)}
+    kept |= {"keep_contradictions": options.pop("keep_contradictions", False)}
+    args = SimpleNamespace(**(given | options | kept), data=data or folder, jobs=1)
     return stage.collect(args, RunFolder(folder / "run"), lines.append), lines
 
 
@@ -131,8 +133,8 @@ def test_a_tree_knows_the_layouts(tmp_path):
     clips, lines = collect(tmp_path, tree=[tree], mapping=names)
     found = {clip.track_id: (clip.genres, clip.artist_id) for clip in clips}
     assert found == {
-        "tree/disco/disco.00000.wav": (("Dance", "RNB"), "gtzan disco"),
-        "tree/disco/disco.00001.wav": (("Dance", "RNB"), "gtzan disco"),
+        "tree/disco/disco.00000.wav": (("Dance", "RNB"), "tree/disco/disco.00000.wav"),
+        "tree/disco/disco.00001.wav": (("Dance", "RNB"), "tree/disco/disco.00001.wav"),
         "tree/rock/01 - The Kinks - Lola.wav": (("Rock",), "kinks"),
         "tree/rock/Kinks/Album/Waterloo.wav": (("Rock",), "kinks"),
         "tree/pop/untitled.wav": (("Pop",), "tree/pop/untitled.wav"),
@@ -144,6 +146,48 @@ def test_a_tree_knows_the_layouts(tmp_path):
         "lies in no genre's folder",
     }
     assert all(row["remedy"] for row in rejected)
+
+
+@pytest.fixture
+def gtzan(tmp_path):
+    """Give a tree in GTZAN's layout: ten clips of each of three genres, no artists."""
+    tree = tmp_path / "gtzan"
+    for g, genre in enumerate(("pop", "rock", "jazz")):
+        for n in range(10):
+            save(tree / genre / f"{genre}.{n:05d}.wav", music(100 * g + n, 2))
+    return tree
+
+
+def test_folds_lie_within_gtzans_genres_and_a_loud_word_says_that_artists_leak(gtzan, tmp_path):
+    clips, lines = collect(tmp_path, tree=[gtzan])
+    assert sum("WARNING: nothing tells the artist of 30 of 30 tracks" in line for line in lines)
+    settings = config.SplitConfig(n_folds=5, seed=0, n_validation=1, n_test=1)
+    names = split.named(clips, settings)
+    for genre in ("Pop", "Rock", "Jazz"):
+        found = [n for clip, n in zip(clips, names, strict=True) if genre in clip.genres]
+        assert {name: found.count(name) for name in found} == {
+            "train": 6,
+            "validation": 2,
+            "test": 2,
+        }
+    split.check(with_splits(clips, names))
+
+
+def test_an_index_of_artists_groups_gtzans_clips(gtzan, tmp_path):
+    index = tmp_path / "index.tsv"
+    rows = [f"pop.{n:05d}.wav\tMadonna\tSong {n}" for n in range(4)]
+    rows += [f"rock/rock.{n:05d}\tQueen & Bowie" for n in range(3)]
+    rows += ["jazz.00000\tNina Simone"]
+    index.write_text("file\tartist\ttitle\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    clips, lines = collect(tmp_path, tree=[gtzan], artists=index)
+    groups = {clip.track_id.rpartition("/")[2]: clip.artist_id for clip in clips}
+    assert {groups[f"pop.{n:05d}.wav"] for n in range(4)} == {"madonna"}
+    assert {groups[f"rock.{n:05d}.wav"] for n in range(3)} == {"queen"}
+    assert groups["jazz.00000.wav"] == "nina simone"
+    assert any("the artist of 22 of 30 tracks" in line for line in lines)
+    index.write_text("file\tartist\npop.00000.wav Madonna\n", encoding="utf-8")
+    with pytest.raises(FatalError, match=r"index\.tsv, line 2: write a file's name, a tab"):
+        sources.read_artists(index)
 
 
 def test_a_mapping_file_of_the_tagger_is_read_backwards(tmp_path):
@@ -209,7 +253,7 @@ def labelled(tmp_path, n=3):
 def test_a_recording_under_two_names_is_one_group_and_reported(tmp_path):
     lines = labelled(tmp_path)
     save(tmp_path / "copy.flac", 0.5 * music(1)[SR:])
-    lines.append("copy\tRock\tsomebody else\tcopy.flac")
+    lines.append("copy\tPop; Rock\tsomebody else\tcopy.flac")
     (tmp_path / "labels.tsv").write_text("\n".join(lines) + "\n")
     clips, said = collect(tmp_path)
     groups = {clip.track_id: clip.artist_id for clip in clips}
@@ -221,6 +265,24 @@ def test_a_recording_under_two_names_is_one_group_and_reported(tmp_path):
     kept, _ = collect(tmp_path, keep=True)
     assert len({clip.artist_id for clip in kept}) == 4
     assert any("1 pairs sound the same, 1 of them across" in line for line in said)
+
+
+def test_copies_whose_labels_contradict_each_other_are_named_and_not_learned_from(tmp_path):
+    lines = labelled(tmp_path)
+    save(tmp_path / "copy.flac", 0.5 * music(1)[SR:])
+    lines.append("copy\tRock\tsomebody else\tcopy.flac")
+    (tmp_path / "labels.tsv").write_text("\n".join(lines) + "\n")
+    clips, said = collect(tmp_path)
+    assert [clip.track_id for clip in clips] == ["0", "2"]
+    rejected = files.read_jsonl(RunFolder(tmp_path / "run").rejected)
+    assert [row["reason"] for row in rejected] == [
+        "is Pop and Rock: copy is the same recording",
+        "is Rock and Pop: 1 is the same recording",
+    ]
+    assert any("1 of these pairs have no genre in common (left out" in line for line in said)
+    kept, said = collect(tmp_path, keep_contradictions=True)
+    assert [clip.track_id for clip in kept] == ["0", "1", "2", "copy"]
+    assert any("learned from all the same" in line for line in said)
 
 
 def test_a_corrupt_file_costs_one_row_and_a_repaired_one_is_taken(tmp_path):
@@ -287,6 +349,7 @@ def test_shards_of_a_killed_run_are_finished_and_equal(tmp_path, monkeypatch):
     (tmp_path / "labels.tsv").write_text("\n".join(labelled(tmp_path, 5)) + "\n")
     clips, _ = collect(tmp_path)
     monkeypatch.setattr(shards, "_BLOCK", 2)
+    monkeypatch.setattr(shards, "_SAVE_S", float("inf"))
 
     def build(folder):
         return shards.build(
@@ -398,7 +461,7 @@ def test_a_file_whose_name_is_not_utf_8_is_left_out_and_told(tmp_path):
     folder.mkdir(parents=True)
     (folder / os.fsdecode(b"A - caf\xe9.flac")).write_bytes(b"fLaC")
     rejects = sources.Rejects()
-    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects)
+    found = sources.from_tree(tmp_path / "music", sources.read_names(None), rejects, {})
     assert found == []
     (row,) = rejects.rows
     assert "rename" in row["remedy"]
@@ -440,6 +503,12 @@ def test_shards_of_a_file_that_changed_after_the_manifest_are_refused(tmp_path, 
     clip = Clip("a", "x", "s", "a.flac", ("Pop",), 3, 2.0, sha256)
     features = config.load(config.DEFAULT).features
     options = {"manifest_sha256": "m", "yamnet": None, "musicnn_wheel": None, "n_jobs": 1}
+    fine = save(tmp_path / "fine.wav", music(1, 2))
+    before = replace(clip, path=fine.name, sha256=files.sha256(fine))
+    with pytest.raises(FatalError, match=r"a\.flac.*run the stage `manifest` again"):
+        list(shards.build(tmp_path / "two", [before, clip], tmp_path, features, **options))
+    (_, line) = files.read_jsonl(tmp_path / "two.part" / "journal.jsonl")
+    assert len(line["clips"]) == 1  # what was done before it stays
     with pytest.raises(FatalError, match=r"a\.flac.*run the stage `manifest` again"):
         list(shards.build(tmp_path / "shards", [clip], tmp_path, features, **options))
 

@@ -9,8 +9,10 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
+from training import config
+from training.__main__ import main
 from training.data import sources, split
-from training.data.clips import Clip, read_clips, write_clips
+from training.data.clips import Clip, read_clips, with_splits, write_clips
 
 LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
 
@@ -139,3 +141,66 @@ def test_a_wrong_row_is_left_out_with_the_place_and_the_others_stay(tmp_path):
 def test_a_missing_manifest_names_the_stage_to_run(tmp_path):
     with pytest.raises(FatalError, match="run the stage `manifest` first"):
         read_clips(tmp_path / "none.jsonl")
+
+
+# ---- Splits that are of no use ----
+
+
+def placed(*rows):
+    """Give a clip for each artist, genre and split."""
+    return [
+        Clip(f"t{i}", artist, "s", "", (genre,) if genre else (), 3, 30.0, "", where)
+        for i, (artist, genre, where) in enumerate(rows)
+    ]
+
+
+FINE = [("a", "Pop", "train"), ("b", "Pop", "test"), ("c", "Rock", "train"), ("d", "Rock", "test")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([*FINE, ("e", "Jazz", "train")], "training or the test lacks Jazz"),
+        ([*FINE, ("e", "Jazz", "test"), ("f", "Folk", "train")], "lacks Folk, Jazz"),
+        ([*FINE, ("e", "Jazz", "train"), ("f", "Jazz", "validation")], "lacks Jazz"),
+        ([("a", "Pop", "train"), ("a", "Pop", "test")], "all clips are one artist group"),
+        ([("a", "", "train"), ("b", "", "test")], "no clip has one of the genres"),
+        ([("a", "Pop", "0"), ("b", "Pop", "0"), ("c", "Rock", "1")], "all folds but one lack Pop"),
+    ],
+)
+def test_a_split_of_which_figures_would_mean_nothing_is_refused_with_the_table(rows, message):
+    with pytest.raises(FatalError, match=message) as raised:
+        split.check(placed(*rows))
+    text = str(raised.value)
+    assert "run the stage `manifest` again" in text.splitlines()[0]
+    assert f"|  | artist groups | {' | '.join(sorted({row[2] for row in rows}))} |" in text
+
+
+def test_a_genre_on_both_sides_in_another_fold_or_nowhere_is_fine():
+    split.check(placed(*FINE, ("e", "", "train")))
+    split.check(placed(("a", "Pop", "0"), ("b", "Pop", "1")))
+
+
+def test_the_table_counts_clips_and_artist_groups():
+    table = split.counts(placed(*FINE, ("a", "Pop", "train"), ("z", "", "validation")))
+    assert "| Pop | 2 | 1 | 2 | 0 |" in table
+    assert "| none of these | 1 | 0 | 0 | 1 |" in table
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "baselines"])
+def test_no_stage_learns_or_measures_by_such_a_split(tmp_path, capsys, stage):
+    configs = {"baselines": "accurate"}
+    path = config.DEFAULT.with_name(f"{configs.get(stage, 'quick')}.toml")
+    settings = config.load(path).split
+    # each genre is one artist, as GTZAN's once were
+    clips = [
+        Clip(f"{genre}-{n}", f"gtzan {genre}", "gtzan", "", (genre,), 3, 30.0)
+        for genre in ("Jazz", "Pop", "Rock")
+        for n in range(10)
+    ]
+    (tmp_path / "run").mkdir()
+    write_clips(tmp_path / "run/manifest.jsonl", with_splits(clips, split.named(clips, settings)))
+    assert main([stage, "--config", str(path), "--run", str(tmp_path / "run")]) == 1
+    err = capsys.readouterr().err
+    assert "the split is of no use" in err
+    assert "| Jazz | 1 |" in err

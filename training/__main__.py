@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 import time
 from collections.abc import Sequence
@@ -50,6 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _in_words(error: OSError) -> str:
+    """Say in one line which file the system refused, and what to do."""
+    place = f"{error.filename}: " if error.filename else ""
+    reason = " ".join((error.strerror or str(error)).split())
+    # HDF5 passes on the number in its text alone
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in reason:
+        return f"{place}the disk is full: free some room, and run this again; it resumes"
+    return f"{place}{reason}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one stage.
 
@@ -64,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.run_stage(args, say)
     except GenreTaggerError as error:
         print(f"training: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"training: {_in_words(error)}", file=sys.stderr)
         return 1
     say(f"{args.stage}: {time.monotonic() - began:.0f} s")
     return 0

@@ -8,10 +8,22 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
+from training.settings import (
+    Amount,
+    Confidence,
+    Count,
+    Inside,
+    Positive,
+    Range,
+    Rate,
+    Share,
+    Weight,
+    check,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,10 +52,10 @@ class SplitConfig:
         Sources of clips that are balanced on their own; all others count as one.
     """
 
-    n_folds: int
-    seed: int
-    n_validation: int
-    n_test: int
+    n_folds: Annotated[int, Range(2)]
+    seed: Amount
+    n_validation: Amount
+    n_test: Amount
     large_sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,61 +75,61 @@ class SplitConfig:
 class NetworkConfig:
     """The shape of the network; see `training.networks.cnn`."""
 
-    stem: int
-    blocks: tuple[tuple[int, int], ...]
-    dropout: float
-    embedding: int
-    pool_frames: int
+    stem: Count
+    blocks: tuple[tuple[Count, Count], ...]
+    dropout: Rate
+    embedding: Count
+    pool_frames: Count
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How a CNN of our own is fitted; see `training.learn.cnn`."""
 
-    seed: int
-    epochs: int
-    batch_size: int
-    crop_frames: int
-    learning_rate: float
-    warmup_epochs: float
-    weight_decay: float
-    clip_norm: float
-    label_smoothing: float
-    group_power: float
-    set_power: float
-    least_confidence: int
-    sounds_weight: float
-    sounds_components: int
-    tags_weight: float
-    mixup_share: float
-    mixup_alpha: float
-    tilt_db: float
-    bandlimit_share: float
-    pitch_semitones: float
-    tempo: float
-    n_time_masks: int
-    time_mask_frames: int
-    n_mel_masks: int
-    mel_mask_bands: int
+    seed: Amount
+    epochs: Count
+    batch_size: Count
+    crop_frames: Count
+    learning_rate: Positive
+    warmup_epochs: Weight
+    weight_decay: Weight
+    clip_norm: Positive
+    label_smoothing: Rate
+    group_power: Share
+    set_power: Share
+    least_confidence: Confidence
+    sounds_weight: Weight
+    sounds_components: Count
+    tags_weight: Weight
+    mixup_share: Share
+    mixup_alpha: Positive
+    tilt_db: Weight
+    bandlimit_share: Share
+    pitch_semitones: Weight
+    tempo: Rate
+    n_time_masks: Amount
+    time_mask_frames: Amount
+    n_mel_masks: Amount
+    mel_mask_bands: Amount
 
 
 @dataclass(frozen=True)
 class HeadConfig:
     """How heads on a published network are fitted; see `training.learn.heads`."""
 
-    seed: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    n_heads: int
-    hidden: int
-    input_dropout: float
-    dropout: float
-    mixup_alpha: float
-    group_power: float
-    set_power: float
-    least_confidence: int
+    seed: Amount
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: Weight
+    n_heads: Count
+    hidden: Count
+    input_dropout: Rate
+    dropout: Rate
+    mixup_alpha: Positive
+    group_power: Share
+    set_power: Share
+    least_confidence: Confidence
 
 
 @dataclass(frozen=True)
@@ -125,8 +137,8 @@ class CorpusConfig:
     """Which free music is collected; see `training.features.corpus`."""
 
     packages: tuple[str, ...]
-    shortest_s: float
-    most_segments: int
+    shortest_s: Positive
+    most_segments: Count
 
 
 @dataclass(frozen=True)
@@ -134,47 +146,47 @@ class NegativesConfig:
     """Sounds that heads learn to say nothing about; see `training.features.negatives`."""
 
     packages: tuple[str, ...]
-    seed: int
-    n_segments: int
-    n_noises: int
-    share: float
+    seed: Amount
+    n_segments: Amount
+    n_noises: Amount
+    share: Rate
 
 
 @dataclass(frozen=True)
 class CompactConfig:
     """The smaller MusiCNN, and its distillation; see `training.learn.compact`."""
 
-    time_stride: int
-    timbral_stride: int
-    temporal_stride: int
-    rank: int
-    seed: int
-    n_patches: int
-    patches_per_clip: int
-    mixed_share: float
-    tilt_db: float
-    bandlimit_share: float
-    pitch_semitones: float
-    epochs: int
-    clip_epochs: int
-    batch_size: int
-    learning_rate: float
-    warmup_share: float
+    time_stride: Count
+    timbral_stride: Count
+    temporal_stride: Count
+    rank: Count
+    seed: Amount
+    n_patches: Count
+    patches_per_clip: Amount
+    mixed_share: Share
+    tilt_db: Weight
+    bandlimit_share: Share
+    pitch_semitones: Weight
+    epochs: Amount
+    clip_epochs: Amount
+    batch_size: Count
+    learning_rate: Positive
+    warmup_share: Share
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
     """How it is measured; see `training.measure.evaluate`."""
 
-    seed: int
-    least_confidence: int
-    least_positives: int
-    n_resamples: int
-    interval: float
-    precision: float
-    threshold_prior: float
-    lowest_threshold: float
-    calibration_c: float
+    seed: Amount
+    least_confidence: Confidence
+    least_positives: Count
+    n_resamples: Count
+    interval: Inside
+    precision: Share
+    threshold_prior: Weight
+    lowest_threshold: Share
+    calibration_c: Positive
 
 
 @dataclass(frozen=True)
@@ -254,16 +266,33 @@ class Config(Generic[Kind_co]):
 AnyConfig = Config["OwnCnn | MusicnnHeads"]
 
 
+_FEATURES: dict[str, Any] = {
+    "sr": Annotated[int, Range(8000, 192_000)],
+    "n_fft": Annotated[int, Range(16, 65_536)],
+    "hop_length": Count,
+    "n_mels": Annotated[int, Range(1, 1024)],
+    "fmin_hz": Weight,
+    "fmax_hz": Positive,
+    "segment_s": Annotated[float, Range(1, 60)],
+    "top_db": Positive,
+}
+"""What the product's features may be trained with; the product itself reads bundles only."""
+
+
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
 def section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Make one section, or refuse what is missing or unknown in it."""
+    """Make one section, or refuse what is missing, unknown or out of its range in it."""
+    if not isinstance(table, Mapping):
+        raise FatalError(f"{where}: a table is wanted, with a line for each setting")
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(table) - known)
     if unknown:
         raise FatalError(f"{where}: unknown setting {', '.join(unknown)}")
+    if wrong := check(kind, table, _FEATURES if kind is FeatureConfig else {}):
+        raise FatalError(f"{where}: {wrong}")
     try:
         return kind(**{key: _frozen(value) for key, value in table.items()})
     except TypeError as error:
@@ -286,18 +315,44 @@ def load(path: Path) -> AnyConfig:
     Raises
     ------
     FatalError
-        If the file cannot be read, or a setting is missing or unknown: a typing error
-        must not silently train something else.
+        If the file cannot be read, the card is not there, or a setting is missing, unknown
+        or out of its range: a typing error must not silently train something else.
     """
     table = read_toml(path, "config")
     parts = sections(
         path, table, {"features": FeatureConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
     )
+    _check_features(path, parts["features"])
     subsets = table.pop("subsets", {})
+    if not isinstance(subsets, dict):
+        raise FatalError(
+            f"config {path} [subsets]: lines like name = {{ only = [...] }} are wanted"
+        )
     parts["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
     parts["model"] = _model(path, table)
     config = section(Config, table | parts, f"config {path}")
-    return replace(config, card=str(path.with_name(config.card)))
+    card = path.parent / config.card
+    if not card.is_file():
+        raise FatalError(
+            f'config {path}: card = "{config.card}", but {card} is not there: name the model '
+            "card's template, such as plain.card.md, beside the configuration"
+        )
+    return replace(config, card=str(card))
+
+
+def _check_features(path: Path, features: FeatureConfig) -> None:
+    """Refuse features that contradict each other."""
+    where = f"config {path} [features]"
+    if not features.fmin_hz < features.fmax_hz <= features.sr / 2:
+        raise FatalError(
+            f"{where}: fmin_hz = {features.fmin_hz:g} and fmax_hz = {features.fmax_hz:g}, but "
+            f"fmin_hz below fmax_hz, and that at most half of sr = {features.sr}, is allowed"
+        )
+    if features.hop_length > features.n_fft:
+        raise FatalError(
+            f"{where}: hop_length = {features.hop_length}, but at most n_fft = {features.n_fft} is "
+            "allowed"
+        )
 
 
 def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
+
+from genretagger.errors import FatalError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +22,32 @@ if TYPE_CHECKING:
 def sha256(path: Path) -> str:
     """Hash a file, in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def check_room(folder: Path, n_bytes: float, remedy: str) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it will be written; it need not be there yet.
+    n_bytes : float
+        What is still to come.
+    remedy : str
+        What to do; the message ends with it.
+
+    Raises
+    ------
+    FatalError
+        If the disk has less.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if n_bytes > free:
+        raise FatalError(
+            f"about {n_bytes / 1e6:,.0f} MB are to come, and {folder} has {free / 1e6:,.0f} MB "
+            f"free: {remedy}"
+        )
 
 
 def split_list(text: str) -> list[str]:

@@ -95,6 +95,8 @@ class GenreCnnPlugin(BeetsPlugin):
             help="one threshold for all genres, 0 to 1 (default: the model's own for each)",
         )
         add("--max-genres", type="int", metavar="N", help="at most so many for a track")
+        add("--by", metavar="WHAT", help="one decision for each 'track', 'album' or 'artist'")
+        add("--junk", metavar="NAMES", help="names that say nothing, and count as no genre")
         add("-j", "--jobs", type="int", metavar="N", help="processes; 0: one for each core")
         add("--bundle", metavar="MODEL", help="'default', 'accurate' (slower), or a folder")
         add(

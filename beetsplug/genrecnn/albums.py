@@ -97,9 +97,10 @@ def tag_album(
         None if there is nothing to say.
     """
     old = own_genres(album)
-    if old and not settings.force:
+    if settings.telling(old) and not settings.force:
         return None
     tracks = [new.get(item.id) or own_genres(item) for item in album.items()]
+    tracks = [settings.telling(genres) for genres in tracks]
     policy = settings.policy
     genres, reason = album_genres(tracks, policy.max_genres, policy.vocabulary)
     if not any(tracks) or (genres and sorted(genres) == sorted(old)):

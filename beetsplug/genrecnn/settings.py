@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import confuse
 from beets import ui
@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "write_links": False,
     "threshold": None,
     "max_genres": 2,
+    "by": "track",
+    "junk": ",".join(genretagger.JUNK),
     "jobs": 0,
     "bundle": "default",
 }
@@ -42,6 +44,10 @@ class Settings:
         Write files, too.
     write_links : bool
         Also those that have other names: symbolic and hard links.
+    by : {"track", "album", "artist"}
+        What gets one decision.
+    junk : tuple of str
+        Names that say nothing: a genre of such a name counts as none.
     jobs : int
         Worker processes; 0: one for each core.
     """
@@ -52,7 +58,13 @@ class Settings:
     pretend: bool
     write: bool
     write_links: bool
+    by: Literal["track", "album", "artist"]
+    junk: tuple[str, ...]
     jobs: int
+
+    def telling(self, genres: Iterable[str]) -> list[str]:
+        """Leave out genres that say nothing."""
+        return [genre for genre in genres if not genretagger.says_nothing(genre, self.junk)]
 
     @property
     def words(self) -> Mapping[genretagger.State, str]:
@@ -90,8 +102,17 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         pretend=config["pretend"].get(bool),
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
+        by=config["by"].as_choice(("track", "album", "artist")),
+        junk=_names(config["junk"]),
         jobs=jobs,
     )
+
+
+def _names(config: confuse.ConfigView) -> tuple[str, ...]:
+    """Read a list of names, or the names in one text with commas between them."""
+    value: str | list[object] = config.get(confuse.OneOf([str, list]))
+    names = value.split(",") if isinstance(value, str) else map(str, value)
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def genres_of_bundle(config: confuse.ConfigView) -> tuple[str, ...]:

@@ -76,19 +76,52 @@ def tag_items(
     genretagger.FatalError
         If the journal cannot be written.
     """
-    for item, answer in _predict(items, settings):
+    for item, answer, together in _answers(items, settings):
         # Ctrl-C waits until what is done is also reported
         with genretagger.uninterrupted():
             finished = _finish(item, settings, journal)
             if finished is not None and (finished.state is State.FAILED or answer is None):
                 yield finished
             else:
-                yield _tag(item, answer, settings, journal)
+                is_heard = isinstance(answer, genretagger.Prediction)
+                rests_on = together if is_heard and together else answer
+                yield _tag(item, answer, rests_on, settings, journal)
+
+
+def _answers(
+    items: Sequence[Item], settings: Settings
+) -> Iterator[tuple[Item, _Answer, genretagger.Prediction | None]]:
+    """Hear tracks; give with each what those that belong together sound like, if it is one."""
+    if settings.by == "track":
+        yield from ((item, answer, None) for item, answer in _predict(items, settings))
+        return
+    # those that keep their genres have a say, too
+    answers = [answer for _, answer in _predict(items, replace(settings, force=True))]
+    heard = [a if isinstance(a, genretagger.Prediction) else None for a in answers]
+    together = genretagger.combine_each([_named(item) for item in items], heard, settings.by)
+    for item, answer, combined in zip(items, answers, together, strict=True):
+        yield item, None if _keeps(item, settings) else answer, combined
+
+
+def _named(item: Item) -> genretagger.Named:
+    tags = genretagger.TrackTags(
+        (),
+        "",
+        album=item.album,
+        album_artist=item.albumartist,
+        artist=item.artist,
+        is_compilation=bool(item.comp),
+    )
+    return genretagger.Named(item.filepath, tags)
+
+
+def _keeps(item: Item, settings: Settings) -> bool:
+    return not settings.force and bool(settings.telling(own_genres(item)))
 
 
 def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, _Answer]]:
     """Hear the tracks that have to be, and whose prediction the library does not hold."""
-    keeps = [not settings.force and bool(own_genres(item)) for item in items]
+    keeps = [_keeps(item, settings) for item in items]
     known = [
         None if keep else _stored_prediction(item, settings.bundle)
         for item, keep in zip(items, keeps, strict=True)
@@ -145,19 +178,29 @@ def _decide(item: Item, answer: _Answer, settings: Settings) -> Outcome[Item]:
     if sorted(new) == sorted(old):
         reason = (*decision.reason, "kept: already there")
         return Outcome(item, State.KEEP, old, old, reason, answer)
-    return Outcome(item, State.CHANGE, old, new, decision.reason, answer)
+    junk = [genre for genre in old if genre not in settings.telling(old)]
+    reason = (*decision.reason, f'"{shown(junk)}" says nothing') if junk else decision.reason
+    return Outcome(item, State.CHANGE, old, new, reason, answer)
 
 
 def _tag(
-    item: Item, answer: _Answer, settings: Settings, journal: genretagger.Journal | None
+    item: Item,
+    answer: _Answer,
+    rests_on: _Answer,
+    settings: Settings,
+    journal: genretagger.Journal | None,
 ) -> Outcome[Item]:
     """Decide on a track, store that in the library, and write the file.
+
+    What the library keeps of `answer` is the track's own, also if the decision rests on more.
 
     The library comes first, with the mark that the file is `UNWRITTEN`: a run that is killed
     in between leaves what the next one needs to finish. If the file cannot be written, the
     library gets its genres back.
     """
-    outcome = _decide(item, answer, settings)
+    outcome = _decide(
+        item, rests_on if isinstance(answer, genretagger.Prediction) else answer, settings
+    )
     may_write = settings.write and journal is not None and may_write_file(item, settings)
     if outcome.state is State.CHANGE and settings.write and journal is not None and not may_write:
         outcome = replace(outcome, reason=(*outcome.reason, STAYS))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
     Channels = NDArray[np.float32]
 
-HEARING_VERSION = 3
+HEARING_VERSION = 4
 """Part of what a remembered prediction is kept by. Raise it when other samples are heard than
 before: other places, another downmix, another choice of decoder."""
 
@@ -51,6 +51,9 @@ _SILENCE = 1e-4
 _QUIET, _QUIET_POWER = 10**-3.5, 10**-4.5
 """An excerpt is quiet if its power is 35 dB under the loudest one's and under -45 dBFS. Between
 the excerpts of one piece of music there is less: up to 14 dB in the tracks that were measured."""
+
+_EVERY_S = 1.0
+"""Of the places where a track could be heard, too, so many are weighed against each other."""
 
 _PROBE_S, _PROBE_EVERY_S, _MOST_PROBES = 0.25, 2.5, 240
 """Where an excerpt is quiet, so much is listened to, so often, to find where the music is."""
@@ -97,6 +100,45 @@ def excerpt_starts(duration_s: float, segment_s: float, *, many: bool = False) -
         return [float(s) for s in np.linspace(0.0, max(0.0, duration_s - segment_s), n)]
     n = int(np.clip(round(duration_s / _LONG_EVERY_S), _FEW, _MANY)) if many else _FEW
     return [duration_s * (i + 1) / (n + 1) - segment_s / 2 for i in range(n)]
+
+
+def further_starts(
+    starts_s: Sequence[float], places_s: Sequence[float], n: int, apart_s: float
+) -> list[float]:
+    """Choose where to listen, too: each time as far as can be from where it is done already.
+
+    Parameters
+    ----------
+    starts_s : sequence of float
+        Where excerpts begin, in seconds.
+    places_s : sequence of float
+        Where others may begin, in time order. The outermost are no places to listen at, but
+        mark where the track begins and ends.
+    n : int
+        At most so many.
+    apart_s : float
+        Each is more than this from every other.
+
+    Returns
+    -------
+    list of float
+        Most wanted first.
+
+    Examples
+    --------
+    >>> further_starts([45.0, 95.0, 145.0], [float(s) for s in range(191)], 4, 5.0)
+    [70.0, 120.0, 22.0, 167.0]
+    """
+    if not places_s:
+        return []
+    places = np.asarray(places_s, dtype=np.float64)
+    taken = np.array([*starts_s, places[0], places[-1]])
+    distance = np.abs(places[:, np.newaxis] - taken).min(axis=1)
+    chosen: list[float] = []
+    while len(chosen) < n and distance.max() > apart_s:
+        chosen.append(float(places[distance.argmax()]))
+        distance = np.minimum(distance, np.abs(places - chosen[-1]))
+    return chosen
 
 
 def fit_length(y: Samples, n_samples: int) -> Samples:
@@ -298,36 +340,6 @@ def duration(path: Path) -> float:
     return by_either(path, lambda reader: reader.duration_s)
 
 
-def where_heard(
-    path: Path, *, segment_s: float, has_cuesheet: bool = False
-) -> tuple[float, list[float]]:
-    """Say where `decode` listens.
-
-    Parameters
-    ----------
-    path, segment_s, has_cuesheet
-        As in `decode`.
-
-    Returns
-    -------
-    duration_s : float
-        Length of the track in seconds.
-    starts_s : list of float
-        Where the excerpts begin, those that turn out to be silent, too.
-
-    Raises
-    ------
-    TrackError
-        As in `decode`.
-    """
-
-    def work(reader: Reader) -> tuple[float, list[float]]:
-        heard = _hear(reader, segment_s, has_cuesheet=has_cuesheet)
-        return reader.duration_s, heard.starts_s
-
-    return by_either(path, work)
-
-
 def _may_hold_many(duration_s: float, *, has_cuesheet: bool) -> bool:
     return duration_s > LONG_S or (has_cuesheet and duration_s > _LONG_EVERY_S)
 
@@ -403,10 +415,59 @@ def decode(path: Path, *, sr: int, segment_s: float, has_cuesheet: bool = False)
     return replace(excerpts, notes=(*excerpts.notes, wrong_name)) if wrong_name else excerpts
 
 
+def decode_further(
+    path: Path, excerpts: Excerpts, n: int, *, sr: int, segment_s: float
+) -> tuple[Segment, ...]:
+    """Decode further excerpts of a track, from between those that were decoded.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    excerpts : Excerpts
+        As `decode` gave them; not silent.
+    n : int
+        At most so many.
+    sr, segment_s
+        As in `decode`.
+
+    Returns
+    -------
+    tuple of Segment
+        In time order; fewer where the track is short, or quiet at the places chosen; none if it
+        may be a whole album.
+
+    Raises
+    ------
+    TrackError
+        As in `decode`.
+    """
+    heard = [segment.y for segment in excerpts.segments]
+    heard_s = [segment.start_s for segment in excerpts.segments]
+    chosen = sorted(further_starts(heard_s, excerpts.places_s, n, apart_s=segment_s / 2))
+
+    def work(reader: Reader) -> tuple[Segment, ...]:
+        # another decoder than before may find the track a little shorter
+        last_s = max(0.0, reader.duration_s - segment_s)
+        starts = [min(start_s, last_s) for start_s in chosen]
+        further = [
+            _segment(reader, start_s, y, sr, segment_s)
+            for start_s, y in zip(starts, _read_all(reader, starts, segment_s)[0], strict=True)
+        ]
+        quiet = _are_quiet([*heard, *(segment.y for segment in further)])[len(heard) :]
+        return tuple(s for s, is_quiet in zip(further, quiet, strict=True) if not is_quiet)
+
+    return by_either(path, work) if chosen else ()
+
+
+def _segment(reader: Reader, start_s: float, y: Samples, sr: int, segment_s: float) -> Segment:
+    y = fit_length(_resampled(y, reader.sr, sr), round(segment_s * sr))
+    return Segment(y, sr, start_s)
+
+
 def _excerpts(reader: Reader, sr: int, segment_s: float, *, has_cuesheet: bool) -> Excerpts:
     heard = _hear(reader, segment_s, has_cuesheet=has_cuesheet)
     segments = [
-        Segment(fit_length(_resampled(y, reader.sr, sr), round(segment_s * sr)), sr, start_s)
+        _segment(reader, start_s, y, sr, segment_s)
         for start_s, y in zip(heard.starts_s, heard.excerpts, strict=True)
         if not is_silent(y)
     ]
@@ -416,13 +477,14 @@ def _excerpts(reader: Reader, sr: int, segment_s: float, *, has_cuesheet: bool) 
     elif len(segments) < len(heard.starts_s):
         n = len(heard.starts_s)
         notes.append(f"silent at {n - len(segments)} of {n} points")
-    return Excerpts(tuple(segments), reader.duration_s, tuple(notes))
+    return Excerpts(tuple(segments), reader.duration_s, tuple(notes), tuple(heard.places_s))
 
 
 class _Heard(NamedTuple):
     starts_s: list[float]
     excerpts: list[Samples]
     notes: list[str]
+    places_s: Sequence[float]
 
 
 def _hear(reader: Reader, segment_s: float, *, has_cuesheet: bool) -> _Heard:
@@ -440,16 +502,24 @@ def _hear(reader: Reader, segment_s: float, *, has_cuesheet: bool) -> _Heard:
     if many:
         why = "has a cue sheet" if has_cuesheet else f"{duration_s / 60:.0f} min long"
         notes.append(f"{why}, may be a whole album: heard at {len(starts)} points")
-    n_quiet = _count_quiet(excerpts)
-    if n_quiet and duration_s > _FEW * segment_s:
-        louder = _where_sound_is(reader, segment_s, len(starts))
+    n_quiet = sum(_are_quiet(excerpts))
+    is_long = duration_s > _FEW * segment_s
+    places = _everywhere(duration_s, segment_s) if is_long else []
+    if n_quiet and is_long:
+        louder = _where_sound_is(reader, segment_s)
         if louder:
             notes.append(f"quiet at {n_quiet} of {len(starts)} points: heard where there is sound")
-            starts = louder
+            places = louder
+            starts = _evenly(louder, len(starts))
             excerpts, cancel = _read_all(reader, starts, wanted_s)
     if cancel:
         notes.append("its channels cancel each other: their difference is heard")
-    return _Heard(starts, excerpts, notes)
+    # an album is heard at many points already, and will go on to disagree
+    return _Heard(starts, excerpts, notes, [] if many else places)
+
+
+def _everywhere(duration_s: float, segment_s: float) -> list[float]:
+    return [float(start_s) for start_s in np.arange(0.0, duration_s - segment_s, _EVERY_S)]
 
 
 def _read_all(
@@ -467,17 +537,16 @@ def _read_all(
     return excerpts, cancel
 
 
-def _count_quiet(excerpts: Sequence[Samples]) -> int:
+def _are_quiet(excerpts: Sequence[Samples]) -> list[bool]:
     powers = [_power(y) for y in excerpts]
     quiet = min(_QUIET * max(powers), _QUIET_POWER)
-    return sum(is_silent(y) or power < quiet for y, power in zip(excerpts, powers, strict=True))
+    return [is_silent(y) or power < quiet for y, power in zip(excerpts, powers, strict=True)]
 
 
-def _where_sound_is(reader: Reader, segment_s: float, n: int) -> list[float]:
-    """Choose where to listen among the places at which a track is not quiet; none if it always is.
+def _where_sound_is(reader: Reader, segment_s: float) -> list[float]:
+    """List where excerpts may begin that are not quiet; none if the track always is.
 
-    The track is probed at even distances; of the places around which most probes sound, those
-    at even parts of the way through them are taken.
+    The track is probed at even distances, and around these places most probes sound.
     """
     every_s = max(_PROBE_EVERY_S, reader.duration_s / _MOST_PROBES)
     times = np.arange(0.0, reader.duration_s - _PROBE_S, every_s)
@@ -489,7 +558,12 @@ def _where_sound_is(reader: Reader, segment_s: float, n: int) -> list[float]:
     share = np.convolve(sounds, around / len(around), mode="same") * sounds
     if not share.any():
         return []
-    best = times[share > share.max() - 1e-6]
-    middles = [best[round((len(best) - 1) * (i + 1) / (n + 1))] + _PROBE_S / 2 for i in range(n)]
-    last_s = reader.duration_s - segment_s
-    return sorted({float(np.clip(middle - segment_s / 2, 0.0, last_s)) for middle in middles})
+    middles = times[share > share.max() - 1e-6] + _PROBE_S / 2
+    starts = np.clip(middles - segment_s / 2, 0.0, reader.duration_s - segment_s)
+    return [float(start_s) for start_s in starts]
+
+
+def _evenly(places: Sequence[float], n: int) -> list[float]:
+    """Take n of some places, at even parts of the way through them."""
+    at = [round((len(places) - 1) * (i + 1) / (n + 1)) for i in range(n)]
+    return sorted({places[i] for i in at})

@@ -168,6 +168,12 @@ def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
     _add_bundle(parser)
     _add_decision(parser)
+    parser.add_argument(
+        "--why",
+        action="store_true",
+        help="find out, too, what moved the leading genre: the network is asked as often as for "
+        "half an hour of music",
+    )
     group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
     group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
     group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
@@ -321,10 +327,10 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--by",
-        choices=("track", "album"),
+        choices=("track", "album", "artist"),
         default="track",
-        help="one decision for each track, or for each album or folder; the tracks of "
-        "compilations are decided one by one (default: %(default)s)",
+        help="one decision for each track, for each album or folder (the tracks of compilations "
+        "are decided one by one), or for each artist (default: %(default)s)",
     )
 
 
@@ -425,9 +431,10 @@ COMMANDS = {
     ),
     "show": Command(
         _show,
-        "show what is heard in one track, from beginning to end, and what moved it",
-        "Hear one track all the way through and show its genres over time, and what "
-        "moved the leading one. No file is opened for writing but those that are asked for.",
+        "show what is heard in one track, from beginning to end",
+        "Hear one track and show its genres at once, then hear it all the way through and show "
+        "how they change; with --why, what moved the leading one. No file is opened for writing "
+        "but those that are asked for.",
     ),
     "learn": Command(
         _learn,

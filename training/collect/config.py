@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from training.config import DEFAULT, read_toml, section, sections
+from training.settings import Amount, Count, Positive, Range, Weight
 
 COLLECT = DEFAULT.with_name("collect.toml")
 
@@ -15,13 +17,13 @@ COLLECT = DEFAULT.with_name("collect.toml")
 class DeezerConfig:
     """How Deezer's API is asked; see `training.collect.deezer`."""
 
-    requests: int
-    window_s: float
-    page_size: int
-    timeout_s: float
-    attempts: int
-    first_wait_s: float
-    longest_wait_s: float
+    requests: Count
+    window_s: Positive
+    page_size: Annotated[int, Range(1, 2000)]
+    timeout_s: Positive
+    attempts: Count
+    first_wait_s: Weight
+    longest_wait_s: Weight
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,22 @@ class PlaylistsConfig:
     """Which tracks of the playlists are taken; see `training.collect.playlists`."""
 
     reject_live: bool
-    shortest_s: float
-    longest_s: float
-    few_tracks: int
-    uneven: float
+    shortest_s: Weight
+    longest_s: Positive
+    few_tracks: Amount
+    uneven: Annotated[float, Range(1)]
 
 
 @dataclass(frozen=True)
 class DownloadConfig:
     """How audio is fetched and checked; see `training.collect.download`."""
 
-    preview_s: float
-    tolerance_s: float
-    quality: int
-    batch: int
-    silence_s: float
-    timeout_s: float
+    preview_s: Positive
+    tolerance_s: Weight
+    quality: Annotated[int, Range(0, 2)]
+    batch: Count
+    silence_s: Positive
+    timeout_s: Positive
 
 
 @dataclass(frozen=True)

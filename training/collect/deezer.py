@@ -2,7 +2,8 @@
 
 References
 ----------
-Endpoints and fields: https://developers.deezer.com/api/playlist/tracks and /api/track.
+Endpoints and fields: https://developers.deezer.com/api/playlist/tracks, /api/track (also
+``alternative``, a readable track where this one is not) and /api/search.
 Error codes, which come as HTTP 200: https://developers.deezer.com/api/errors; 4 is the
 quota (50 requests in 5 seconds), 700 a busy service, 800 "no data".
 """
@@ -127,14 +128,14 @@ class Api:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retry))
 
-    def get(self, path: str, **params: int) -> dict[str, Any]:
+    def get(self, path: str, **params: int | str) -> dict[str, Any]:
         """Ask for one object.
 
         Parameters
         ----------
         path : str
             Such as ``track/3135556``.
-        **params : int
+        **params : int or str
             The query.
 
         Returns
@@ -225,6 +226,26 @@ class Api:
                 raise BrokenError(f"playlist/{number}/tracks: its pages go round in a circle")
             index = int(following[1])
 
+    def search(self, kind: str, words: str) -> list[dict[str, Any]]:
+        """Search for objects of a kind, the best first; raises as `get` does.
+
+        Parameters
+        ----------
+        kind : str
+            ``track`` or ``playlist``.
+        words : str
+            As typed into Deezer's search.
+
+        Returns
+        -------
+        list of dict
+            One page of Deezer's objects.
+        """
+        rows = self.get(f"search/{kind}", q=words, limit=self._settings.page_size).get("data")
+        if not isinstance(rows, list):
+            raise BrokenError(f"search/{kind}: the answer has no list")
+        return [row for row in rows if isinstance(row, dict)]
+
     def track(self, number: int) -> dict[str, Any]:
         """Read one track, with the fields that lists leave out; raises as `get` does."""
         return self.get(f"track/{number}")
@@ -262,7 +283,7 @@ class Api:
         step_s = self._settings.window_s / self._settings.requests
         self._next_s = max(now_s, self._next_s) + step_s
 
-    def _body(self, url: str, params: dict[str, int]) -> bytes | None:
+    def _body(self, url: str, params: dict[str, int | str]) -> bytes | None:
         """Fetch one answer; None where it was cut off half-way."""
         try:
             response = self._session.get(

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from genretagger.errors import FatalError
-from training.collect import filters
+from genretagger.genres import canonical
+from genretagger.text import printable
+from training.collect import exports, filters
 from training.collect.config import PlaylistsConfig
 from training.collect.deezer import Api, BrokenError, RefusedError
 from training.collect.tracks import Candidate, Track
@@ -17,7 +19,7 @@ from training.collect.wanted import Wanted
 from training.files import appending, read_jsonl, write_text
 from training.progress import Progress
 
-_CACHE, _ISRCS = "playlists", "isrc.jsonl"
+_CACHE, _ISRCS, _ALTERNATIVES = "playlists", "isrc.jsonl", "alternatives.jsonl"
 
 
 def fetch(
@@ -44,7 +46,9 @@ def fetch(
         rows: list[Any] = []
         refused = None
         try:
-            for page, total in api.playlist(number):
+            if number in wanted.exports:
+                rows = exports.match(api, exports.read(wanted.exports[number]), folder, say)
+            for page, total in () if number in wanted.exports else api.playlist(number):
                 rows += page
                 progress.at(
                     done + min(len(rows) / max(total, 1), 1.0) * 0.99,
@@ -80,7 +84,7 @@ def _cached(folder: Path, number: str) -> dict[str, Any] | None:
 
 
 def _trimmed(row: Any) -> Any:
-    if not isinstance(row, dict):
+    if not isinstance(row, dict) or "not_found" in row:
         return row
     names = ("id", "readable", "title", "title_short", "title_version", "isrc", "duration")
     kept = {name: row.get(name) for name in (*names, "preview")}
@@ -108,6 +112,9 @@ def gather(
             }
         )
         for row in cached["rows"]:
+            if isinstance(row, dict) and "not_found" in row:
+                rejected.append({"rule": "not-found", **row["not_found"], "playlists": [number]})
+                continue
             candidate = _candidate(row)
             if candidate is None:
                 rejected.append({"rule": "incomplete", "row": row, "playlists": [number]})
@@ -163,7 +170,7 @@ def reject_by_name(
         version=candidate.version,
         artist=track.artist,
         album=track.album,
-        classical=any("Classical" in wanted.playlists[number] for number in candidate.lists),
+        genres={genre for number in candidate.lists for genre in wanted.playlists[number]},
         live=settings.reject_live,
     )
     if rejection is None:
@@ -197,3 +204,59 @@ def look_up_isrcs(
             progress.at(done, f"{done} of {len(asked)} missing ISRCs looked up")
     for candidate in lacking:
         candidate.track = replace(candidate.track, isrc=known.get(candidate.track.track_id, ""))
+
+
+def replace_unreadable(
+    api: Api, candidates: Iterable[Candidate], folder: Path, say: Callable[[str], None]
+) -> None:
+    """Put in the place of tracks that Deezer does not play here those that it names instead."""
+    path = folder / _ALTERNATIVES
+    known = {row["track_id"]: row["alternative"] for row in read_jsonl(path)}
+    unreadable = [c for c in candidates if not c.readable]
+    asked = [c for c in unreadable if c.track.track_id not in known]
+    progress = Progress(len(asked), say)
+    with appending(path) as file:
+        for done, candidate in enumerate(asked, 1):
+            number = candidate.track.track_id
+            try:
+                row = _trimmed(api.track(int(number)).get("alternative"))
+            except RefusedError:
+                row = None
+            except BrokenError as error:
+                say(f"track {number}: {error}; it stays unreadable in this run")
+                continue
+            known[number] = row
+            line = {"track_id": number, "alternative": row}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
+            progress.at(done, f"{done} of {len(asked)} unreadable tracks looked up")
+    for candidate in unreadable:
+        other = _candidate(known.get(candidate.track.track_id))
+        if other is not None and other.readable:
+            candidate.track, candidate.readable = other.track, True
+
+
+def search(api: Api, words: str) -> list[str]:
+    """Search for playlists; give lines to choose from, as a list file has them.
+
+    Parameters
+    ----------
+    api : Api
+    words : str
+        Such as ``Ambient playlist``; a genre among them is put into the lines.
+
+    Returns
+    -------
+    list of str
+        ``ID = "GENRE" # title, number of tracks, who made it``.
+    """
+    parts = words.split()
+    spans = [" ".join(parts[i : i + n]) for n in (3, 2, 1) for i in range(len(parts))]
+    label = next(filter(None, map(canonical, spans)), "GENRE")
+    lines = []
+    for row in api.search("playlist", words):
+        user = row.get("user")
+        maker = user.get("name") if isinstance(user, dict) else None
+        about = f"{row.get('title')}, {row.get('nb_tracks')} tracks, by {maker or 'unknown'}"
+        lines.append(f'{row.get("id")} = "{label}" # {printable(about)}')
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from collections import Counter
 from collections.abc import Iterable
@@ -64,6 +65,41 @@ def merge(
         else:
             tracks.append(replace(best.track, genres=genres, playlists=tuple(lists)))
     return sorted(tracks, key=lambda track: int(track.track_id))
+
+
+def fill_quotas(
+    wanted: Wanted, tracks: Iterable[Track], rejected: list[dict[str, Any]]
+) -> list[Track]:
+    """Choose as many tracks of each part of a label's range; append the others to `rejected`.
+
+    The parts of a label are taken from in turn until its quota is full, so a small part
+    gives all that it has. Within a part the order is that of the ids' hashes.
+    """
+    by_label: dict[tuple[str, ...], dict[str, list[Track]]] = {}
+    for track in tracks:
+        part = wanted.parts.get(track.playlists[0], track.playlists[0])
+        by_label.setdefault(track.genres, {}).setdefault(part, []).append(track)
+    chosen = []
+    for label, by_part in by_label.items():
+        turns = [
+            (turn, part, track)
+            for part, members in by_part.items()
+            for turn, track in enumerate(sorted(members, key=_shuffled))
+        ]
+        turns.sort(key=lambda row: row[:2])
+        quota = wanted.quotas.get(label, len(turns))
+        chosen += [track for _, _, track in turns[:quota]]
+        rejected += [
+            Candidate(track, "", readable=True, lists=list(track.playlists)).rejected(
+                "over-quota", matched=part
+            )
+            for _, part, track in turns[quota:]
+        ]
+    return sorted(chosen, key=lambda track: int(track.track_id))
+
+
+def _shuffled(track: Track) -> str:
+    return hashlib.sha256(track.track_id.encode()).hexdigest()
 
 
 def yields(

@@ -61,7 +61,8 @@ class Candidate:
     def rejected(self, rule: str, **why: str) -> dict[str, Any]:
         """Lay out the row that says why it was rejected."""
         row = asdict(self.track)
-        kept = {key: row[key] for key in ("track_id", "isrc", "artist", "title", "album")}
+        names = ("track_id", "isrc", "artist", "title", "album", "preview")
+        kept = {key: row[key] for key in names}
         return {"rule": rule, **why, **kept, "playlists": self.lists}
 
 
@@ -87,6 +88,9 @@ def read_tracks(folder: Path, settings: PlaylistsConfig) -> list[Track]:
     source = Path(inputs["list"])
     if source.is_file() and sha256(source) != inputs["list_sha256"]:
         raise FatalError(f"{source} has changed since {TRACKS} was made: {again}")
+    for name, digest in inputs.get("exports", {}).items():
+        if Path(name).is_file() and sha256(Path(name)) != digest:
+            raise FatalError(f"{name} has changed since {TRACKS} was made: {again}")
     return [
         Track(**{**row, "genres": tuple(row["genres"]), "playlists": tuple(row["playlists"])})
         for row in read_jsonl(folder / TRACKS)

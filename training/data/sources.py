@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from genretagger import scan, tags
 from genretagger.errors import FatalError, TrackError
@@ -23,6 +23,7 @@ CLIPS = "clips"
 
 _COLUMNS = ("id", "genres")
 _GTZAN = re.compile(r"[^.]+\.\d{5}")
+_HEADINGS = {"file", "filename", "file name", "id", "track"}
 _SURE, _LIKELY = 3, 2
 
 
@@ -238,13 +239,52 @@ def _walk(folder: Path, rejects: Rejects) -> Iterator[Path]:
             rejects.add(shown, "its name is not UTF-8", "rename it")
 
 
-def from_tree(folder: Path, meaning: Names, rejects: Rejects) -> list[Entry]:
+def read_artists(path: Path | None) -> dict[str, str]:
+    """Read a list of the artists of files whose names and tags do not tell them.
+
+    Parameters
+    ----------
+    path : pathlib.Path, optional
+        Tab-separated: a file's name, with or without folders and suffix, and its artist;
+        further columns and a first row that begins with ``file`` are ignored.
+
+    Returns
+    -------
+    dict of str to str
+        From a file's name without folders and suffix, as ``disco.00000``, to its artist.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be read, or a row has no second column.
+    """
+    found: dict[str, str] = {}
+    lines = _text(path).splitlines() if path is not None else []
+    for number, line in enumerate(lines, 1):
+        file, tab, rest = line.partition("\t")
+        if not line.strip() or (number == 1 and file.strip().casefold() in _HEADINGS):
+            continue
+        if not tab or not file.strip():
+            raise FatalError(f"{path}, line {number}: write a file's name, a tab and its artist")
+        found[_bare(file.strip())] = rest.partition("\t")[0].strip()
+    return found
+
+
+def _bare(file: str) -> str:
+    """Take folders and the suffix of an audio file off a name; ``disco.00000`` has none."""
+    name = PurePosixPath(file.replace("\\", "/")).name
+    return name if _GTZAN.fullmatch(name) else PurePosixPath(name).stem
+
+
+def from_tree(
+    folder: Path, meaning: Names, rejects: Rejects, listed: Mapping[str, str]
+) -> list[Entry]:
     """Read a folder for each genre.
 
-    The artist is the tag's; else what stands before " - " in ``Genre/Artist - Title``;
-    else the folder in ``Genre/Artist/Album/title``; else the track is its own group. In
-    GTZAN's layout (``genre/genre.00000.wav``) artists are unknown and some have many
-    tracks, so a genre is one group.
+    The artist is the listed one; else the tag's; else what stands before " - " in
+    ``Genre/Artist - Title``; else the folder in ``Genre/Artist/Album/title``; else the track
+    is its own group, as in GTZAN's layout (``genre/genre.00000.wav``), and an artist's tracks
+    may be parted.
 
     Parameters
     ----------
@@ -252,6 +292,8 @@ def from_tree(folder: Path, meaning: Names, rejects: Rejects) -> list[Entry]:
     meaning : callable
         From `read_names`.
     rejects : Rejects
+    listed : mapping of str to str
+        From `read_artists`.
     """
     entries = []
     for path in _walk(folder, rejects):
@@ -264,17 +306,13 @@ def from_tree(folder: Path, meaning: Names, rejects: Rejects) -> list[Entry]:
             rejects.add(*_unmapped(path, parts[0]))
             continue
         own = f"{folder.name}/{'/'.join(parts)}"
-        if _GTZAN.fullmatch(path.stem) and path.stem.rpartition(".")[0] == parts[0]:
-            group = f"gtzan {parts[0]}"  # as manifests of before have it: it decides the folds
-            keys: tuple[str, ...] = (group,)
-        else:
-            credit = _artist_tag(path)
-            if not artists.names(credit) and " - " in path.stem:
-                credit = re.sub(r"^\d+[ .-]+", "", path.stem).partition(" - ")[0]
-            elif not artists.names(credit) and len(parts) > 2:
-                credit = parts[1]
-            keys = tuple(artists.names(credit))
-            group = keys[0] if keys else own
+        credit = listed.get(path.stem, "") or _artist_tag(path)
+        if not artists.names(credit) and " - " in path.stem:
+            credit = re.sub(r"^\d+[ .-]+", "", path.stem).partition(" - ")[0]
+        elif not artists.names(credit) and len(parts) > 2:
+            credit = parts[1]
+        keys = tuple(artists.names(credit))
+        group = keys[0] if keys else own
         entries.append(Entry(own, path, genres, folder.name, _LIKELY, group, keys, where=str(path)))
     return entries
 

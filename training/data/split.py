@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.arrays import Integers, Numbers
 from training.config import SplitConfig
 from training.data.clips import Clip
+from training.markdown import table
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
@@ -91,6 +94,61 @@ def assign(
         filled[fold] += traits
         folds[name] = fold
     return folds
+
+
+def check(clips: Sequence[Clip]) -> None:
+    """Refuse a split by which nothing can be learned, or of which figures would mean nothing.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        With splits, and only those whose labels are learned.
+
+    Raises
+    ------
+    FatalError
+        If there is one artist group only, no clip with a genre, or a genre that stands on one
+        side: only in training or only in the test, or, where each fold is measured in turn,
+        in one fold. The message has the table of counts.
+    """
+    names = {clip.split for clip in clips}
+    sides = {
+        genre: {clip.split for clip in clips if genre in clip.genres}
+        for genre in GENRES
+        if any(genre in clip.genres for clip in clips)
+    }
+    held_out = not names.isdisjoint({TRAIN, VALIDATION, TEST})
+    parted = [
+        genre
+        for genre, found in sides.items()
+        if (held_out and not {TRAIN, TEST} <= found) or len(found) < 2
+    ]
+    wrong = []
+    if len({clip.artist_id for clip in clips}) < 2:
+        wrong.append("all clips are one artist group")
+    if not sides:
+        wrong.append("no clip has one of the genres")
+    if parted:
+        where = "training or the test lacks" if held_out else "all folds but one lack"
+        wrong.append(f"{where} {', '.join(parted)}")
+    if wrong:
+        raise FatalError(
+            f"the split is of no use: {'; '.join(wrong)}. Add artists of these genres, or leave "
+            f"the genres out, and run the stage `manifest` again\n\n{counts(clips)}"
+        )
+
+
+def counts(clips: Sequence[Clip]) -> str:
+    """Lay out a table in Markdown: clips of each genre in each split, and artist groups."""
+    names = sorted({clip.split for clip in clips})
+    rows = []
+    for genre in (*GENRES, None):
+        having = [clip for clip in clips if (genre in clip.genres if genre else not clip.genres)]
+        by_split = Counter(clip.split for clip in having)
+        groups = len({clip.artist_id for clip in having})
+        cells = [genre or "none of these", str(groups), *(str(by_split[name]) for name in names)]
+        rows.append(cells)
+    return table(["", "artist groups", *names], rows)
 
 
 def sha256(folds: Mapping[str, int]) -> str:

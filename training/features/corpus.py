@@ -8,6 +8,7 @@ labelled clip's recording, by Chromaprint, is left out.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import tarfile
@@ -28,7 +29,7 @@ from training.arrays import Floats, Halves
 from training.config import CorpusConfig
 from training.data import duplicates
 from training.features import mel
-from training.files import read_jsonl, write_array, write_jsonl
+from training.files import check_room, read_jsonl, write_array, write_jsonl
 from training.progress import Progress
 
 SUFFIXES = (".ogg", ".oga", ".opus", ".mp3", ".flac", ".wav", ".m4a")
@@ -50,6 +51,7 @@ def _download(name: str, folder: Path) -> Path:
     packages = sorted(folder.glob(f"{name}_*.deb"))
     if packages:
         return packages[-1]
+    check_room(folder, _needed_bytes(name), f"free some, {_REMEDY}")
     with tempfile.TemporaryDirectory(dir=folder) as part:
         command = ["apt-get", "download", "-qq", name]
         done = subprocess.run(command, cwd=part, capture_output=True, text=True, check=False)
@@ -58,6 +60,17 @@ def _download(name: str, folder: Path) -> Path:
             message = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise FatalError(f"apt-get download {name}: {message}; try `apt-get update`, {_REMEDY}")
         return files[0].rename(folder / files[0].name)
+
+
+def _needed_bytes(name: str) -> float:
+    """Look up how much a package and what is in it take; 0 where apt does not say."""
+    command = ["apt-cache", "show", "--no-all-versions", name]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return 0.0
+    sizes = dict(re.findall(r"(?m)^(Size|Installed-Size): (\d+)$", told))
+    return int(sizes.get("Size", 0)) + 1024 * int(sizes.get("Installed-Size", 0))  # in KiB
 
 
 def _sounds(
@@ -297,6 +310,7 @@ def _store(
             kept.append(what.mel)
             rows.append(row | {"n_segments": len(what.mel), "fingerprints": what.fingerprints})
     if kept:
+        check_room(target.parent, sum(mels.nbytes for mels in kept), f"free some, {_REMEDY}")
         write_array(target, np.concatenate(kept))
     write_jsonl(listed, rows)  # last: it says that the segments are whole
 

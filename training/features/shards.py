@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -31,19 +32,20 @@ import joblib
 import numpy as np
 
 from genretagger import audio
-from genretagger.errors import FatalError, TrackError
+from genretagger.errors import FatalError, GenreTaggerError, TrackError
 from genretagger.features import FeatureConfig
 from training.arrays import Floats, Halves, Integers
 from training.data.clips import Clip
 from training.features import mel
-from training.features.teachers import SOUNDS_SIZE, embed, musicnn_runner
-from training.files import appending, read_jsonl, sha256, write_jsonl
+from training.features.teachers import SOUNDS_S, SOUNDS_SIZE, embed, musicnn_runner
+from training.files import appending, check_room, read_jsonl, sha256, write_jsonl
 from training.networks import musicnn
 
 Extracted = tuple[Halves, Halves, Floats]
 """Of a clip: mel power, YAMNet's embeddings, MusiCNN's values."""
 
-_BLOCK = 64  # clips that are in memory at a time: about 0.5 GB with two workers
+_BLOCK = 64  # clips that wait in memory at most: about 0.5 GB
+_SAVE_S = 5.0  # after so long what waits is written: a killed run loses no more
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,25 @@ class _Unfinished:
         self._folder.rename(self._target)
 
 
+def _blocks(
+    results: Iterable[Extracted], append: Callable[[Iterable[Extracted]], None]
+) -> Iterator[list[Extracted]]:
+    """Put clips together until they are many or some seconds are over; an error loses none."""
+    block: list[Extracted] = []
+    began_s = time.monotonic()
+    try:
+        for extracted in results:
+            block.append(extracted)
+            if len(block) == _BLOCK or time.monotonic() - began_s > _SAVE_S:
+                yield block
+                block, began_s = [], time.monotonic()
+    except GenreTaggerError:
+        append(block)
+        raise
+    if block:
+        yield block
+
+
 def build(
     folder: Path,
     clips: Sequence[Clip],
@@ -260,7 +281,7 @@ def build(
     ------
     FatalError
         If a clip's file is no longer the one that the manifest's hash is of, or cannot be
-        decoded any more.
+        decoded any more, or the disk lacks the room.
     """
     teachers = {
         name: None if path is None else sha256(path)
@@ -271,17 +292,21 @@ def build(
     made_from = fingerprint(manifest_sha256, config, teachers)
     unfinished = _Unfinished(folder, made_from, row_bytes)
     bank = mel.filterbank(config)
-    with unfinished.writing() as append, joblib.Parallel(n_jobs=n_jobs) as parallel:
-        for start in range(unfinished.n_done, len(clips), _BLOCK):
-            block = clips[start : start + _BLOCK]
-            tasks = (
-                joblib.delayed(_extract)(
-                    data / clip.path, clip.sha256, config, bank, (yamnet, musicnn_wheel)
-                )
-                for clip in block
-            )
-            append(parallel(tasks))
-            yield start + len(block)
+    left_s = sum(clip.duration_s for clip in clips[unfinished.n_done :])
+    per_s = config.sr / config.hop_length * row_bytes[0]
+    per_s += 0 if yamnet is None else row_bytes[1] / SOUNDS_S
+    check_room(folder, left_s * per_s, "free some, or choose another --run")
+    tasks = (
+        joblib.delayed(_extract)(
+            data / clip.path, clip.sha256, config, bank, (yamnet, musicnn_wheel)
+        )
+        for clip in clips[unfinished.n_done :]
+    )
+    results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    with unfinished.writing() as append:
+        for block in _blocks(results, append):
+            append(block)
+            yield unfinished.n_done
     unfinished.finish(teachers)
 
 

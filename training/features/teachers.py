@@ -19,6 +19,9 @@ WINDOW_SAMPLES = 15600
 WINDOW_HOP = 15360
 """0.96 s: windows side by side, as the clips' time average needs no overlap."""
 
+SOUNDS_S = 0.96
+"""`WINDOW_HOP` in seconds, at YAMNet's 16 kHz."""
+
 SOUNDS_SIZE = 1024
 """Length of YAMNet's embedding: the output of its global average pooling."""
 

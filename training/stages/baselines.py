@@ -32,7 +32,9 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
     this = runs.Run(args)
     config = with_heads(this.config)
-    clips, cached = this.clips(), this.open_shards()
+    clips = this.clips()
+    this.check_split(clips)
+    cached = this.open_shards()
     of_runs = {
         f"`{folder.name}`": baselines.of_run(RunFolder(folder).predictions, clips)
         for folder in args.of

@@ -7,16 +7,14 @@ Deezer says; what a server or a program claims does not count.
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from genretagger.errors import FatalError
 from training.collect import download, streamrip
 from training.collect.config import add_collection_arguments, load_collect
 from training.collect.deezer import Api
 from training.collect.tracks import TRACKS, read_tracks
-from training.files import sha256
+from training.files import check_room, sha256
 
 NAME = "download"
 HELP = "tracks.jsonl -> audio and downloads.jsonl: 30-s previews, or streamrip and your account"
@@ -87,9 +85,4 @@ def _check_space(source: download.Source, name: str, retry: bool) -> None:
     cap_s = source.settings.preview_s if name == "preview" else float("inf")
     seconds = sum(min(track.duration_s, cap_s) for track in source.pending(retry=retry))
     rate = _BYTES_PER_S["preview" if name == "preview" else source.settings.quality]
-    free = shutil.disk_usage(source.folder).free
-    if seconds * rate > free:
-        raise FatalError(
-            f"about {seconds * rate / 1e9:.1f} GB are to come, and {source.folder} has "
-            f"{free / 1e9:.1f} GB free: choose another --music, or fewer playlists"
-        )
+    check_room(source.folder, seconds * rate, "choose another --music, or fewer playlists")

@@ -29,12 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
     this = runs.Run(args)
+    every = this.clips()
+    this.check_split(every)
     for name in this.measured():
         this.teachers(name)  # all are there and of this configuration, before an hour is spent
     config = this.config.evaluate
     clips = [
         clip
-        for clip in this.clips()
+        for clip in every
         if clip.confidence >= config.least_confidence and clip.split != split.TRAIN
     ]
     splits = np.array([clip.split for clip in clips])

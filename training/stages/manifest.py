@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from genretagger.errors import FatalError
-from genretagger.genres import GENRES
 from training import run as runs
 from training.data import manifest, sources, split
 from training.data.clips import Clip, with_splits, write_clips
@@ -41,9 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mapping", type=Path, metavar="FILE", help="lines 'disco = Dance; RNB', 'blues ='"
     )
     parser.add_argument(
+        "--artists",
+        type=Path,
+        metavar="TSV",
+        help="artists of files in a --tree: a file's name, a tab, its artist",
+    )
+    parser.add_argument(
         "--keep-groups",
         action="store_true",
         help="report near-duplicates, but leave artist groups as they are",
+    )
+    parser.add_argument(
+        "--keep-contradictions",
+        action="store_true",
+        help="learn from near-duplicates without a common genre, too",
     )
 
 
@@ -57,11 +67,11 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     say(f"{len(clips)} clips, {len(folds)} artist groups, manifest {this.manifest_sha256()[:12]}")
     counts = dict(sorted(Counter(clip.split for clip in clips).items()))
     say(f"split {split.sha256(folds)[:12]}: clips in each {counts}")
-    for genre in GENRES:
-        having = [clip for clip in clips if genre in clip.genres]
-        groups = len({clip.artist_id for clip in having})
-        by_split = dict(sorted(Counter(clip.split for clip in having).items()))
-        say(f"{genre}: {len(having)} clips, {groups} groups, {by_split}")
+    say(split.counts(clips))
+    try:
+        this.check_split(clips)
+    except FatalError as error:
+        say(f"WARNING: {str(error).splitlines()[0]}; the stage `train` refuses it")
 
 
 def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], None]) -> list[Clip]:
@@ -79,14 +89,16 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
         If nothing is left, or a source cannot be read.
     """
     rejects = Rejects()
+    entries = list(_entries(args, rejects))
     clips, pairs = manifest.build(
-        _entries(args, rejects),
+        entries,
         args.data,
         folder.decoded,
         rejects,
         n_jobs=args.jobs,
         say=say,
         keep_groups=args.keep_groups,
+        keep_contradictions=args.keep_contradictions,
     )
     write_jsonl(folder.rejected, rejects.rows)
     write_jsonl(folder.duplicates, pairs)
@@ -94,6 +106,17 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
     done = "reported only" if args.keep_groups else "now one group"
     across = sum(pair["across_artists"] for pair in pairs)
     say(f"{len(pairs)} pairs sound the same, {across} of them across artists ({done})")
+    contradict = sum(pair["labels_contradict"] for pair in pairs)
+    if contradict:
+        done = "learned from all the same" if args.keep_contradictions else "left out, both of each"
+        say(f"{contradict} of these pairs have no genre in common ({done}): {folder.duplicates}")
+    unknown = sum(not entry.keys for entry in entries)
+    if unknown:
+        say(
+            f"WARNING: nothing tells the artist of {unknown} of {len(entries)} tracks. Each counts "
+            "as an artist of its own, so an artist's tracks may be on both sides of a split, and "
+            "every figure is too good. Tag them, or give --artists TSV"
+        )
     if not clips:
         raise FatalError(f"no track can be used: {folder.rejected} says why")
     return clips
@@ -101,6 +124,7 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
 
 def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
     meaning = sources.read_names(args.mapping)
+    listed = sources.read_artists(args.artists)
     labels = args.labels
     if not (labels or args.downloads or args.tree or args.collection):
         labels = [args.data / LABELS]
@@ -114,7 +138,7 @@ def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
     for path in args.downloads:
         yield from sources.from_downloads(path, rejects)
     for path in args.tree:
-        yield from sources.from_tree(path, meaning, rejects)
+        yield from sources.from_tree(path, meaning, rejects, listed)
     for path in args.collection:
         yield from sources.from_collection(path, meaning, rejects)
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from genretagger.errors import FatalError
-from training.collect import playlists
+from training.collect import page, playlists
 from training.collect.config import add_collection_arguments, load_collect
 from training.collect.deezer import Api
-from training.collect.recordings import merge, yields
+from training.collect.recordings import fill_quotas, merge, yields
 from training.collect.tracks import REJECTED, TRACKS, YIELD
 from training.collect.wanted import FORM, read_list
 from training.files import sha256, write_jsonl, write_text
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "list",
         type=Path,
+        nargs="?",
         metavar="LIST.toml",
         help=f"below [playlists] lines such as {FORM}; ids do as well as links",
     )
@@ -40,13 +41,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refresh", action="store_true", help="read playlists again that were read before"
     )
+    parser.add_argument(
+        "--search",
+        action="append",
+        metavar="WORDS",
+        help="only show playlists to choose from, as lines for the list; repeatable",
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page to listen through a sample of what was kept and rejected",
+    )
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage; a killed one resumes with the playlists that it has not read."""
     settings = load_collect(args.config)
-    wanted = read_list(args.list)
     api = Api(settings.deezer)
+    for words in args.search or ():
+        say("\n".join([f"# {words}", *playlists.search(api, words)]))
+    if args.search:
+        return
+    if args.list is None:
+        raise FatalError("name a LIST.toml, or look for playlists with --search 'Ambient playlist'")
+    wanted = read_list(args.list)
     playlists.fetch(api, wanted, args.music, say, refresh=args.refresh)
     rejected: list[dict[str, Any]] = []
     candidates, lists = playlists.gather(wanted, args.music, rejected)
@@ -63,23 +82,32 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
             passed.append(candidate)
         else:
             rejected.append(row)
+    playlists.replace_unreadable(api, passed, args.music, say)
     playlists.look_up_isrcs(api, passed, args.music, say)
-    tracks = merge(wanted, passed, rejected)
+    tracks = fill_quotas(wanted, merge(wanted, passed, rejected), rejected)
     report = yields(settings.playlists, lists, listed, tracks, rejected)
     write_jsonl(args.music / TRACKS, (asdict(track) for track in tracks))
     write_jsonl(args.music / REJECTED, rejected)
     report["inputs"] = {
         "list": str(args.list.resolve()),
         "list_sha256": sha256(args.list),
+        "exports": {str(p.resolve()): sha256(p) for p in wanted.exports.values()},
         "settings": asdict(settings.playlists),
         "tracks_sha256": sha256(args.music / TRACKS),
     }
     # the last: its being there says that the others are whole
     write_text(args.music / YIELD, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    _tell(report, say)
+    if args.page is not None:
+        write_text(args.page, page.lay_out(tracks, rejected, wanted))
+        say(f"to listen: {args.page}")
+    say(f"{len(tracks)} tracks in {args.music / TRACKS}, {len(rejected)} rejected")
+
+
+def _tell(report: dict[str, Any], say: Callable[[str], None]) -> None:
     for label, n in report["labels"].items():
         say(f"{label}: {n['taken']} of {n['listed']} tracks of its playlists; now {n['tracks']}")
     for rule, n_tracks in report["rejected"].items():
         say(f"rejected, {rule}: {n_tracks}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
-    say(f"{len(tracks)} tracks in {args.music / TRACKS}, {len(rejected)} rejected")

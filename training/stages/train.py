@@ -30,9 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
-    _use_threads(args.jobs)
     this = runs.Run(args)
-    clips, cached = this.clips(), this.open_shards()
+    clips = this.clips()
+    this.check_split(clips)
+    _use_threads(args.jobs)
+    cached = this.open_shards()
     names = args.model or this.models()
     for name in names:
         if name not in this.models():

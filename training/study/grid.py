@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Annotated
 
 from genretagger.errors import FatalError
+from training.settings import Count, Positive, Range, Weight
 
 TRACK_S = 30.0
 """Seconds of a track that are used: three excerpts of 10 s."""
@@ -42,16 +44,16 @@ class GridConfig:
         A track shorter than this, in seconds, is left out.
     """
 
-    sr: int
-    n_fft: int
-    hop_length: int
-    n_mels: int
-    n_mfcc: int
-    top_db: float
-    delta_width: int
-    pitch_semitones: float
+    sr: Annotated[int, Range(8000, 192_000)]
+    n_fft: Annotated[int, Range(16, 65_536)]
+    hop_length: Count
+    n_mels: Annotated[int, Range(1, 1024)]
+    n_mfcc: Count
+    top_db: Positive
+    delta_width: Annotated[int, Range(3)]
+    pitch_semitones: Weight
     snr_db: float
-    least_s: float
+    least_s: Positive
 
 
 @dataclass(frozen=True)

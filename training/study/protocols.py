@@ -24,7 +24,7 @@ import numpy as np
 from genretagger.errors import FatalError
 from training.arrays import Integers
 from training.data import split
-from training.data.clips import Clip
+from training.data.clips import Clip, with_splits
 from training.study import variants
 from training.study.config import StudyConfig
 from training.study.grid import N_COPIES
@@ -47,6 +47,14 @@ def training_part(clips: Sequence[Clip], config: StudyConfig) -> list[bool]:
     """Tell which clips are for training by artist: those that get copies."""
     held_out = [*config.split.test, *config.split.validation]
     return [fold not in held_out for fold in _folds(clips, config).tolist()]
+
+
+def check(clips: Sequence[Clip], config: StudyConfig) -> None:
+    """Refuse folds by artist of which the figures would mean nothing; see `split.check`."""
+    parts = dict.fromkeys(config.split.test, split.TEST)
+    parts |= dict.fromkeys(config.split.validation, split.VALIDATION)
+    names = [parts.get(fold, split.TRAIN) for fold in _folds(clips, config).tolist()]
+    split.check(with_splits(clips, names))
 
 
 def _folds(clips: Sequence[Clip], config: StudyConfig) -> Integers:

@@ -80,7 +80,17 @@ def _updated(tag: ID3, version: int) -> ID3:
         is_kept = frame.HashKey in tag or back.get(frame.HashKey) == frame
         if not is_kept and not isinstance(frame, PairedTextFrame):  # people are told all together
             tag.add(frame)
+    if version == 3 and _is_said_twice(tag):
+        del tag["TORY"]
     return tag
+
+
+def _is_said_twice(tag: ID3) -> bool:
+    """Tell whether the year of first release stands beside the full date, which kept its name.
+
+    TagLib takes the two for one field with two values.
+    """
+    return {"TDOR", "TORY"} <= tag.keys() and str(tag["TDOR"]).startswith(str(tag["TORY"]))
 
 
 def _update(tag: ID3, version: int) -> None:

@@ -75,7 +75,8 @@ def edit_info(raw: bytes, edit: Edit) -> bytes:
     if len(edit.values) > 1:
         raise TrackError("RIFF INFO holds one genre only; make a new plan")
     chunks = list(_chunks(raw or b"INFO", 4))
-    are_ours = [name == edit.key.encode() for name, _ in chunks]
+    # some programs write small letters, which not every other finds: a change makes them large
+    are_ours = [name.upper() == edit.key.encode() for name, _ in chunks]
     new = [(edit.key.encode(), value.encode() + b"\0") for value in edit.values]
     chunks = replaced(chunks, are_ours, new)
     return b"INFO" + b"".join(pack_chunk(*chunk) for chunk in chunks) if chunks else b""

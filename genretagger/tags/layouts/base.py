@@ -60,6 +60,9 @@ class Layout:
         What comments the file holds outside its blocks.
     """
 
+    begins_with_id3 = False
+    """Whether an ID3v2 tag may stand before the rest."""
+
     has_cuesheet = False
     comments: tuple[str, ...] = ()
 
@@ -68,6 +71,11 @@ class Layout:
         self.size = file.seek(0, os.SEEK_END)
         self.raw: dict[str, bytes] = {}
         self.further: list[tuple[str, bytes]] = []
+        if not self.begins_with_id3 and self.at(0, 3) == b"ID3":
+            raise TrackError(
+                "an ID3 tag stands before its beginning, where this format has none; copy it with "
+                "ffmpeg -c copy, and tag the copy"
+            )
 
     def blocks(self) -> list[Block]:
         """Parse every block; what further ones of its family hold counts as its own."""

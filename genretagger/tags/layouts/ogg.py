@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from mutagen.ogg import OggPage
 
+from genretagger.errors import TrackError
 from genretagger.tags.base import PADDING
 from genretagger.tags.blocks.vorbis import split_vorbis
 from genretagger.tags.layouts.base import Layout, Sound
@@ -30,7 +31,9 @@ class Ogg(Layout):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         file.seek(0)
-        first, self.codec, self.prefix = self._first_page()
+        heads = self._first_pages()
+        first, self.codec, self.prefix = self._stream(heads)
+        self.has_video = any(page.packets[0].startswith(b"\x80theora") for page in heads)
         self.pages: list[OggPage] = []
         while not self.pages or not (self.pages[-1].complete or len(self.pages[-1].packets) > 1):
             page = OggPage(file)
@@ -41,15 +44,24 @@ class Ogg(Layout):
         self.rest = split_vorbis(comment)[2]
         self.raw["Vorbis comment"] = comment[: len(comment) - len(self.rest)]
 
-    def _first_page(self) -> tuple[OggPage, bytes, bytes]:
-        """Find the stream's first page, its codec, and the prefix of its comment packet."""
+    def _first_pages(self) -> list[OggPage]:
+        """Read the first page of each stream: they stand before all others."""
+        pages: list[OggPage] = []
         while True:
+            at = self.file.tell()
             page = OggPage(self.file)
             if not page.first:
-                raise ValueError("no Vorbis, Opus, FLAC or Speex stream")
+                self.file.seek(at)
+                return pages
+            pages.append(page)
+
+    def _stream(self, heads: list[OggPage]) -> tuple[OggPage, bytes, bytes]:
+        """Find the stream's first page, its codec, and the prefix of its comment packet."""
+        for page in heads:
             for codec, prefix in self.PREFIXES:
                 if page.packets[0].startswith(codec):
                     return page, codec, prefix
+        raise ValueError("no Vorbis, Opus, FLAC or Speex stream")
 
     def _comment(self, packet: bytes) -> bytes:
         """Take the prefix off the comment packet; FLAC's is a block's head with its size."""
@@ -82,7 +94,17 @@ class Ogg(Layout):
         return _PAGE_NUMBERS.sub(lambda m: m[1] + bytes(len(m[2])), data)[before:]
 
     def embed(self, new: dict[str, bytes]) -> list[Splice]:
-        """Lay out the pages of the comment again; where their number changes, number the rest."""
+        """Lay out the pages of the comment again; where their number changes, number the rest.
+
+        Raises
+        ------
+        TrackError
+            If there is video, too: it has a comment of its own, which would keep the old genre.
+        """
+        if self.has_video:
+            raise TrackError(
+                "a video (Ogg with Theora), which holds a genre in a second place; leave it out"
+            )
         start, end = _offset(self.pages[0]), _offset(self.pages[-1]) + self.pages[-1].size
         old_size = len(self.packets[0])
         self.packets[0] = self._packet(new["Vorbis comment"], old_size)

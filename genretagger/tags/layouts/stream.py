@@ -29,6 +29,8 @@ class Stream(Layout):
         some would decode other samples, as they find a Xing header then.
     """
 
+    begins_with_id3 = True
+
     def __init__(
         self, file: BinaryIO, info: Callable[[BinaryIO], object], *, n_stray: int = 0
     ) -> None:

@@ -1,0 +1,159 @@
+"""Settings that are wrong are named with what was found and what is allowed; so is a full disk."""
+
+import errno
+import shutil
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+
+from genretagger.errors import FatalError
+from training import config, files, settings
+from training.__main__ import main
+from training.collect.config import COLLECT, load_collect
+from training.settings import Count, Positive, Range, Rate
+from training.stages import manifest
+from training.study import config as study
+
+pytestmark = pytest.mark.quick
+
+
+def broken(tmp_path, source, old, new):
+    """Write a configuration with one line changed, and its card beside it."""
+    text = source.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path = tmp_path / source.name
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    shutil.copy(source.with_name("plain.card.md"), tmp_path)
+    return path
+
+
+QUICK = config.DEFAULT.with_name("quick.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs = 20", "epochs = -3", r"\[train\]: epochs = -3, but a whole number of 1 or more"),
+        ("epochs = 20", 'epochs = "20"', r'epochs = "20", but a whole number of 1 or more'),
+        ("epochs = 20", "epochs = 2.5", r"epochs = 2.5, but a whole number"),
+        ("epochs = 20", "epochs = true", r"epochs = true, but a whole number"),
+        ("batch_size = 8", "batch_size = 0", "batch_size = 0, but a whole number of 1 or more"),
+        (
+            "dropout = 0.3",
+            "dropout = 3",
+            r"\[network\]: dropout = 3, but a number of 0 or more and ",
+        ),
+        ("dropout = 0.3", "dropout = 1.0", "less than 1 is allowed"),
+        ("dropout = 0.3", "dropout = nan", "dropout = nan, but a number"),
+        ("n_folds = 5", "n_folds = 1", r"\[split\]: n_folds = 1, but a whole number of 2 or more"),
+        ("n_test = 1", "n_test = 4", r"\[split\]: n_folds has to be 2 at least, and more than"),
+        ("[128, 1]", "[128]", r"blocks = .*, but a list in brackets, each \[a whole number of 1"),
+        ("interval = 0.95", "interval = 95", "interval = 95, but a number of more than 0 and less"),
+        ('version = "0"', "version = 0", "version = 0, but a text in quotes is allowed"),
+        ("[evaluate]", "[subsets]\nmine = 5\n[evaluate]", r"\[mine\]: a table is wanted"),
+        ("[features]", "[features]\nfmax_hz = 9000.0 #", r"fmax_hz = 9000, but .* half of sr"),
+        ("[features]", "[features]\nsr = 0 #", r"\[features\]: sr = 0, but a whole number of 8000"),
+        (
+            "plain.card.md",
+            "none.card.md",
+            r'card = "none.card.md", but .*none.card.md is not there',
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_was_found_and_what_is_allowed(
+    tmp_path, old, new, message
+):
+    path = broken(tmp_path, QUICK, old, new)
+    with pytest.raises(FatalError, match=message) as raised:
+        config.load(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('pooling = "flatten"', 'pooling = "mean"', '"mean", but "flatten" or "global" is allowed'),
+        ("validation = [2]", "validation = [0]", "test and validation .* none twice"),
+        ("validation = [2]", "validation = [10]", "of the folds 0 to n_folds - 1"),
+        ("test = [0, 1]", "test = [0, -1]", r"test = \[0, -1\], but a list in brackets"),
+        ("passes = 6", "passes = 0", "passes = 0, but a whole number of 1 or more"),
+    ],
+)
+def test_the_grid_is_checked_too(tmp_path, old, new, message):
+    with pytest.raises(FatalError, match=message):
+        study.load(broken(tmp_path, study.DEFAULT, old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "quality = 2",
+            "quality = 4",
+            "quality = 4, but a whole number of 0 or more and at most 2",
+        ),
+        ("requests = 45", "requests = 0", r"\[deezer\]: requests = 0"),
+        ("reject_live = true", 'reject_live = "no"', '"no", but true or false is allowed'),
+    ],
+)
+def test_so_is_how_music_is_collected(tmp_path, old, new, message):
+    with pytest.raises(FatalError, match=message):
+        load_collect(broken(tmp_path, COLLECT, old, new))
+
+
+def test_a_new_dataclass_is_checked_by_its_annotations_alone():
+    @dataclass
+    class New:
+        n: Count
+        width: Annotated[int, Range(1, 3)]
+        share: Rate
+        rate: Positive
+        kind: Literal["a", "b"]
+        sizes: tuple[Count, ...]
+        plain: float
+
+    right = {"n": 1, "width": 3, "share": 0, "rate": 1, "kind": "a", "sizes": [1], "plain": -1}
+    assert settings.check(New, right, {}) == ""
+    wrong = {"n": 0, "width": 4, "share": 1, "rate": 0, "kind": "c", "sizes": [0], "plain": "1"}
+    found = settings.check(New, wrong, {})
+    assert found.count("; ") == 6
+    assert "width = 4, but a whole number of 1 or more and at most 3 is allowed" in found
+
+
+# ---- The disk ----
+
+
+def test_what_the_disk_cannot_hold_is_not_begun(tmp_path):
+    files.check_room(tmp_path / "not" / "there", 1000, "free some")
+    with pytest.raises(FatalError, match=r"about [\d,]+ MB are to come, and .* MB free: free some"):
+        files.check_room(tmp_path / "not" / "there", 1e18, "free some")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "/x/y: the disk is full: free"),
+        (OSError("Can't write data (errno = 28, No space left on device)"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_ends_a_stage_with_one_line(
+    monkeypatch, capsys, tmp_path, error, message
+):
+    def fail(args, say):
+        raise error
+
+    monkeypatch.setattr(manifest, "run", fail)
+    assert main(["manifest", "--run", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("jobs", ["0", "-3", "two"])
+def test_jobs_are_counted_from_one(capsys, jobs):
+    with pytest.raises(SystemExit):
+        main(["manifest", "--jobs", jobs])
+    assert f"{jobs} is no whole number of 1 or more" in capsys.readouterr().err

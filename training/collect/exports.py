@@ -1,0 +1,151 @@
+"""Playlists of Spotify, as Exportify writes them, found again on Deezer."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genretagger.errors import FatalError
+from training.collect.deezer import Api, BrokenError, RefusedError
+from training.collect.filters import same_recording
+from training.files import appending, read_jsonl
+from training.progress import Progress
+
+MATCHES = "matches.jsonl"
+_DURATIONS = ("Duration (ms)", "Track Duration (ms)")  # of two generations of Exportify
+_TOLERANCE_S = 5.0  # one recording's lengths differ by fades and rounding; an edit's by more
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A row of an export.
+
+    Attributes
+    ----------
+    isrc : str
+        Empty where the export has none.
+    artist : str
+        The first of the credit.
+    title : str
+    duration_s : float
+        In seconds; 0 if the export does not say.
+    """
+
+    isrc: str
+    artist: str
+    title: str
+    duration_s: float
+
+    @property
+    def key(self) -> str:
+        """What an answer is remembered by."""
+        return self.isrc or same_recording(self.artist, self.title)
+
+
+def read(path: Path) -> list[Exported]:
+    """Read an export.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        CSV in UTF-8 with the columns ``Track Name`` and ``Artist Name(s)``; ``ISRC``, and
+        ``Duration (ms)`` or ``Track Duration (ms)``, are used if they are there.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be read, or lacks a column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        table = list(csv.DictReader(text.splitlines(keepends=True), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FatalError(f"the export {path} cannot be read: {error}") from error
+    missing = {"Track Name", "Artist Name(s)"} - set(table[0] if table else ())
+    if missing:
+        raise FatalError(
+            f"the export {path} has no rows with {' and '.join(sorted(missing))}: export the "
+            "playlist with Exportify"
+        )
+    rows = []
+    for row in table:
+        credit = row["Artist Name(s)"] or ""
+        duration = next((row[name] for name in _DURATIONS if row.get(name)), "0")
+        exported = Exported(
+            isrc="".join(c for c in (row.get("ISRC") or "").upper() if c.isalnum()),
+            artist=credit.replace(";", ",").split(",")[0].strip(),
+            title=(row["Track Name"] or "").strip(),
+            duration_s=int(duration) / 1000 if duration.isdecimal() else 0.0,
+        )
+        if exported.artist and exported.title:
+            rows.append(exported)
+    return rows
+
+
+def match(
+    api: Api, rows: list[Exported], folder: Path, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Find the rows of an export on Deezer: by ISRC, or by artist and title.
+
+    Parameters
+    ----------
+    api : Api
+    rows : list of Exported
+    folder : pathlib.Path
+        Keeps each answer, so that a killed run resumes, and no track is asked for twice.
+    say : callable
+
+    Returns
+    -------
+    list of dict
+        Deezer's objects, and ``{"not_found": {...}}`` for rows that it does not have.
+    """
+    journal = folder / MATCHES
+    known = {row["key"]: row["found"] for row in read_jsonl(journal)}
+    left = list({row.key: row for row in rows if row.key not in known}.values())
+    progress = Progress(len(left), say)
+    with appending(journal) as file:
+        for done, row in enumerate(left, 1):
+            try:
+                found = _find(api, row)
+            except BrokenError as error:
+                say(f"{row.artist} - {row.title}: {error}; not found in this run")
+                continue
+            known[row.key] = found
+            file.write(json.dumps({"key": row.key, "found": found}, ensure_ascii=False) + "\n")
+            file.flush()
+            progress.at(done, f"{done} of {len(left)} exported tracks looked up")
+    names = ("isrc", "artist", "title")
+    return [
+        known.get(row.key) or {"not_found": {name: getattr(row, name) for name in names}}
+        for row in rows
+    ]
+
+
+def _find(api: Api, row: Exported) -> dict[str, Any] | None:
+    if row.isrc:
+        try:
+            return api.get(f"track/isrc:{row.isrc}")
+        except RefusedError:
+            pass  # another release may have another ISRC
+    try:
+        plain = {name: getattr(row, name).replace('"', " ") for name in ("artist", "title")}
+        found = api.search("track", f'artist:"{plain["artist"]}" track:"{plain["title"]}"')
+    except RefusedError:
+        return None
+    wanted = same_recording(row.artist, row.title)
+    for track in found:
+        artist = track.get("artist")
+        name = artist.get("name") if isinstance(artist, dict) else ""
+        if same_recording(str(name), str(track.get("title") or "")) != wanted:
+            continue
+        length = track.get("duration")
+        if not row.duration_s or not isinstance(length, (int, float)):
+            return track
+        if abs(length - row.duration_s) <= _TOLERANCE_S:
+            return track
+    return None
