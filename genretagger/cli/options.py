@@ -236,6 +236,30 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
     _add_format(group, ("table", "json"))
 
 
+def _learn(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="NAME",
+        help="the model to write: a name among your own, or a folder such as ./mine; one of your "
+        "own that is there is replaced",
+    )
+    parser.add_argument(
+        "--field", type=field_name, metavar="NAME", help="learn from this field instead of GENRE"
+    )
+    parser.add_argument(
+        "--map",
+        type=Path,
+        metavar="FILE",
+        help="learn genres under other names: lines such as 'Rap = Hip Hop'; with nothing behind "
+        "the =, a genre is not learned",
+    )
+    _add_bundle(parser)
+    _add_work(parser.add_argument_group("run"))
+    parser.set_defaults(format="table", output=None)
+
+
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
     _add_bundle(parser)
@@ -294,7 +318,8 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         default="default",
         help="the model to use: 'default', 'accurate' (hears better, takes several times as "
-        "long), or a folder (default: %(default)s)",
+        "long), one of your own, which 'genretagger model' lists, or a folder (default: "
+        "%(default)s)",
     )
 
 
@@ -532,6 +557,13 @@ COMMANDS = {
         "Hear one track and show its genres at once, then hear it all the way through and show "
         "how they change; with --why, what moved the leading one. No file is opened for writing "
         "but those that are asked for.",
+    ),
+    "learn": Command(
+        _learn,
+        "learn a model for your own genres from your own tags",
+        "Hear the tracks that have a genre, and learn from them a model of these genres, whatever "
+        "they are: at least 8 tracks of 3 artists for each. No file of the collection is opened "
+        "for writing. Needs: pip install 'genretagger[learn]'",
     ),
     "genres": Command(_add_bundle, "list a model's genres, their aliases and the fusions"),
     "model": Command(_model, "show what the model is, and what it is worth"),
