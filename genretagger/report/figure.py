@@ -289,9 +289,9 @@ class _Drawing:
             self.say(layout.left, y + 0.01, layout.hearing.genres[genre], fontweight="bold")
             self.say(layout.width - layout.right, y + 0.02, heard, ha="right", color=muted)
         else:
-            x = layout.left - 0.12
-            self.say(x, y + 0.1, layout.hearing.genres[genre], ha="right")
-            self.say(x, y + 0.27, heard, ha="right", fontsize=7, color=muted)
+            beside = layout.left - 0.12
+            self.say(beside, y + 0.1, layout.hearing.genres[genre], ha="right")
+            self.say(beside, y + 0.27, heard, ha="right", fontsize=7, color=muted)
         width = layout.width - layout.left - layout.right
         axes = self.axes(layout.left, y + layout.curve_at, width, layout.curve)
         self._curve(axes, genre)
