@@ -140,17 +140,62 @@ def predict(
     FatalError
         If the model cannot be used, or has no embedding where one is wanted.
     """
+    for file in examine(paths, with_bundle, jobs, cache=cache, embedding=embedding):
+        yield file.path, file.answer
+
+
+class Examined(NamedTuple):
+    """A file, what its tags say, and what is heard in it.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    track : Track or TrackError
+        With its tags, or why they cannot be read; the audio may be sound all the same.
+    answer : Prediction or TrackError
+    """
+
+    path: Path
+    track: Track | TrackError
+    answer: Prediction | TrackError
+
+
+def examine(
+    paths: Iterable[Path],
+    with_bundle: Bundle,
+    jobs: int = 1,
+    *,
+    cache: Cache | None = None,
+    embedding: bool = False,
+) -> Iterator[Examined]:
+    """Read the tags of tracks and predict them. No file is opened for writing.
+
+    Parameters
+    ----------
+    paths, with_bundle, jobs, cache, embedding
+        As in `predict`.
+
+    Yields
+    ------
+    Examined
+        One for each path, in their order.
+
+    Raises
+    ------
+    FatalError
+        As in `predict`.
+    """
     if embedding:
         require_embedding(with_bundle)
     for batch in _batches(paths, _BATCH):
         files = [look_at(path) for path in batch]
+        tracks = list(read_tags(files, None, cache))
         to_hear = [
-            # the audio may be sound though the tags are not
             track.file if isinstance(track, Track) else file
-            for file, track in zip(files, read_tags(files, None, cache), strict=True)
+            for file, track in zip(files, tracks, strict=True)
         ]
         answers = _hear(to_hear, with_bundle, jobs, cache, embedding=embedding)
-        yield from zip(batch, answers, strict=True)
+        yield from map(Examined, batch, tracks, answers)
 
 
 def _hear(

@@ -16,13 +16,17 @@ ROOMS = {
     "genretagger": {
         "__main__": "cli",
         "__init__": "aggregate albums bundle cache decide hearing pipeline report rows writing",
-        "cli": "bundle cache classifier decide hearing learn pipeline plan planfile recall report "
-        "review rows scan tags writing",
+        "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan planfile "
+        "playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "learn": "decide heads",
         "pipeline": "albums bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
+        "audit": "aggregate albums plan",
+        "similarity": "",
+        "playlist": "",
+        "expression": "",
         "planfile": "plan rows verdicts",
         "verdicts": "plan rows",
         "rows": "plan",
@@ -79,7 +83,7 @@ circle. Those of `GROUND` it need not name.
 
 GROUND = {
     "genretagger": "records errors genres containers beginning mpeg lengths content identity "
-    "places arrays text words",
+    "places arrays text words subgenres",
     "beetsplug.genrecnn": "",
     "training": "config settings arrays files folders progress markdown crashes",
 }
