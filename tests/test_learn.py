@@ -196,6 +196,28 @@ def test_a_track_sounds_the_same_by_its_segments_and_as_a_whole(own, encoded, ca
     assert "Shoegaze" in capsys.readouterr().out
 
 
+def test_a_model_of_120_genres_tags(network, music, capsys):
+    many = Vocabulary(tuple(f"Kind {n}" for n in range(120)), frozenset())
+    weights = np.float32(np.random.default_rng(0).normal(size=(120, network.embedding.size)) / 10)
+    bundle.write_own(
+        bundle.place_of_own("many"),
+        network=network,
+        own_heads=Heads(weights, np.zeros(120, np.float32)),
+        vocabulary=many,
+        thresholds=(0.5,) * 120,
+        about={},
+        card="",
+    )
+    page = music.parent / "page.html"
+    code, rows, _ = run(capsys, "tag", "--bundle", "many", "--report", page, music)
+    assert (code, [len(row["probabilities"]) for row in rows]) == (0, [120] * 3)
+    for row in rows:
+        best = max(row["probabilities"], key=row["probabilities"].get)
+        assert best in row["genres"]
+        assert row["state"] == "change"
+    assert '"Kind 118","Kind 119"]' in page.read_text(encoding="utf-8")
+
+
 def _damage_pickle(folder):
     np.savez(folder / "heads.npz", weights=np.array([print], dtype=object), bias=np.zeros(3))
     _sign(folder)
