@@ -22,6 +22,9 @@ N_BANDS = 8
 N_SPANS = 20
 """Columns of patches: 0.5 s of a 10-s segment each, about a beat."""
 
+N_PARTS = 1 + N_BANDS * N_SPANS + N_BANDS + N_SPANS
+"""How often the network is asked: as it is, without each patch, each band and each span."""
+
 
 def occlude(log_mel: Floats, log_odds: Callable[[Floats], Floats]) -> tuple[Floats, Floats, Floats]:
     """Hide patches of a segment, one after the other, and see what becomes of a genre.

@@ -6,7 +6,7 @@ is measured is what ships. No other module runs the classifier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +20,9 @@ from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
 from genretagger.doubt import why_in_doubt
 from genretagger.errors import FatalError, TrackError
-from genretagger.explain import occlude
+from genretagger.explain import N_PARTS, occlude
 from genretagger.features import log_mel
-from genretagger.records import Closeup, Excerpts, Hearing, Prediction, Segment
+from genretagger.records import Closeup, Excerpts, Hearing, Moved, Prediction, Segment
 
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
@@ -80,16 +80,18 @@ def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> H
         path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=has_cuesheet
     )
     listened = _listen(excerpts.segments, classifier)
-    why = _why_in_doubt(listened, model)
+    why = _why_in_doubt(listened, model.network)
     further = _further(path, excerpts, model) if why else ()
     if further:
         listened = _in_order(listened, _listen(further, classifier))
         note = f"heard in {len(listened.segments)} excerpts, because {why}"
         notes = (*excerpts.notes, note)
         excerpts = replace(excerpts, segments=listened.segments, notes=notes)
-    return Heard(
-        excerpts, listened.log_mels, listened.by_segment, _predict(listened, excerpts, model)
-    )
+    prediction = in_own_genres(_predict(listened, excerpts, model.network), model)
+    by_segment = listened.by_segment
+    if model.heads is not None:
+        by_segment = model.heads.predict(listened.embeddings)
+    return Heard(excerpts, listened.log_mels, by_segment, prediction)
 
 
 class _Listened(NamedTuple):
@@ -161,6 +163,26 @@ def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tupl
     return log_mels, classifier.predict(log_mels)
 
 
+def in_own_genres(prediction: Prediction, model: Bundle) -> Prediction:
+    """Turn what the network of a bundle of one's own heard into that bundle's genres.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        By ``model.network``, with its embedding.
+    model : Bundle
+
+    Returns
+    -------
+    Prediction
+        The same, if the bundle is not one's own, or nothing was heard.
+    """
+    if model.heads is None or prediction.embedding is None:
+        return prediction
+    probabilities = model.heads.predict(prediction.embedding[np.newaxis])
+    return replace(prediction, probabilities=aggregate(probabilities, model.calibration))
+
+
 def hearing_id(model: Bundle) -> str:
     """Name all that a prediction depends on beside the file: the model, and how it is heard.
 
@@ -201,8 +223,8 @@ def load_classifier(bundle_path: Path, bundle_id: str) -> Classifier:
     return Classifier(model)
 
 
-def hear_again(path: Path, with_bundle: Bundle) -> Heard:
-    """Hear one file of a plan as it was heard, in this process.
+def hear_once(path: Path, with_bundle: Bundle) -> Heard:
+    """Hear one file as every command does, and load what that takes.
 
     Parameters
     ----------
@@ -216,19 +238,32 @@ def hear_again(path: Path, with_bundle: Bundle) -> Heard:
     Raises
     ------
     TrackError
-        If the file cannot be read or decoded.
+        If the file cannot be decoded.
     """
     classifier = load_classifier(with_bundle.path, with_bundle.bundle_id)
     return hear(path, classifier, has_cuesheet=_has_cuesheet(path))
 
 
-def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
-    """Hear one file all the way through, and find out what moved its leading genre.
+def hear_closely(
+    path: Path,
+    with_bundle: Bundle,
+    heard: Heard | None = None,
+    *,
+    is_why: bool = False,
+    advance: Callable[[float], None] = lambda _: None,
+) -> Hearing:
+    """Hear one file all the way through, and, if asked, find out what moved its leading genre.
 
     Parameters
     ----------
     path : pathlib.Path
     with_bundle : Bundle
+    heard : Heard, optional
+        The same file as `hear_once` has heard it.
+    is_why : bool
+        Find out what moved the genre. The network is asked as often as for half an hour of music.
+    advance : callable
+        Told, now and then, what share of the work is done, up to 1. What it raises stops the work.
 
     Returns
     -------
@@ -239,16 +274,40 @@ def hear_closely(path: Path, with_bundle: Bundle) -> Hearing:
     TrackError
         If the file cannot be read or decoded.
     """
-    heard = hear_again(path, with_bundle)
+    heard = heard or hear_once(path, with_bundle)
     classifier = load_classifier(with_bundle.path, with_bundle.bundle_id)
     leading = _leading(heard.prediction)
-    starts_s, timeline = _timeline(path, classifier)
+    n_closeups = len(heard.log_mels) if is_why and leading is not None else 0
+    duration_s = heard.excerpts.duration_s
+    n_windows = min(_MOST_WINDOWS, 1 + duration_s / _HOP_S)
+    share = n_windows / (n_windows + n_closeups * N_PARTS)
+    starts_s, timeline = _timeline(
+        path, classifier, lambda at_s: advance(share * min(1.0, at_s / max(duration_s, 1.0)))
+    )
+    n_asked = 0
+
+    def asked(n: int) -> None:
+        nonlocal n_asked
+        n_asked += n
+        advance(share + (1 - share) * min(1.0, n_asked / (n_closeups * N_PARTS)))
+
+    closeups = [
+        Closeup(
+            segment.start_s,
+            spectrogram,
+            _moved(spectrogram, leading, classifier, asked)
+            if n_closeups and leading is not None
+            else None,
+        )
+        for segment, spectrogram in zip(heard.excerpts.segments, heard.log_mels, strict=True)
+    ]
+    advance(1.0)
     return Hearing(
         prediction=heard.prediction,
         genres=with_bundle.vocabulary.genres,
         genre=None if leading is None else with_bundle.vocabulary.genres[leading],
-        closeups=() if leading is None else _closeups(heard, leading, classifier),
-        duration_s=heard.excerpts.duration_s,
+        closeups=() if leading is None else tuple(closeups),
+        duration_s=duration_s,
         window_s=with_bundle.features.segment_s,
         starts_s=starts_s,
         timeline=timeline,
@@ -269,23 +328,25 @@ def _leading(prediction: Prediction) -> int | None:
     return int(np.argmax(prediction.probabilities))
 
 
-def _closeups(heard: Heard, leading: int, classifier: Classifier) -> tuple[Closeup, ...]:
-    """Find out, for each excerpt, what in it moved one genre."""
+def _moved(
+    spectrogram: Floats, leading: int, classifier: Classifier, asked: Callable[[int], None]
+) -> Moved:
+    """Find out what in an excerpt moved one genre."""
     slope, _ = classifier.bundle.calibration[leading]
 
     def log_odds(masked: Floats) -> Floats:
         # the calibration's intercept is the same on both sides of a difference
         calibrated = slope * logit(classifier.predict(masked)[:, leading])
+        asked(len(masked))
         return np.asarray(calibrated, dtype=np.float32)
 
-    return tuple(
-        Closeup(segment.start_s, spectrogram, *occlude(spectrogram, log_odds))
-        for segment, spectrogram in zip(heard.excerpts.segments, heard.log_mels, strict=True)
-    )
+    return Moved(*occlude(spectrogram, log_odds))
 
 
-def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Floats]:
-    """Predict every window of a file, one in memory at a time.
+def _timeline(
+    path: Path, classifier: Classifier, reached: Callable[[float], None]
+) -> tuple[tuple[float, ...], Floats]:
+    """Predict every window of a file, one in memory at a time, and tell how far that is.
 
     Returns
     -------
@@ -304,6 +365,7 @@ def _timeline(path: Path, classifier: Classifier) -> tuple[tuple[float, ...], Fl
         most=_MOST_WINDOWS,
     ):
         starts_s.append(window.start_s)
+        reached(window.start_s)
         if audio.is_silent(window.y):
             rows.append((np.nan,) * n_genres)
         else:

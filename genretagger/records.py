@@ -76,15 +76,11 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Closeup:
-    """One analysed excerpt, and what in it moved one genre.
+class Moved:
+    """What in an excerpt moved one genre.
 
     Attributes
     ----------
-    start_s : float
-        Where in the track it begins, in seconds.
-    log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
-        In dB under its peak.
     patches : numpy.ndarray, shape (n_bands, n_spans), float32
         By how much the genre's log-odds fall where that patch is hidden; lowest band first.
     bands : numpy.ndarray, shape (n_bands,), float32
@@ -93,11 +89,28 @@ class Closeup:
         The same where all bands are hidden for that time.
     """
 
-    start_s: float
-    log_mel: Floats
     patches: Floats
     bands: Floats
     spans: Floats
+
+
+@dataclass(frozen=True)
+class Closeup:
+    """One analysed excerpt.
+
+    Attributes
+    ----------
+    start_s : float
+        Where in the track it begins, in seconds.
+    log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
+        In dB under its peak.
+    moved : Moved or None
+        What in it moved the track's leading genre; None if that was not asked for.
+    """
+
+    start_s: float
+    log_mel: Floats
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True)
@@ -307,3 +320,24 @@ class Track:
 
     file: Seen
     tags: TrackTags
+
+
+class Remark(NamedTuple):
+    """Something in a collection that deserves a look.
+
+    Attributes
+    ----------
+    kind : str
+        A key of `words.REMARKS`.
+    text : str
+        In words, without the paths.
+    paths : tuple of pathlib.Path
+        The tracks that it is about.
+    margin : float or None
+        Of a contradiction: by how much the genre that is heard leads, in log-odds.
+    """
+
+    kind: str
+    text: str
+    paths: tuple[Path, ...]
+    margin: float | None = None

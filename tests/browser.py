@@ -54,10 +54,11 @@ def browser(chromium: Any) -> Any:
     return chromium
 
 
-def size(driver: Any, width: int, height: int) -> None:
-    """Set the size of the page itself, which a window's frame cannot narrow."""
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+def size(driver: Any, width: int, height: int, *, touch: bool = False) -> None:
+    """Set the size of the page itself, which a window's frame cannot narrow; or a touch screen."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
 
 
 def scheme(driver: Any, which: str) -> None:
@@ -80,6 +81,34 @@ def network(driver: Any) -> list[str]:
 def console(driver: Any) -> list[str]:
     """List what the browser complained of since the last call."""
     return [entry["message"] for entry in driver.get_log("browser")]
+
+
+_CUT_OR_COVERED = """
+const isSeen = it => it.checkVisibility();
+const texts = [...document.querySelectorAll(
+    'h1, h2, .tile, .gist, .button, .views button, .field span:not(.unseen), .made span, .pill, ' +
+    'td, th, .tabulator-row .genres, .tabulator-row .text, .tabulator-row bdi')].filter(isSeen);
+const cut = texts.filter(it => it.scrollWidth > it.clientWidth + 1 && it.clientWidth
+                            || it.scrollHeight > it.clientHeight + 3 && it.clientHeight)
+    .map(it => 'cut: ' + it.textContent);
+const parts = ['.tiles', '.gist', '.overview', '.toolbar', '#banner', '.lists', '#detail',
+    '.made'].map(name => document.querySelector(name)).filter(it => it && isSeen(it));
+const over = [];
+for (const [i, a] of parts.entries()) for (const b of parts.slice(i + 1)) {
+    const [one, other] = [a.getBoundingClientRect(), b.getBoundingClientRect()];
+    if (one.left < other.right - 1 && other.left < one.right - 1
+        && one.top < other.bottom - 1 && other.top < one.bottom - 1)
+        over.push(`${a.className || a.id} over ${b.className || b.id}`);
+}
+if (document.documentElement.scrollWidth > document.documentElement.clientWidth)
+    over.push('wider than the screen');
+return [...cut, ...over]
+"""
+
+
+def cut_or_covered(driver: Any) -> list[str]:
+    """List the texts of a page that are cut off, and its parts that lie over others."""
+    return list(driver.execute_script(_CUT_OR_COVERED))
 
 
 def axe(driver: Any) -> list[str]:

@@ -3,6 +3,8 @@
 import doctest
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import make_docs
@@ -29,6 +31,33 @@ def test_every_link_between_pages_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_site_is_built_strictly_and_has_every_page(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "-f",
+        ".mkdocs.yml",
+        "--strict",
+        "--site-dir",
+        tmp_path,
+    ]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, (
+        built.stderr
+    )  # a page without its place in the contents, a dead link
+    pages = {path.stem for path in tmp_path.glob("*.html")}
+    assert pages >= {path.stem for path in (ROOT / "docs").glob("*.md")}
+    assert pages >= {"contributing", "model-accurate", "model-default", "training"}
+    contents = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="model-default.html"' in contents
+    for page in tmp_path.glob("*.html"):  # nothing of it is fetched from elsewhere
+        html = page.read_text(encoding="utf-8")
+        assert not re.findall(r'(?:<script|<link rel="stylesheet"|<img)[^>]*"(?:https?:)?//', html)
 
 
 def test_ci_runs_the_readmes_test_command_to_the_letter():

@@ -17,8 +17,8 @@ from genretagger.features import log_mel
 from genretagger.genres import GENRES
 from genretagger.hearing import (
     hear,
-    hear_again,
     hear_closely,
+    hear_once,
     load_classifier,
     predict_segments,
 )
@@ -172,5 +172,5 @@ def test_runs_and_close_looks_hear_as_much_of_a_track_in_doubt(track, doubting):
     assert closely.prediction.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
     assert closely.prediction.notes == answer.notes
     assert len(closely.closeups) == 7
-    segments = hear_again(track, model).excerpts.segments
+    segments = hear_once(track, model).excerpts.segments
     assert [c.start_s for c in closely.closeups] == [s.start_s for s in segments]

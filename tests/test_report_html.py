@@ -146,15 +146,29 @@ def test_what_is_counted_is_what_the_rows_say():
         "other genres": (1, 1),
         "no genre": (3, 2),
     }
-    cells = {
-        (row["name"], cell["other"]): cell["n"]
-        for row in seen["matrix"]
-        for cell in row["cells"]
-        if cell["n"]
-    }
-    assert cells == {("Rock", "Pop"): 1, ("RNB", "RNB"): 1}
-    assert seen["failures"] == [("ends at … s", 2)]
+    assert seen["together"] == [(("Pop", "Rock"), 1)]
+    assert seen["failures"] == {"ends at … s": [3, 4]}
+    assert page._gist() == "To change: 1 without a genre before, 1 with another one."
     assert sum(map(sum, seen["confidence"])) == 5
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["/home/u/Music/A", "/home/u/Music/B"], ["Music/A", "Music/B"]),
+        (["/home/u/Music/A"], ["A"]),
+        (["/mnt/disk", "/home/u"], ["/mnt/disk", "/home/u"]),
+        (["/music"], ["/music"]),
+        (["Music/A", "Music/B"], ["Music/A", "Music/B"]),
+        (["../Music/A", "../Music/./B"], ["Music/A", "Music/./B"]),
+        (["", "A"], [".", "A"]),
+    ],
+)
+def test_folders_have_their_names_as_they_are(folders, names):
+    root, shown_names = html._below_root(folders)
+    assert shown_names == names
+    whole = [root + name for name in names]
+    assert whole == [folder or "." for folder in folders]
 
 
 def test_a_report_of_nothing_is_a_page_still():
@@ -260,8 +274,8 @@ def test_the_filters_show_what_they_say(opened):
     fill(opened, "least", "")
     fill(opened, "folder", "album 3")
     assert {row["folder"][-7:] for row in shown(opened)} == {"Album 3"}
-    fill(opened, "folder", "music/Artist 001/Album 1")  # whole: this one, and not "Album 10"
-    assert {row["folder"] for row in shown(opened)} == {"music/Artist 001/Album 1"}
+    fill(opened, "folder", "/music/Artist 001/Album 1")  # whole: this one, and not "Album 10"
+    assert {row["folder"] for row in shown(opened)} == {"/music/Artist 001/Album 1"}
     opened.execute_script("document.querySelector('.tile-failed').click()")
     wait(opened, "return genretagger.filtered().every(row => row.state === 'failed')")
     opened.execute_script("document.getElementById('reset').click()")
@@ -434,13 +448,109 @@ def test_it_is_readable_without_javascript(report, tmp_path):
     assert "Search" not in text
 
 
-@pytest.mark.parametrize("which", ["light", "dark"])
-def test_numbers_can_be_read_on_every_shade_of_the_matrix(opened, which):
-    browsers.scheme(opened, which)
-    shade = """document.querySelectorAll(".card-matrix td[class^=level]").forEach((cell, i) => {
-        cell.className = `level-${i % 5}`; cell.textContent = "17"; })"""
-    opened.execute_script(shade)
-    assert browsers.axe(opened) == []
+SIZES = [(390, 844), (800, 1100), (1280, 800)]
+
+
+def open_at(driver, report, width, height, *, touch=False):
+    """Open the report on a screen of that size."""
+    browsers.size(driver, width, height, touch=touch)
+    open_page(driver, report)
+    wait(driver, "return document.querySelector('.tabulator-row :is(.bars, .stacked)')")
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_first_screen_says_how_many_what_will_change_and_the_first_tracks(
+    browser, report, width, height
+):
+    open_at(browser, report, width, height)
+    seen = browser.execute_script(
+        """return [...document.querySelectorAll('.tile, .gist, .tabulator-row')]
+            .filter(it => { const box = it.getBoundingClientRect();
+                            return box.top >= 0 && box.bottom <= innerHeight; })
+            .map(it => it.innerText.replaceAll(/\\s+/g, ' '))"""
+    )
+    rows = list(make_rows.rows(N))
+    changed = [row for row in rows if row["state"] == "change"]
+    assert f"{N} tracks" in seen
+    assert f"{len(changed)} to change" in seen
+    assert f"To change: {len(changed)} without a genre before." in seen
+    lines = [line for line in seen if ".flac" in line]
+    assert len(lines) >= 3
+    assert lines[0].count("01 ") == 1
+    assert all(genre in lines[0] for genre in rows[0]["genres"])
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("is_open", [False, True])
+def test_nothing_is_cut_off_and_nothing_covers_another(browser, report, width, height, is_open):
+    open_at(browser, report, width, height)
+    if is_open:
+        browser.execute_script("document.querySelector('#row-1').click()")
+        browser.execute_async_script("setTimeout(arguments[0], 500)")
+    assert browsers.cut_or_covered(browser) == []
+    if is_open:  # and of the list something is still seen: the track that the details are of
+        assert browser.execute_script("return genretagger.isSeen()")
+        box = "document.querySelector('#row-1').getBoundingClientRect()"
+        assert browser.execute_script(f"return {box}.top >= 0 && {box}.bottom <= innerHeight")
+
+
+def test_a_screen_for_fingers_shows_no_keys(browser, report):
+    shown_keys = (
+        "return [...document.querySelectorAll('kbd')].filter(k => k.getClientRects().length).length"
+    )
+    open_at(browser, report, 1280, 800)
+    assert browser.execute_script(shown_keys) > 0
+    open_at(browser, report, 1280, 800, touch=True)
+    assert browser.execute_script(shown_keys) == 0
+    assert browser.execute_script("return genretagger.isTouch")
+
+
+def test_a_click_on_a_number_shows_what_it_counts_and_goes_to_the_list(opened):
+    rows = list(make_rows.rows(N))
+    counts = {
+        ".tile-keep": sum(row["state"] == "keep" for row in rows),
+        '[data-pick="before"][data-value="RNB"]': sum(row["old"] == ["rnb"] for row in rows),
+        '[data-pick="after"][data-value="no genre"]': sum(row["new"] == [] for row in rows),
+        '[data-pick="together"]': sum(row["new"] == ["Pop; Rock"] for row in rows),
+        '[data-pick="failure"]': sum(row["state"] == "failed" for row in rows),
+        '[data-pick="confidence"][data-value="9"]': None,
+        '[data-pick="unheard"]': sum(row["probabilities"] is None for row in rows),
+    }
+    opened.execute_script("document.querySelector('.overview').open = true")
+    for number, n in counts.items():
+        opened.execute_script("scrollTo(0, 0)")
+        clicked = "const it = document.querySelector(arguments[0]); it.click(); return it.innerText"
+        said = int(re.match(r"\d+", opened.execute_script(clicked, number))[0])
+        assert said == n or n is None, number
+        wait(opened, f"return genretagger.filtered().length === {said}")
+        list_top = "return document.querySelector('.lists').getBoundingClientRect().top"
+        top = opened.execute_script(list_top)
+        assert 0 <= top < 450, number
+        opened.execute_script("""document.querySelector('.tile[data-state=""]').click()""")
+        wait(opened, f"return genretagger.filtered().length === {N}")
+
+
+def test_keys_act_on_what_is_seen(opened):
+    opened.execute_async_script("genretagger.select(0); setTimeout(arguments[0], 500)")
+    opened.execute_script("document.querySelector('.tabulator-tableholder').scrollTop = 6000")
+    opened.execute_async_script("setTimeout(arguments[0], 300)")
+    assert not opened.execute_script("return genretagger.isSeen()")
+    press(opened, "j")  # the first that is seen, and not the second of all
+    assert opened.execute_script("return genretagger.current.id") == 100
+    fill(opened, "search", "waltz")
+    fill(opened, "search", "number")  # what the filters hide is under no cursor
+    assert opened.execute_script("return genretagger.current") is None
+    press(opened, "j")
+    assert "Number" in opened.execute_script("return genretagger.current.name")
+    fill(opened, "search", "")
+    opened.execute_script("document.getElementById('view-folders').click()")
+    wait(opened, "return document.querySelector('#by-folder .tabulator-row .link')")
+    press(opened, "j", "j")
+    second = "document.querySelectorAll('#by-folder .tabulator-row .link')[1]"
+    assert opened.execute_script(f"return document.activeElement === {second}")
+    assert opened.execute_script("return genretagger.current") is None
+    press(opened, "\ue00c")
+    assert not opened.execute_script("return document.getElementById('tracks').hidden")
 
 
 @pytest.mark.parametrize(("which", "width"), [("light", 1280), ("dark", 360)])
@@ -449,6 +559,8 @@ def test_axe_finds_nothing_serious(opened, which, width):
     browsers.scheme(opened, which)
     wait(opened, "return document.querySelector('.tabulator-row :is(.bars, .stacked)')")
     opened.execute_script("genretagger.select(0); document.querySelector('#row-0').click()")
+    assert browsers.axe(opened) == []
+    opened.execute_script("document.querySelector('.overview').open = true")
     assert browsers.axe(opened) == []
     press(opened, "?")
     assert browsers.axe(opened) == []

@@ -17,9 +17,18 @@ from pathlib import Path
 import httpx
 import mutagen
 import pytest
-from browser import axe, browser, chromium, console, network, scheme, size  # noqa: F401
+from browser import (  # noqa: F401
+    axe,
+    browser,
+    chromium,
+    console,
+    cut_or_covered,
+    network,
+    scheme,
+    size,
+)
 
-from genretagger import places, planfile, tags
+from genretagger import bundle, places, planfile, tags
 from genretagger.cache import Cache
 from genretagger.cli import main
 from genretagger.genres import GENRES
@@ -101,6 +110,11 @@ def music(encoded, tmp_path):
     tagged["genre"] = ["<script>alert(2)</script>"]
     tagged.save()
     return folder
+
+
+@pytest.fixture
+def bundle_of_default():
+    return bundle.read(bundle.DEFAULT)
 
 
 @pytest.fixture
@@ -312,9 +326,18 @@ def test_the_excerpts_of_every_format_come_as_sound_in_ranges(audio_file, start,
 
 def test_a_timeline_is_drawn_on_demand(plan, start):
     server = start(plan)
-    assert server.get("tracks/0/heard").json()["duration_s"] == pytest.approx(2.0, abs=0.1)
+    assert server.get("tracks/0/heard", timeout=600).json()["duration_s"] == pytest.approx(
+        2.0, abs=0.1
+    )
     assert server.get("tracks/0/heard/dark.png").content.startswith(b"\x89PNG")
+    assert server.get("tracks/0/heard/light.png?narrow&why", timeout=600).content.startswith(
+        b"\x89PNG"
+    )
     assert server.get("tracks/0/heard/pink.png").status_code == 404
+    assert server.get("heard").json() == {"share": 1.0}
+    left, top, right, bottom = server.get("tracks/0/heard").json()["narrow"]
+    assert 0 <= left < right <= 1
+    assert 0 <= top < bottom <= 1
 
 
 def test_decisions_outlive_a_killed_server_and_a_second_review_is_kept_away(plan, start):
@@ -426,6 +449,81 @@ def test_what_apply_and_undo_have_written_is_remembered(plan, start):
     server.do("undo")
     server.wait()
     assert recalled(path) == genre(path) == []
+
+
+def test_undo_finds_what_was_moved_since(plan, music, start):
+    server = start(plan)
+    server.do("decide", ids=[0, 3], answer="accepted")
+    before = {n: planfile.read(plan, []).lines[n].path.read_bytes() for n in (0, 3)}
+    server.do("apply")
+    server.wait()
+    path = planfile.read(plan, []).lines[0].path
+    moved = music / "C" / "new name.flac"
+    moved.parent.mkdir()
+    path.rename(moved)
+    server.do("undo")
+    now = server.wait()
+    assert (now["done"], now["failed"], now["undoable"]) == (2, 0, 0)
+    assert moved.read_bytes() == before[0]
+    assert (music / "B/4.flac").read_bytes() == before[3]
+    row = next(row for row in server.get("decided").json()["rows"] if row["id"] == 0)
+    assert row["state"] == "failed"
+    assert str(moved) in row["problem"]
+
+
+def test_to_accept_a_kept_track_is_to_take_what_was_heard(plan, music, start):
+    server = start(plan)
+    reply = server.do("decide", ids=[4], answer="accepted", scope="shown").json()
+    assert reply["rows"] == []
+    (row,) = server.do("decide", ids=[4], answer="accepted").json()["rows"]
+    assert (row["answer"], row["state"], row["now"]) == ("accepted", "change", ["Electronic"])
+    server.do("take-back")
+    assert server.get("progress").json()["waiting"] == 0
+    server.do("decide", ids=[4], answer="accepted")
+    server.do("apply")
+    server.wait()
+    assert genre(music / "B/5.flac") == ["Electronic"]
+
+
+def test_after_apply_and_undo_a_line_says_what_it_is_now(plan, music, start):
+    changed = mutagen.File(music / "B/4.flac")
+    changed["title"] = ["new"]
+    changed.save()
+    server = start(plan)
+
+    def lines():
+        rows = server.get("decided").json()["rows"]
+        return [(row["id"], row["state"], row["now"]) for row in rows]
+
+    server.do("decide", ids=[0, 3], answer="accepted")
+    server.do("apply")
+    server.wait()
+    assert lines() == [(0, "written", ["Electronic"]), (3, "failed", ["Electronic"])]
+    assert "changed since" in server.get("decided").json()["rows"][1]["reason"]
+    server.do("undo")
+    server.wait()
+    assert lines()[0] == (0, "change", ["Electronic"])
+
+
+def test_a_timeline_can_be_stopped_and_asked_for_again(plan, bundle_of_default, monkeypatch):
+    from genretagger.review import session as sessions
+
+    session = sessions.Session(plan, (), bundle_of_default)
+    shares = []
+
+    def patient(*_, advance, **__):
+        for share in (0.25, 0.5):
+            advance(share)
+            shares.append(session.share_heard())
+        session.stop_hearing()
+        advance(0.75)
+
+    monkeypatch.setattr(sessions, "hear_closely", patient)
+    with pytest.raises(sessions.RefusedError, match="stopped"):
+        session.hear_closely(0, False)
+    assert shares == [0.25, 0.5]
+    monkeypatch.setattr(sessions, "hear_closely", lambda *_, **__: "heard")
+    assert session.hear_closely(0, False) == "heard"
 
 
 def test_with_no_cache_nothing_is_remembered(plan, start):
@@ -549,10 +647,14 @@ def test_a_review_by_keyboard_alone(browser, plan, music, start):  # noqa: F811
     until(browser, f"{ANSWERS} === 'accepted,rejected,,,' && genretagger.current.id === 2")
     press(browser, "k", "j", "j", "j")
     until(browser, "genretagger.current.id === 4")
-    press(browser, "y")  # there is nothing to accept: the genres are asked for
+    press(browser, "y")  # its genre is kept: what was heard is taken
+    until(browser, f"{ANSWERS} === 'accepted,rejected,,,accepted'")
+    assert browser.execute_script("return genretagger.rows[4].now") == ["Electronic"]
+    browser.execute_script("genretagger.select(4)")
+    press(browser, "e")
     until(browser, "document.activeElement.id === 'review-genres'")
     press(browser, "rock, Blues", Keys.ENTER)  # what stands there is selected, and gives way
-    until(browser, f"{ANSWERS} === 'accepted,rejected,,,accepted'")
+    until(browser, "genretagger.rows[4].now.join() === 'Rock; Blues'")
 
     # the server dies, and a new one goes on where it stopped
     server.end(signal.SIGKILL)
@@ -568,6 +670,9 @@ def test_a_review_by_keyboard_alone(browser, plan, music, start):  # noqa: F811
     until(browser, "document.querySelector('dialog.question').open")
     press(browser, Keys.ENTER)
     until(browser, "genretagger.rows.filter(row => row.written).length === 2")
+    says = "document.getElementById('row-0').innerText.includes('changed')"
+    until(browser, says)
+    until(browser, "document.querySelector('.tile-written b').textContent === '2'")
     assert genre(music / "B/5.flac") == ["Rock; Blues"]
     first = planfile.read(plan, []).lines[0]
     assert genre(first.path) == list(first.new)
@@ -593,6 +698,8 @@ def test_space_plays_the_excerpt_and_t_shows_the_timeline(browser, plan, start):
     press(browser, "t")
     until(browser, "(document.querySelector('.timeline img') ?? {}).naturalWidth > 500")
     assert console(browser) == []
+    press(browser, "t")
+    until(browser, "document.querySelector('.timeline').hidden")
 
 
 def test_all_that_a_filter_shows_and_whole_albums_are_decided_at_once(
@@ -649,8 +756,17 @@ def test_nothing_serious_is_found_by_axe_light_and_dark_and_narrow(browser, plan
     scheme(browser, "dark")
     size(browser, 390, 844)
     assert axe(browser) == []
-    wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    assert browser.execute_script(f"return {wide}")
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (800, 1100), (1280, 800)])
+def test_at_no_size_is_anything_cut_off_or_covered(browser, plan, start, width, height):  # noqa: F811
+    size(browser, width, height, touch=width == 390)
+    browser.get(start(plan).address)
+    until(browser, "window.genretagger && genretagger.current")
+    assert cut_or_covered(browser) == []
+    browser.execute_script("document.getElementById('row-0').click()")
+    until(browser, "!document.getElementById('detail').hidden && genretagger.isSeen()")
+    assert cut_or_covered(browser) == []
 
 
 def test_without_the_extra_it_says_what_to_install(plan):

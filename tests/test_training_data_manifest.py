@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,9 +47,9 @@ def collect(folder, data=None, **options):
     lines = []
     given = {"labels": [], "downloads": [], "tree": [], "collection": []}
     given |= {"mapping": None, "artists": None}
-    args = SimpleNamespace(
-        **(given | options), data=data or folder, jobs=1, keep_groups=options.pop("keep", False)
-    )
+    kept = {"keep_groups": options.pop("keep", False)}
+    kept |= {"keep_contradictions": options.pop("keep_contradictions", False)}
+    args = SimpleNamespace(**(given | options | kept), data=data or folder, jobs=1)
     return stage.collect(args, RunFolder(folder / "run"), lines.append), lines
 
 
@@ -122,26 +123,28 @@ def test_a_tree_knows_the_layouts(tmp_path):
             "rock/01 - The Kinks - Lola.wav",
             "rock/Kinks/Album/Waterloo.wav",
             "pop/untitled.wav",
-            "polka/x.wav",
+            "gravelwave/x.wav",
         )
     ):
         save(tree / name, music(number))
     save(tree / "loose.wav", music(9))
     names = tmp_path / "names"
-    names.write_text("disco = Dance; RNB  # so the guide\nblues =\nRock = Guitar\n")
+    names.write_text("rock = Rock; Pop  # here\npop =\nGravel Waves = Rock\n")
     clips, lines = collect(tmp_path, tree=[tree], mapping=names)
     found = {clip.track_id: (clip.genres, clip.artist_id) for clip in clips}
     assert found == {
         "tree/disco/disco.00000.wav": (("Dance", "RNB"), "tree/disco/disco.00000.wav"),
         "tree/disco/disco.00001.wav": (("Dance", "RNB"), "tree/disco/disco.00001.wav"),
-        "tree/rock/01 - The Kinks - Lola.wav": (("Rock",), "kinks"),
-        "tree/rock/Kinks/Album/Waterloo.wav": (("Rock",), "kinks"),
-        "tree/pop/untitled.wav": (("Pop",), "tree/pop/untitled.wav"),
+        "tree/rock/01 - The Kinks - Lola.wav": (("Pop", "Rock"), "kinks"),
+        "tree/rock/Kinks/Album/Waterloo.wav": (("Pop", "Rock"), "kinks"),
+        "tree/pop/untitled.wav": ((), "tree/pop/untitled.wav"),
     }
-    assert "unmapped genre 'polka': 1 tracks" in lines
+    assert f"{names}: 'Gravel Waves' is in no tag and no folder's name; is it spelled so?" in lines
+    assert sum(line.startswith(f"{names}: ") for line in lines) == 1
+    assert "unmapped genre 'gravelwave': 1 tracks" in lines
     rejected = files.read_jsonl(RunFolder(tmp_path / "run").rejected)
     assert {row["reason"] for row in rejected} == {
-        "unmapped genre 'polka'",
+        "unmapped genre 'gravelwave'",
         "lies in no genre's folder",
     }
     assert all(row["remedy"] for row in rejected)
@@ -196,7 +199,7 @@ def test_a_mapping_file_of_the_tagger_is_read_backwards(tmp_path):
     assert meaning("rap music") == ("Hip Hop",)
     assert meaning("Blues") == ()
     assert meaning("hip-hop") == ("Hip Hop",)
-    assert meaning("Polka") is None
+    assert meaning("Gravelwave") is None
     path.write_text("disco, Dance\n")
     with pytest.raises(FatalError, match=r"m, line 1: write it as 'disco"):
         sources.read_names(path)
@@ -208,7 +211,8 @@ def test_a_collection_gives_what_its_tags_say(audio_file, tmp_path):
     for name, genre, artist in (
         ("a", ("Pop; Rock",), "X feat. Y"),
         ("b", ("Hip-Hop",), "Y"),
-        ("c", ("Polka",), "Z"),
+        ("c", ("Gravelwave",), "Z"),
+        ("f", ("Doom Metal; Reggae",), "W"),
         ("d", (), "Z"),
     ):
         path = audio_file("FLAC", name=name, genre=genre, artist=artist, seconds=2)
@@ -218,12 +222,13 @@ def test_a_collection_gives_what_its_tags_say(audio_file, tmp_path):
     assert [(c.track_id, c.genres) for c in clips] == [
         ("music/a.flac", ("Pop", "Rock")),
         ("music/b.flac", ("Hip Hop",)),
+        ("music/f.flac", ("Rock",)),
     ]
     assert clips[0].artist_id == clips[1].artist_id
     reasons = [row["reason"] for row in files.read_jsonl(RunFolder(tmp_path / "run").rejected)]
     assert len(reasons) == 3
     assert any("no genre" in reason for reason in reasons)
-    assert "unmapped genre 'Polka': 1 tracks" in lines
+    assert "unmapped genre 'Gravelwave': 1 tracks" in lines
 
 
 def test_downloads_that_were_found_are_taken(tmp_path):
@@ -252,7 +257,7 @@ def labelled(tmp_path, n=3):
 def test_a_recording_under_two_names_is_one_group_and_reported(tmp_path):
     lines = labelled(tmp_path)
     save(tmp_path / "copy.flac", 0.5 * music(1)[SR:])
-    lines.append("copy\tRock\tsomebody else\tcopy.flac")
+    lines.append("copy\tPop; Rock\tsomebody else\tcopy.flac")
     (tmp_path / "labels.tsv").write_text("\n".join(lines) + "\n")
     clips, said = collect(tmp_path)
     groups = {clip.track_id: clip.artist_id for clip in clips}
@@ -264,6 +269,24 @@ def test_a_recording_under_two_names_is_one_group_and_reported(tmp_path):
     kept, _ = collect(tmp_path, keep=True)
     assert len({clip.artist_id for clip in kept}) == 4
     assert any("1 pairs sound the same, 1 of them across" in line for line in said)
+
+
+def test_copies_whose_labels_contradict_each_other_are_named_and_not_learned_from(tmp_path):
+    lines = labelled(tmp_path)
+    save(tmp_path / "copy.flac", 0.5 * music(1)[SR:])
+    lines.append("copy\tRock\tsomebody else\tcopy.flac")
+    (tmp_path / "labels.tsv").write_text("\n".join(lines) + "\n")
+    clips, said = collect(tmp_path)
+    assert [clip.track_id for clip in clips] == ["0", "2"]
+    rejected = files.read_jsonl(RunFolder(tmp_path / "run").rejected)
+    assert [row["reason"] for row in rejected] == [
+        "is Pop and Rock: copy is the same recording",
+        "is Rock and Pop: 1 is the same recording",
+    ]
+    assert any("1 of these pairs have no genre in common (left out" in line for line in said)
+    kept, said = collect(tmp_path, keep_contradictions=True)
+    assert [clip.track_id for clip in kept] == ["0", "1", "2", "copy"]
+    assert any("learned from all the same" in line for line in said)
 
 
 def test_a_corrupt_file_costs_one_row_and_a_repaired_one_is_taken(tmp_path):
@@ -330,6 +353,7 @@ def test_shards_of_a_killed_run_are_finished_and_equal(tmp_path, monkeypatch):
     (tmp_path / "labels.tsv").write_text("\n".join(labelled(tmp_path, 5)) + "\n")
     clips, _ = collect(tmp_path)
     monkeypatch.setattr(shards, "_BLOCK", 2)
+    monkeypatch.setattr(shards, "_SAVE_S", float("inf"))
 
     def build(folder):
         return shards.build(
@@ -483,6 +507,12 @@ def test_shards_of_a_file_that_changed_after_the_manifest_are_refused(tmp_path, 
     clip = Clip("a", "x", "s", "a.flac", ("Pop",), 3, 2.0, sha256)
     features = config.load(config.DEFAULT).features
     options = {"manifest_sha256": "m", "yamnet": None, "musicnn_wheel": None, "n_jobs": 1}
+    fine = save(tmp_path / "fine.wav", music(1, 2))
+    before = replace(clip, path=fine.name, sha256=files.sha256(fine))
+    with pytest.raises(FatalError, match=r"a\.flac.*run the stage `manifest` again"):
+        list(shards.build(tmp_path / "two", [before, clip], tmp_path, features, **options))
+    (_, line) = files.read_jsonl(tmp_path / "two.part" / "journal.jsonl")
+    assert len(line["clips"]) == 1  # what was done before it stays
     with pytest.raises(FatalError, match=r"a\.flac.*run the stage `manifest` again"):
         list(shards.build(tmp_path / "shards", [clip], tmp_path, features, **options))
 

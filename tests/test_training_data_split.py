@@ -9,8 +9,10 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
+from training import config
+from training.__main__ import main
 from training.data import sources, split
-from training.data.clips import Clip, read_clips, write_clips
+from training.data.clips import Clip, read_clips, with_splits, write_clips
 
 LARGE_SETS = ("panda", "emotify", "albums", "gtzan")
 
@@ -183,3 +185,22 @@ def test_the_table_counts_clips_and_artist_groups():
     table = split.counts(placed(*FINE, ("a", "Pop", "train"), ("z", "", "validation")))
     assert "| Pop | 2 | 1 | 2 | 0 |" in table
     assert "| none of these | 1 | 0 | 0 | 1 |" in table
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "baselines"])
+def test_no_stage_learns_or_measures_by_such_a_split(tmp_path, capsys, stage):
+    configs = {"baselines": "accurate"}
+    path = config.DEFAULT.with_name(f"{configs.get(stage, 'quick')}.toml")
+    settings = config.load(path).split
+    # each genre is one artist, as GTZAN's once were
+    clips = [
+        Clip(f"{genre}-{n}", f"gtzan {genre}", "gtzan", "", (genre,), 3, 30.0)
+        for genre in ("Jazz", "Pop", "Rock")
+        for n in range(10)
+    ]
+    (tmp_path / "run").mkdir()
+    write_clips(tmp_path / "run/manifest.jsonl", with_splits(clips, split.named(clips, settings)))
+    assert main([stage, "--config", str(path), "--run", str(tmp_path / "run")]) == 1
+    err = capsys.readouterr().err
+    assert "the split is of no use" in err
+    assert "| Jazz | 1 |" in err

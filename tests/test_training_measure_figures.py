@@ -23,3 +23,8 @@ def test_subsets_are_selected_by_source_beside_all_clips():
 
 def test_empty_subsets_are_left_out():
     assert list(figures.select(CLIPS, {"none": Subset(only=("no such source",))})) == ["all"]
+
+
+def test_without_a_choice_each_source_that_was_used_is_a_subset():
+    assert list(figures.select(CLIPS, {})) == ["all", "list", "public", "toy"]
+    assert list(figures.select(CLIPS[:1], {})) == ["all"]

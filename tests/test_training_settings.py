@@ -51,7 +51,7 @@ QUICK = config.DEFAULT.with_name("quick.toml")
         ("[128, 1]", "[128]", r"blocks = .*, but a list in brackets, each \[a whole number of 1"),
         ("interval = 0.95", "interval = 95", "interval = 95, but a number of more than 0 and less"),
         ('version = "0"', "version = 0", "version = 0, but a text in quotes is allowed"),
-        ('panda = { only = ["panda"] } #', "panda = 5 #", r"\[panda\]: a table is wanted"),
+        ("[evaluate]", "[subsets]\nmine = 5\n[evaluate]", r"\[mine\]: a table is wanted"),
         ("[features]", "[features]\nfmax_hz = 9000.0 #", r"fmax_hz = 9000, but .* half of sr"),
         ("[features]", "[features]\nsr = 0 #", r"\[features\]: sr = 0, but a whole number of 8000"),
         (
@@ -150,3 +150,10 @@ def test_what_the_system_refuses_ends_a_stage_with_one_line(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("jobs", ["0", "-3", "two"])
+def test_jobs_are_counted_from_one(capsys, jobs):
+    with pytest.raises(SystemExit):
+        main(["manifest", "--jobs", jobs])
+    assert f"{jobs} is no whole number of 1 or more" in capsys.readouterr().err

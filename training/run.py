@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, data: bool = False) -> Non
     parser.add_argument("--config", type=Path, default=configuration.DEFAULT, metavar="TOML")
     parser.add_argument("--run", type=Path, default=Path("runs/default"), metavar="FOLDER")
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="processes or threads"
+        "--jobs", type=_count, default=os.cpu_count() or 1, help="processes or threads"
     )
     if data:
         parser.add_argument(
@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser, *, data: bool = False) -> Non
             metavar="FOLDER",
             help=f"what the manifest's paths are relative to; or set {DATA}; default: here",
         )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of 1 or more")
+    return int(text)
 
 
 class Run:

@@ -58,7 +58,7 @@ class GenreCnnPlugin(BeetsPlugin):
     """Sets ``genres`` from what a neural network hears."""
 
     @property
-    def item_types(self) -> dict[str, types.Type]:  # type: ignore[override]
+    def item_types(self) -> dict[str, types.Type]:
         """The fields of the model that the configuration names."""
         probability = types.Float(4)
         return {

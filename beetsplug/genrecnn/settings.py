@@ -110,7 +110,7 @@ def read_settings(config: confuse.ConfigView) -> Settings:
 
 def _names(config: confuse.ConfigView) -> tuple[str, ...]:
     """Read a list of names, or the names in one text with commas between them."""
-    value = config.get(confuse.OneOf([str, list]))
+    value: str | list[object] = config.get(confuse.OneOf([str, list]))
     names = value.split(",") if isinstance(value, str) else map(str, value)
     return tuple(name.strip() for name in names if name.strip())
 

@@ -110,7 +110,7 @@ def _reverse(options: argparse.Namespace) -> int:
     run.total = len(entries)
     back = None if options.dry_run else Journal.reversing(options.journal, head)
     with opened_cache(options) as cache, run.reporting() as add:
-        elsewhere = Elsewhere.of_run(head, entries, _known(cache))
+        elsewhere = Elsewhere.of_run(head, entries, known_files(cache))
         for line in change.undo(
             entries, back, elsewhere=elsewhere, preserve_mtime=options.preserve_mtime
         ):
@@ -125,7 +125,7 @@ def _reverse(options: argparse.Namespace) -> int:
     return code
 
 
-def _known(cache: Cache | None) -> Iterator[Path]:
+def known_files(cache: Cache | None) -> Iterator[Path]:
     """List more files among which moved ones are sought; nothing is opened before it is asked."""
     yield from chain(cache.files() if cache else (), beets_library.tracks())
 

@@ -13,18 +13,19 @@ import json
 import os
 import re
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from genretagger.errors import FatalError
 from genretagger.genres import SEPARATORS, SHIPPED, Vocabulary, split_values
-from genretagger.records import State, TagChange
+from genretagger.records import Remark, State, TagChange
+from genretagger.report.remarks import cards
 from genretagger.rows import Row
-from genretagger.text import printable
+from genretagger.text import printable, reason_text
 from genretagger.words import PLANNED, Words
 
 TEXTS = {"reason": "Reason"}
@@ -65,6 +66,8 @@ class Extra:
     ----------
     script, style : str
         Text of JavaScript and CSS, put into the page after its own.
+    states : mapping of str to str
+        What the tracks may come to be beside the states of a plan, and what that is called.
     connect, media : str
         From where the page may fetch data and sound, as a Content-Security-Policy lists
         sources, such as ``"'self'"``.
@@ -72,6 +75,7 @@ class Extra:
 
     script: str
     style: str
+    states: Mapping[str, str] = field(default_factory=dict)
     connect: str = "'none'"
     media: str = "'none'"
 
@@ -95,6 +99,8 @@ class Page:
         Under which other name a genre is written; it counts as that genre.
     vocabulary : Vocabulary
         Of the model.
+    remarks : callable, optional
+        Says, when the page is written, what an audit found; it is shown first.
     """
 
     def __init__(
@@ -107,11 +113,13 @@ class Page:
         words: Words = PLANNED,
         names: Mapping[str, str] | None = None,
         vocabulary: Vocabulary = SHIPPED,
+        remarks: Callable[[], Sequence[Remark]] | None = None,
     ) -> None:
         self._head = {"title": title, "command": command, "model": model}
         self._thresholds = thresholds
         self._vocabulary = vocabulary
         self._words = words
+        self._remarks = remarks
         self._ours = {name.casefold(): genre for genre, name in (names or {}).items()}
         self._folders: dict[str, int] = {}
         self._values: dict[tuple[str, ...], int] = {}
@@ -197,6 +205,9 @@ class Page:
             lstrip_blocks=True,
         )
         root, folders = _below_root(self._folders)
+        words = {state.value: self._word(state) for state in _STATES}
+        words |= extra.states if extra else {}
+        overview = self._overview()
         return environment.get_template("page.html").render(
             self._head,
             is_review=extra is not None,
@@ -204,14 +215,13 @@ class Page:
             styles=[Markup(text) for text in styles],
             scripts=[Markup(text) for text in scripts],
             licence=Markup(asset("tabulator.LICENSE")),
-            data=Markup(_json(self._data(root, folders))),
+            data=Markup(_json(self._data(root, folders, words, overview["failures"]))),
             made=datetime.now().astimezone(),
             version=version("genretagger"),
-            tiles=self._tiles(),
-            overview=self._overview(),
-            genres=self._vocabulary.genres,
-            words=[self._word(state) for state in _STATES],
-            states=[state.value for state in _STATES],
+            remarks=cards(self._remarks()) if self._remarks else [],
+            tiles=self._tiles(words),
+            gist=self._gist(),
+            overview=overview,
             texts=TEXTS,
             folders=self._by_folder(folders),
         )
@@ -220,13 +230,20 @@ class Page:
         shown = tuple(printable(value) for value in values)
         return self._values.setdefault(shown, len(self._values))
 
-    def _data(self, root: str, folders: list[str]) -> dict[str, Any]:
+    def _data(
+        self,
+        root: str,
+        folders: list[str],
+        words: Mapping[str, str],
+        failures: Mapping[str, list[int]],
+    ) -> dict[str, Any]:
         """Return the data of the script; rows are lists, and recurring texts are numbers."""
         return {
             "genres": self._vocabulary.genres,
             "thresholds": self._thresholds and [round(1000 * t) for t in self._thresholds],
-            "states": [state.value for state in _STATES],
-            "words": [self._word(state) for state in _STATES],
+            "states": list(words),
+            "words": list(words.values()),
+            "failures": failures,
             "other": OTHER,
             "none": NONE,
             "separators": SEPARATORS,
@@ -254,30 +271,39 @@ class Page:
     def _genre(self, name: str) -> str | None:
         return self._ours.get(name.casefold()) or self._vocabulary.canonical(name)
 
-    def _tiles(self) -> list[dict[str, Any]]:
-        counts = Counter(line.state for line in self._lines)
+    def _tiles(self, words: Mapping[str, str]) -> list[dict[str, Any]]:
+        counts = Counter(_STATES[line.state].value for line in self._lines)
+        usual = {state.value for state in _STATES} - {state.value for state in self._words}
         return [
-            {"state": s.value, "word": self._word(s), "n": counts[i]}
-            for i, s in enumerate(_STATES)
-            if counts[i] or s in self._words
+            {"state": state, "word": word, "n": counts[state]}
+            for state, word in words.items()
+            if counts[state] or state not in usual
         ]
+
+    def _gist(self) -> str:
+        """Say in a sentence what becomes of the genres."""
+        i, none = _STATES.index(State.CHANGE), self._number(())
+        changed = [line for line in self._lines if line.state == i]
+        n_first = sum(line.old == none for line in changed)
+        parts = [(n_first, "without a genre before"), (len(changed) - n_first, "with another one")]
+        said = ", ".join(f"{n:,} {what}" for n, what in parts if n)
+        return f"{self._word(State.CHANGE).capitalize()}: {said}." if said else ""
 
     def _overview(self) -> dict[str, Any]:
         """Count tracks for the charts."""
         genres = self._vocabulary.genres
         counted = [self._counted(values) for values in self._values]
+        ours = [tuple(genre for genre in genres if genre in names) for names in counted]
         before, after = Counter[str](), Counter[str]()
-        pairs, failures = Counter[frozenset[str]](), Counter[str]()
+        together, failures = Counter[tuple[str, ...]](), defaultdict[str, list[int]](list)
         decided, undecided, unheard = [0] * _N_BINS, [0] * _N_BINS, 0
-        for line in self._lines:
+        for n, line in enumerate(self._lines):
             before.update(counted[line.old])
             after.update(counted[line.now])
-            ours = [genre for genre in counted[line.now] if genre in genres]
-            pairs.update(
-                frozenset((a, b)) for i, a in enumerate(ours) for b in ours[i + (len(ours) > 1) :]
-            )
+            if len(ours[line.now]) > 1:
+                together[ours[line.now]] += 1
             if _STATES[line.state] is State.FAILED:
-                failures[_kind_of_failure(line.texts[_REASON])] += 1
+                failures[_kind_of_failure(line.texts[_REASON])].append(n)
             if line.p is None:
                 unheard += 1
                 continue
@@ -293,10 +319,10 @@ class Page:
                 {"name": genre, "before": before[genre], "after": after[genre]} for genre in shown
             ],
             "most": most,
-            "matrix": _matrix(pairs, self._vocabulary),
+            "together": together.most_common(),
             "confidence": list(zip(decided, undecided, strict=True)),
             "unheard": unheard,
-            "failures": failures.most_common(),
+            "failures": dict(sorted(failures.items(), key=lambda kind: -len(kind[1]))),
         }
 
     def _by_folder(self, folders: list[str]) -> Iterator[dict[str, Any]]:
@@ -337,6 +363,7 @@ def patch(number: int, change: TagChange) -> dict[str, Any]:
         "id": number,
         "state": change.state.value,
         "now": [printable(value) for value in change.new],
+        "reason": printable(reason_text(change.reason)),
     }
 
 
@@ -381,31 +408,20 @@ def _hash(text: str) -> str:
 
 
 def _below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
-    """Return the common root of folders, and each folder relative to it."""
+    """Return what folders have in common, and the rest of each: together, its name as it is.
+
+    The last folder that all have in common is part of the rest, so that none is without a name.
+    """
     folders = list(folders)
     try:
-        root = os.path.dirname(os.path.commonpath(folders))  # noqa: PTH120 - texts, as they stand
+        common = os.path.commonpath(folders)
     except ValueError:  # some absolute and some not, or none at all
+        common = ""
+    above = os.path.dirname(common)  # noqa: PTH120 - texts, as they are
+    root = os.path.join(above, "") if above != os.path.dirname(above) else ""  # noqa: PTH118, PTH120
+    if not all(folder.startswith(root) for folder in folders):
         root = ""
-    names = [os.path.relpath(folder, root) if root else folder or "." for folder in folders]
-    return printable(root), [printable(name) for name in names]
-
-
-def _matrix(pairs: Counter[frozenset[str]], vocabulary: Vocabulary) -> list[dict[str, Any]]:
-    """Count tracks by pair of genres: a triangle with single genres on its diagonal."""
-    most = max((n for pair, n in pairs.items() if len(pair) > 1), default=0)
-    rows = []
-    for i, genre in enumerate(vocabulary.genres):
-        cells = []
-        for other in vocabulary.genres[: i + 1]:
-            pair = frozenset((genre, other))
-            n = pairs[pair]
-            # the genres alone are many more, and would wash out all pairs
-            level = 0 if not n or len(pair) == 1 else 1 + (4 * n - 1) // most
-            is_fusion = pair in vocabulary.fusions
-            cells.append({"n": n, "level": level, "fusion": is_fusion, "other": other})
-        rows.append({"name": genre, "cells": cells})
-    return rows
+    return printable(root), [printable(folder[len(root) :]) or "." for folder in folders]
 
 
 def _kind_of_failure(reason: str) -> str:

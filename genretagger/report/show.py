@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -14,22 +14,53 @@ from genretagger.text import apart, printable, reason_text
 
 if TYPE_CHECKING:
     from genretagger.bundle import Bundle
-    from genretagger.records import Decision, Hearing
+    from genretagger.records import Decision, Hearing, Prediction
 
 _WIDTH = 32  # characters of a bar; the line stays under 80
-_DPI = 144.0
+_DPI = {"wide": 144.0, "narrow": 216.0}
 
 
-def lines(
-    title: str, hearing: Hearing, decision: Decision, thresholds: Sequence[float]
+def bars(
+    title: str,
+    duration_s: float,
+    prediction: Prediction,
+    decision: Decision,
+    thresholds: Mapping[str, float],
 ) -> Iterator[str]:
-    """Describe a track for a terminal.
+    """Describe for a terminal what a track is as a whole.
 
     Parameters
     ----------
     title : str
-    hearing : Hearing
+    duration_s : float
+    prediction : Prediction
     decision : Decision
+    thresholds : mapping of str to float, length n_genres
+        By genre, in the model's order.
+
+    Yields
+    ------
+    str
+        One line without its end.
+    """
+    yield printable(f"{title} ({figure.clock(duration_s)})")
+    yield printable(reason_text(decision.reason))
+    for genre, probability, threshold in _bars(prediction, thresholds):
+        mark = min(_WIDTH - 1, round(threshold * _WIDTH))
+        bar = "█" * round(probability * _WIDTH)
+        bar = f"{bar:·<{_WIDTH}}"
+        bar = f"{bar[:mark]}│{bar[mark + 1 :]}"
+        passes = " passes" if probability >= threshold else ""
+        shown, needed = apart(probability, threshold)
+        yield f"  {genre:<13}{shown} {bar} needs {needed}{passes}"
+
+
+def over_time(hearing: Hearing, thresholds: Sequence[float]) -> Iterator[str]:
+    """Describe for a terminal how a track goes on, and what moved its leading genre, if known.
+
+    Parameters
+    ----------
+    hearing : Hearing
     thresholds : sequence of float, length n_genres
 
     Yields
@@ -37,23 +68,15 @@ def lines(
     str
         One line without its end.
     """
-    yield printable(f"{title} ({figure.clock(hearing.duration_s)})")
-    yield printable(reason_text(decision.reason))
-    for genre, probability, threshold in _bars(hearing, thresholds):
-        mark = min(_WIDTH - 1, round(threshold * _WIDTH))
-        bar = "█" * round(probability * _WIDTH)
-        bar = f"{bar:·<{_WIDTH}}"
-        bar = f"{bar[:mark]}│{bar[mark + 1 :]}"
-        passes = " passes" if probability >= threshold else ""
-        heard, needed = apart(probability, threshold)
-        yield f"  {genre:<13}{heard} {bar} needs {needed}{passes}"
     yield f"over the track: {figure.story(hearing, thresholds)}"
     for closeup in hearing.closeups:
-        span = int(np.argmax(closeup.spans))
-        begin_s = closeup.start_s + span * hearing.window_s / len(closeup.spans)
+        if closeup.moved is None:
+            continue
+        spans = closeup.moved.spans
+        begin_s = closeup.start_s + int(np.argmax(spans)) * hearing.window_s / len(spans)
         yield (
             f"heard at {figure.clock(closeup.start_s)}: {hearing.genre} hangs most on what is at "
-            f"{figure.clock(begin_s)} ({closeup.spans[span]:+.2f} log-odds)"
+            f"{figure.clock(begin_s)}"
         )
 
 
@@ -69,16 +92,18 @@ def page(
 
     template = files("genretagger.report").joinpath("assets/show.html")
     drawn = {
-        theme: base64.b64encode(
+        f"{shape}_{theme}": base64.b64encode(
             figure.png(
                 hearing,
                 title=title,
                 thresholds=thresholds,
                 bands_hz=bundle.bands_hz,
                 theme=theme,
-                dpi=_DPI,
+                is_narrow=shape == "narrow",
+                dpi=dpi,
             )
         ).decode("ascii")
+        for shape, dpi in _DPI.items()
         for theme in figure.THEMES
     }
     made = Environment(autoescape=True).from_string(template.read_text(encoding="utf-8"))
@@ -86,12 +111,14 @@ def page(
         title=printable(title),
         decision=printable(reason_text(decision.reason)),
         story=figure.story(hearing, thresholds),
-        bars=list(_bars(hearing, thresholds)),
+        bars=list(_bars(hearing.prediction, dict(zip(hearing.genres, thresholds, strict=True)))),
         **drawn,
     )
 
 
-def _bars(hearing: Hearing, thresholds: Sequence[float]) -> Iterator[tuple[str, float, float]]:
-    heard = hearing.prediction.probabilities or ()
-    rows = zip(hearing.genres, heard, thresholds, strict=False)  # nothing was heard: no bars
+def _bars(
+    prediction: Prediction, thresholds: Mapping[str, float]
+) -> Iterator[tuple[str, float, float]]:
+    heard = prediction.probabilities or ()
+    rows = zip(thresholds, heard, thresholds.values(), strict=False)  # nothing heard: no bars
     yield from sorted(rows, key=lambda row: -row[1])

@@ -74,6 +74,28 @@ def progress_bar(console: Console, total: Callable[[], int | None]) -> Iterator[
         yield lambda: bar.update(task, advance=1, total=total())
 
 
+@contextlib.contextmanager
+def share_bar(console: Console, what: str) -> Iterator[Callable[[float], None]]:
+    """Show a progress bar of one piece of work, and remove it at the end.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    what : str
+        Is being heard.
+
+    Yields
+    ------
+    callable
+        To be told what share of the work is done.
+    """
+    columns = (progress.TextColumn("hearing {task.description}"), progress.BarColumn())
+    left = progress.TimeRemainingColumn()
+    with progress.Progress(*columns, left, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
 class _Rate(progress.ProgressColumn):
     def render(self, task: progress.Task) -> str:
         return f"{task.speed or 0.0:.1f} tracks/s"

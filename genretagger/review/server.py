@@ -27,9 +27,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genretagger.errors import GenreTaggerError
+from genretagger.records import Hearing
 from genretagger.report import figure
 from genretagger.report.html import Extra, Page, asset
-from genretagger.review.session import RefusedError, Session
+from genretagger.review.session import WRITTEN_STATES, RefusedError, Session
 from genretagger.rows import Row, plan_row
 from genretagger.text import printable
 from genretagger.verdicts import Answer
@@ -44,7 +45,7 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
 )
 
-_DPI = 110.0
+_DPI = {False: 110.0, True: 216.0}  # of a wide picture, and of a narrow one
 
 
 class Guard:
@@ -131,7 +132,11 @@ class Handlers:
         for line in plan.lines:
             page.add(plan_row(line))
         extra = Extra(
-            script=asset("review.js"), style=asset("review.css"), connect="'self'", media="'self'"
+            script=asset("review.js"),
+            style=asset("review.css"),
+            states=WRITTEN_STATES,
+            connect="'self'",
+            media="'self'",
         )
         return HTMLResponse(page.render(extra=extra))
 
@@ -168,6 +173,7 @@ class Handlers:
             "apply": session.apply,
             "undo": session.undo,
             "stop": session.stop,
+            "stop-hearing": session.stop_hearing,
         }
         return {"rows": plain[what]() or []}
 
@@ -180,33 +186,44 @@ class Handlers:
         n, start_s = request.path_params["id"], request.path_params["start_ms"] / 1000
         return _ranged(request, self._session.sound(n, start_s), "audio/wav")
 
+    def share_heard(self, _: Request) -> Response:
+        """Return how much is heard of the track that is being heard all through."""
+        return JSONResponse({"share": self._session.share_heard()})
+
     def picture(self, request: Request) -> Response:
         """Return the picture of a track's genres over time."""
-        n, theme = request.path_params["id"], request.path_params["theme"]
+        theme, is_narrow = request.path_params["theme"], "narrow" in request.query_params
         if theme not in figure.THEMES:
             return JSONResponse({"error": "there is no such theme"}, 404)
         drawn = figure.png(
-            self._session.hear_closely(n),
-            title=self._session.plan.lines[n].path.name,
-            thresholds=self._thresholds,
+            self._hearing(request),
+            **self._drawn(request),
             bands_hz=self._session.bundle.bands_hz,
             theme=theme,
-            dpi=_DPI,
+            is_narrow=is_narrow,
+            dpi=_DPI[is_narrow],
         )
         return Response(drawn, media_type="image/png")
 
     def story(self, request: Request) -> Response:
-        """Return the picture in words, and where in it the track begins and ends."""
-        hearing = self._session.hear_closely(request.path_params["id"])
-        left, right = figure.TIMELINE
+        """Return the picture in words, and where in it the curves are."""
+        hearing, drawn = self._hearing(request), self._drawn(request)
         return JSONResponse(
             {
                 "story": figure.story(hearing, self._thresholds),
                 "duration_s": hearing.duration_s,
-                "left": left,
-                "right": right,
+                "wide": figure.timeline_box(hearing, **drawn),
+                "narrow": figure.timeline_box(hearing, **drawn, is_narrow=True),
             }
         )
+
+    def _hearing(self, request: Request) -> Hearing:
+        n, is_why = request.path_params["id"], "why" in request.query_params
+        return self._session.hear_closely(n, is_why)
+
+    def _drawn(self, request: Request) -> dict[str, Any]:
+        path = self._session.plan.lines[request.path_params["id"]].path
+        return {"title": path.name, "thresholds": self._thresholds}
 
     @property
     def _thresholds(self) -> tuple[float, ...]:
@@ -223,6 +240,7 @@ def application(session: Session, title: str) -> Starlette:
             Route("/", handlers.page),
             Route("/decided", handlers.decided),
             Route("/progress", handlers.progress),
+            Route("/heard", handlers.share_heard),
             Route("/do/{what}", handlers.do, methods=["POST"]),
             Route("/tracks/{id:int}", handlers.excerpts),
             Route("/tracks/{id:int}/sound/{start_ms:int}.wav", handlers.sound),

@@ -20,7 +20,7 @@ from genretagger import audio, places, planfile, tags
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
-from genretagger.hearing import hear_again, hear_closely
+from genretagger.hearing import hear_closely, hear_once
 from genretagger.identity import check_writable, identify
 from genretagger.plan import plan_by_hand
 from genretagger.recall import remember
@@ -29,13 +29,18 @@ from genretagger.report.html import patch
 from genretagger.rows import Row
 from genretagger.text import printable, reason_text
 from genretagger.verdicts import Answer, Decisions, Scope, Verdict, is_waiting
+from genretagger.words import WRITTEN
 from genretagger.writing import journal, lock
 from genretagger.writing.change import apply, undo
+from genretagger.writing.moved import Elsewhere
 from genretagger.writing.recovery import writing_run
 
 _LISTEN_HZ = 48000  # what every sound card plays; 1 MB for 10 s, in mono as the network hears it
 _REMEMBERED = 8  # tracks heard closely: 4 MB
 
+
+WRITTEN_STATES = {"written": WRITTEN[State.CHANGE]}
+"""What a track is, beside the states of a plan, once its change is written: key and word."""
 
 _Work = Callable[[Cache | None], None]
 
@@ -60,6 +65,8 @@ class Session:
     preserve_mtime : bool
     open_cache : callable
         Gives, to be entered, the cache that remembers what is written, or None.
+    known_files : callable
+        Maps that cache to more files among which moved ones are sought when a run is taken back.
 
     Raises
     ------
@@ -75,12 +82,14 @@ class Session:
         *,
         preserve_mtime: bool = False,
         open_cache: Callable[[], AbstractContextManager[Cache | None]] = contextlib.nullcontext,
+        known_files: Callable[[Cache | None], Iterable[Path]] = lambda _: (),
     ) -> None:
         self.path = path.resolve()
         self.plan = planfile.read(path, within)
         self.bundle = bundle
         self._preserve_mtime = preserve_mtime
         self._open_cache = open_cache
+        self._known_files = known_files
         self._decisions = Decisions(self.path)
         self._alone = threading.RLock()
         self._one_network = threading.Lock()
@@ -91,6 +100,8 @@ class Session:
         self._work: threading.Thread | None = None
         self._stop = threading.Event()
         self._progress: Row = {"what": "", "done": 0, "total": 0, "error": ""}
+        self._wanted: tuple[int, bool] | None = None
+        self._share_heard = 0.0
         self.hear_closely = lru_cache(maxsize=_REMEMBERED)(self._hear_closely)
         self._catch_up()
 
@@ -122,12 +133,18 @@ class Session:
         return [self._row(n, self.plan.verdicts[n] or Verdict()) for n in sorted(ids)]
 
     def _row(self, n: int, verdict: Verdict) -> Row:
+        line, problem = self.plan.line(n), printable(self._problems.get(n, ""))
+        row = patch(n, line)
+        if verdict.written:
+            row["state"] = next(iter(WRITTEN_STATES))
+        elif problem:
+            row |= {"state": State.FAILED.value, "reason": problem}
         return {
-            **patch(n, self.plan.line(n)),
+            **row,
             "answer": verdict.answer,
             "edited": verdict.blocks is not None,
             "written": bool(verdict.written),
-            "problem": printable(self._problems.get(n, "")),
+            "problem": problem,
         }
 
     # ---- decide ----------------------------------------------------------------------------
@@ -138,7 +155,8 @@ class Session:
         """Accept or reject lines, or leave them open again. Saved when this returns.
 
         Lines that are written, and, if accepted, those that would write nothing, are passed
-        over. Lines on which was decided with less at once are left alone.
+        over; but to accept one line alone whose genre is kept is to take what was heard. Lines
+        on which was decided with less at once are left alone.
 
         Parameters
         ----------
@@ -155,7 +173,7 @@ class Session:
         Raises
         ------
         RefusedError
-            If there is no such line.
+            If there is no such line, or what was heard cannot be written there.
         FatalError
             If it cannot be saved.
         """
@@ -172,6 +190,8 @@ class Session:
                     n_left += 1
                 elif answer != "accepted" or is_able:
                     step[n] = replace(verdict, answer=answer, scope=scope)
+                elif scope == "line" and self.plan.line(n).genres and n not in self.plan.refused:
+                    step[n] = self._by_hand(n, self.plan.line(n).genres)
             return self._take(step), n_left
 
     def edit(self, n: int, genres: str) -> list[Row]:
@@ -192,23 +212,27 @@ class Session:
         """
         with self._alone:
             self._check(n)
-            verdict, path = self.plan.verdicts[n] or Verdict(), self.plan.lines[n].path
             if n in self.plan.refused:
                 raise RefusedError(self._problems[n])
-            if verdict.written:
+            if (self.plan.verdicts[n] or Verdict()).written:
                 raise RefusedError("it is written; undo that first")
             values = tuple(part.strip() for part in re.split("[;,]", genres) if part.strip())
-            try:
-                identity = identify(path)
-                held = tags.read(path, field=self.plan.field)
-                change = plan_by_hand(path, held, self.plan.policy, values)
-                if change.state is not State.CHANGE:
-                    raise RefusedError(reason_text(change.reason))
-                check_writable(path)
-                tags.rehearse(path, change.blocks, field=self.plan.field)
-            except (TrackError, ValueError) as error:
-                raise RefusedError(str(error)) from error
-            return self._take({n: Verdict("accepted", change.blocks, identity)})
+            return self._take({n: self._by_hand(n, values)})
+
+    def _by_hand(self, n: int, genres: tuple[str, ...]) -> Verdict:
+        """Give a line other genres than were planned, if they can be written into its file."""
+        path = self.plan.lines[n].path
+        try:
+            identity = identify(path)
+            held = tags.read(path, field=self.plan.field)
+            change = plan_by_hand(path, held, self.plan.policy, genres)
+            if change.state is not State.CHANGE:
+                raise RefusedError(reason_text(change.reason))
+            check_writable(path)
+            tags.rehearse(path, change.blocks, field=self.plan.field)
+        except (TrackError, ValueError) as error:
+            raise RefusedError(str(error)) from error
+        return Verdict("accepted", change.blocks, identity)
 
     def take_back(self) -> list[Row]:
         """Undo the last decision of this session; there may be none."""
@@ -255,7 +279,7 @@ class Session:
         """
         self._check_served(n)
         with self._one_network:
-            excerpts = hear_again(self.plan.lines[n].path, self.bundle).excerpts
+            excerpts = hear_once(self.plan.lines[n].path, self.bundle).excerpts
         return {
             "duration_s": excerpts.duration_s,
             # silence can be listened to, too
@@ -291,10 +315,29 @@ class Session:
             file.writeframes((np.clip(y, -1, 1) * 32767).astype("<i2").tobytes())
         return stream.getvalue()
 
-    def _hear_closely(self, n: int) -> Hearing:
+    def _hear_closely(self, n: int, is_why: bool) -> Hearing:
+        """Hear a track all the way through, unless another one is asked for meanwhile."""
         self._check_served(n)
+        self._wanted = wanted = n, is_why
+
+        def advance(share: float) -> None:
+            if self._wanted != wanted:
+                raise RefusedError("stopped")
+            self._share_heard = share
+
         with self._one_network:
-            return hear_closely(self.plan.lines[n].path, self.bundle)
+            advance(0.0)
+            return hear_closely(
+                self.plan.lines[n].path, self.bundle, is_why=is_why, advance=advance
+            )
+
+    def share_heard(self) -> float:
+        """Return how much of the track that is being heard all through is heard, up to 1."""
+        return self._share_heard
+
+    def stop_hearing(self) -> None:
+        """Stop hearing a track all the way through."""
+        self._wanted = None
 
     def _check_served(self, n: int) -> None:
         if not 0 <= n < len(self.plan.lines) or n in self.plan.refused:
@@ -323,7 +366,8 @@ class Session:
         self._start("undo", self._undo)
 
     def stop(self) -> None:
-        """Stop writing after the file at hand, and wait for that."""
+        """Stop hearing, and stop writing after the file at hand, and wait for that."""
+        self.stop_hearing()
         self._stop.set()
         if self._work is not None:
             self._work.join()
@@ -365,10 +409,11 @@ class Session:
         head, entries = journal.read(path)
         back = journal.Journal.reversing(path, head)
         lines = {self._real(n): n for n in self._lines_of(name)}
+        elsewhere = Elsewhere.of_run(head, entries, self._known_files(cache))
         self._progress["total"] = len(entries)
-        for change in undo(entries, back, preserve_mtime=self._preserve_mtime):
+        for change in undo(entries, back, elsewhere=elsewhere, preserve_mtime=self._preserve_mtime):
             self._remember(change, cache)
-            n = lines.get(change.path)
+            n = lines.get(elsewhere.was_at(change.path))
             if n is None:
                 self._progress["done"] += 1
             else:
@@ -387,8 +432,10 @@ class Session:
                 self._problems[n] = reason_text(done.reason)
                 self._progress["failed"] += 1
             else:
-                identity = identify(self.plan.lines[n].path)
+                identity = identify(done.path)
                 self._keep({n: replace(verdict, identity=identity, written=written)})
+                if done.path not in (self.plan.lines[n].path, self._real(n)):
+                    self._problems[n] = f"taken back, but moved: it lies at {done.path}"
             self._progress["done"] += 1
 
     def _last_run(self) -> str:

@@ -76,6 +76,7 @@ class Elsewhere:
         self._candidates = chain(known, _files_below(folders))
         self._by_kind: dict[str, dict[Path, int]] | None = None
         self._sha256 = cache(_sha256)
+        self._found: dict[Path, Path] = {}
 
     @classmethod
     def of_run(cls, head: Head, entries: Sequence[Entry], known: Iterable[Path]) -> Elsewhere:
@@ -117,8 +118,13 @@ class Elsewhere:
         after = entry.sha256[1]
         for path in (first, *self._like(entry)):
             if self._hash(path) == after and (real := path.resolve(), after) not in taken:
+                self._found[real] = entry.path
                 return real
         return None
+
+    def was_at(self, path: Path) -> Path:
+        """Give the path that a file had before it was moved, if it was found here."""
+        return self._found.get(path, path)
 
     def _like(self, entry: Entry) -> Iterator[Path]:
         """Yield the files of the same kind and size, if that is known; of the same name first."""

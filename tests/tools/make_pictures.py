@@ -22,7 +22,7 @@ import browser
 
 from genretagger import bundle
 from genretagger.hearing import hear_closely
-from genretagger.report import show
+from genretagger.report import figure
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
 
@@ -42,7 +42,12 @@ def gallery(folder: Path) -> None:
     model = bundle.read(bundle.DEFAULT)
     for name, (pattern, title) in GALLERY.items():
         (track,) = folder.glob(pattern)
-        drawn = show.picture(title, hear_closely(track, model), model.thresholds, model)
+        drawn = figure.png(
+            hear_closely(track, model, is_why=True),
+            title=title,
+            thresholds=model.thresholds,
+            bands_hz=model.bands_hz,
+        )
         save(drawn, f"show-{name}.png")
 
 

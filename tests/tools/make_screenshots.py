@@ -59,24 +59,21 @@ def main(music: Path) -> None:
         try:
             driver.get(report.as_uri())
             for scheme in ("light", "dark"):
-                browser.size(driver, 1280, 1420)
+                browser.size(driver, 1280, 820)
                 browser.scheme(driver, scheme)
                 settle(driver)
                 save(driver, f"report-{scheme}")
             browser.scheme(driver, "light")
-            browser.size(driver, 1280, 820)
-            settle(driver, "document.querySelector('.work').scrollIntoView()")
             best = "genretagger.rows.find(row => row.p && row.state === 'change')"
             settle(driver, f"genretagger.select({best}.id)")
             settle(driver, "document.querySelector('.tabulator-row.current').click()")
             save(driver, "report-track")
             settle(driver, "document.getElementById('view-folders').click()")
             browser.size(driver, 1280, 500)
-            settle(driver, "document.querySelector('.work').scrollIntoView()")
             save(driver, "report-folders")
             settle(driver, "document.getElementById('view-tracks').click()")
-            browser.size(driver, 360, 780)
-            settle(driver, "document.querySelector('.toolbar').scrollIntoView()")
+            browser.size(driver, 360, 780, touch=True)
+            settle(driver)
             save(driver, "report-narrow")
         finally:
             driver.quit()

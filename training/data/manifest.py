@@ -130,6 +130,7 @@ def build(
     n_jobs: int,
     say: Callable[[str], None],
     keep_groups: bool = False,
+    keep_contradictions: bool = False,
 ) -> tuple[list[Clip], list[dict[str, Any]]]:
     """Decode labelled tracks, find near-duplicates, and group artists.
 
@@ -146,6 +147,8 @@ def build(
     say : callable
     keep_groups : bool
         Report near-duplicates only; else they are put into one artist group.
+    keep_contradictions : bool
+        Learn from near-duplicates that have no genre in common, too; else both are left out.
 
     Returns
     -------
@@ -170,6 +173,11 @@ def build(
             key = f"same recording {kept[first].track_id}"
             keys[first].append(key)
             keys[second].append(key)
+    contradicted = {} if keep_contradictions else _contradicted(kept, pairs)
+    for i, other in contradicted.items():
+        labels = ("; ".join(entry.genres) or "none" for entry in (kept[i], other))
+        reason = f"is {' and '.join(labels)}: {other.track_id} is the same recording"
+        rejects.add(kept[i].where, reason, "correct one of the labels, or --keep-contradictions")
     groups = artists.groups([entry.group for entry in kept], keys)
     clips = [
         Clip(
@@ -182,7 +190,8 @@ def build(
             duration_s=decoded.duration_s,
             sha256=decoded.sha256,
         )
-        for (entry, decoded), group in zip(good, groups, strict=True)
+        for i, ((entry, decoded), group) in enumerate(zip(good, groups, strict=True))
+        if i not in contradicted
     ]
     return clips, [about for _, _, about in pairs]
 
@@ -212,9 +221,23 @@ def _near_duplicates(
             **{key: getattr(pair, key) for key in ("error", "overlap_s", "lag_s")},
             "across_artists": before[pair.first] != before[pair.second],
             "labels_differ": first.genres != second.genres,
+            "labels_contradict": first.genres != second.genres
+            and set(first.genres).isdisjoint(second.genres),
         }
         pairs.append((pair.first, pair.second, about))
     return pairs
+
+
+def _contradicted(
+    entries: Sequence[Entry], pairs: Iterable[tuple[int, int, dict[str, Any]]]
+) -> dict[int, Entry]:
+    """Map the index of each entry that a copy contradicts to that copy."""
+    found: dict[int, Entry] = {}
+    for first, second, about in pairs:
+        if about["labels_contradict"]:
+            found.setdefault(first, entries[second])
+            found.setdefault(second, entries[first])
+    return found
 
 
 def _relative(path: Path, data: Path) -> str:

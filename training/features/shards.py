@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ import joblib
 import numpy as np
 
 from genretagger import audio
-from genretagger.errors import FatalError, TrackError
+from genretagger.errors import FatalError, GenreTaggerError, TrackError
 from genretagger.features import FeatureConfig
 from training.arrays import Floats, Halves, Integers
 from training.data.clips import Clip
@@ -43,7 +44,8 @@ from training.networks import musicnn
 Extracted = tuple[Halves, Halves, Floats]
 """Of a clip: mel power, YAMNet's embeddings, MusiCNN's values."""
 
-_BLOCK = 64  # clips that are in memory at a time: about 0.5 GB with two workers
+_BLOCK = 64  # clips that wait in memory at most: about 0.5 GB
+_SAVE_S = 5.0  # after so long what waits is written: a killed run loses no more
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,25 @@ class _Unfinished:
         self._folder.rename(self._target)
 
 
+def _blocks(
+    results: Iterable[Extracted], append: Callable[[Iterable[Extracted]], None]
+) -> Iterator[list[Extracted]]:
+    """Put clips together until they are many or some seconds are over; an error loses none."""
+    block: list[Extracted] = []
+    began_s = time.monotonic()
+    try:
+        for extracted in results:
+            block.append(extracted)
+            if len(block) == _BLOCK or time.monotonic() - began_s > _SAVE_S:
+                yield block
+                block, began_s = [], time.monotonic()
+    except GenreTaggerError:
+        append(block)
+        raise
+    if block:
+        yield block
+
+
 def build(
     folder: Path,
     clips: Sequence[Clip],
@@ -275,17 +296,17 @@ def build(
     per_s = config.sr / config.hop_length * row_bytes[0]
     per_s += 0 if yamnet is None else row_bytes[1] / SOUNDS_S
     check_room(folder, left_s * per_s, "free some, or choose another --run")
-    with unfinished.writing() as append, joblib.Parallel(n_jobs=n_jobs) as parallel:
-        for start in range(unfinished.n_done, len(clips), _BLOCK):
-            block = clips[start : start + _BLOCK]
-            tasks = (
-                joblib.delayed(_extract)(
-                    data / clip.path, clip.sha256, config, bank, (yamnet, musicnn_wheel)
-                )
-                for clip in block
-            )
-            append(parallel(tasks))
-            yield start + len(block)
+    tasks = (
+        joblib.delayed(_extract)(
+            data / clip.path, clip.sha256, config, bank, (yamnet, musicnn_wheel)
+        )
+        for clip in clips[unfinished.n_done :]
+    )
+    results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    with unfinished.writing() as append:
+        for block in _blocks(results, append):
+            append(block)
+            yield unfinished.n_done
     unfinished.finish(teachers)
 
 

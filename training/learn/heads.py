@@ -21,6 +21,7 @@ from training.folders import ModelFolder
 from training.learn import models
 from training.learn.embed import Embedded
 from training.learn.sampling import draw_weights
+from training.progress import Progress
 
 if TYPE_CHECKING:
     import keras
@@ -112,6 +113,7 @@ def train_heads(
     learned = [*rows, *range(len(clips), len(clips) + n_negatives)]
     seed = [head.seed, *name.encode()]
     began = time.monotonic()
+    progress = Progress(head.epochs, say)
     with folder.log.open("w", encoding="utf-8") as log:
         losses = fit_heads(heads, head, examples, learned, weights, seed=seed)
         for epoch, loss in enumerate(losses, 1):
@@ -119,7 +121,7 @@ def train_heads(
             line["seconds"] = round(time.monotonic() - began, 1)
             began = time.monotonic()
             log.write(json.dumps(line) + "\n")
-    say(f"{name}: {head.epochs} epochs, loss {line['labels']}")
+            progress.at(epoch, f"{name}: epoch {epoch}/{head.epochs}, loss {line['labels']}")
     inference.save_weights(folder.weights)
 
 

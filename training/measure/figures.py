@@ -138,6 +138,8 @@ def decisions(
 def select(clips: Sequence[Clip], subsets: Mapping[str, Subset]) -> dict[str, Bools]:
     """Select the clips of each subset, beside all; empty subsets are left out.
 
+    Where no subset is named, each source is one, if there are several.
+
     Returns
     -------
     dict of str to numpy.ndarray, shape (n_clips,), bool
@@ -145,6 +147,8 @@ def select(clips: Sequence[Clip], subsets: Mapping[str, Subset]) -> dict[str, Bo
     """
     sources = np.array([clip.source for clip in clips])
     chosen = {"all": np.ones(len(clips), dtype=bool)}
+    if not subsets and len(set(sources)) > 1:
+        subsets = {name: Subset(only=(name,)) for name in sorted(set(sources.tolist()))}
     for name, subset in subsets.items():
         rows = np.isin(sources, subset.only) if subset.only else chosen["all"]
         chosen[name] = rows & ~np.isin(sources, subset.without)

@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
     this = runs.Run(args)
+    every = this.clips()
+    this.check_split(every)
     for name in this.measured():
         this.teachers(name)  # all are there and of this configuration, before an hour is spent
     config = this.config.evaluate
-    every = this.clips()
-    this.check_split(every)
     clips = [
         clip
         for clip in every

@@ -9,7 +9,7 @@ from pathlib import Path
 from training import run as runs
 from training.data.clips import Clip
 from training.progress import Progress
-from training.study import findings, grid, protocols, trainings
+from training.study import findings, grid, protocols, road, trainings
 from training.study.config import DEFAULT, StudyConfig, load
 from training.study.protocols import PROTOCOLS, eligible
 
@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PROTOCOLS,
         help="repeatable; default: artists and shuffled",
     )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="only train the report's network as the report did, on what `shards --png` wrote",
+    )
     parser.add_argument("--threads", type=int, default=1, help="of each of the --jobs trainings")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: study/ in the run")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables in this page")
@@ -56,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
+    if args.pictures is not None:
+        road.fit(args.pictures, load(args.grid).train, say)
+        return
     this = runs.Run(args)
     config, clips = read_grid(args, this, say)
     folder = args.out or this.folder.study

@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
-    _use_threads(args.jobs)
     this = runs.Run(args)
     clips = this.clips()
     this.check_split(clips)
+    _use_threads(args.jobs)
     cached = this.open_shards()
     names = args.model or this.models()
     for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from genretagger.bundle import own, shipped
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
 from genretagger.cli.settings import chosen_bundle
@@ -18,6 +19,9 @@ def run(options: argparse.Namespace) -> int:
     card = {key: value for key, value in bundle.info.items() if key != "filterbank"}
     card["thresholds"] = dict(zip(bundle.vocabulary.genres, card["thresholds"], strict=True))
     _print_nested(card, "")
+    print("all models:")
+    for path in (*shipped(), *own()):
+        print(f"  {printable(path.name)}: {printable(str(path))}")
     if options.verify:
         print(f"verified: golden segment within {Classifier(bundle).verify():.1g}")
     return OK

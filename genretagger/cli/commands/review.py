@@ -14,6 +14,7 @@ from genretagger.cli.caching import opened_cache
 from genretagger.cli.codes import INTERRUPTED, OK
 from genretagger.cli.output import warn
 from genretagger.cli.planning import plan_options, saved_plan
+from genretagger.cli.reversal import known_files
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.containers import container_of
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         and is_file(options.paths[0])
         and container_of(options.paths[0]) is None
     )
-    code, title = OK, ", ".join(path.name or str(path) for path in options.paths)
+    code = OK
     if is_plan:
         (options.plan_file,) = options.paths
     else:
@@ -55,10 +56,12 @@ def run(options: argparse.Namespace) -> int:
         chosen_bundle(options),
         preserve_mtime=options.preserve_mtime,
         open_cache=partial(opened_cache, options),
+        known_files=known_files,
     )
     if not reviewed.plan.lines:
         sys.stderr.write("there is nothing to review\n")
         return code
+    title = ", ".join(root.name or str(root) for root in reviewed.plan.roots)
     with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
         server.serve(
             reviewed,

@@ -3,20 +3,23 @@
    What it offers to a script that comes after it (review.js), as window.genretagger:
 
    rows           every row, index = id: {id, state, name, folder, old: [..], now: [..], genres: [..],
-                  p: [14 whole numbers, 1/1000] or null, confidence: number or null, reason}
+                  p: [14 whole numbers, 1/1000] or null, confidence: number or null, reason}; state "written"
+                  is shown as what it is now, and not as what it is to become
    genres         the 14 names;  thresholds: 14 whole numbers, 1/1000, or null
    table          the Tabulator instance, once "ready"; a new one after the layout has changed
-   current        the row under the cursor, or null
+   current        the row under the cursor, or null: it is one of those that the filters show
    select(id)     moves the cursor;  step(n): n rows on in what the filters show
+   isSeen()       whether the current row is on the screen, in the list or in detail;  look(): bring it there
    filtered()     the rows that the filters show, in the order shown
    refreshRow(id, patch)   changes a row, and redraws it wherever it is shown
    refresh()      redraws what is shown, after many rows were changed by hand
-   on(name, f)    "ready"(), "select"(row), "filter"(rows), "change"(row)
+   on(name, f)    "ready"(), "select"(row or null), "filter"(rows), "change"(row)
    columns        definitions of columns that come before ours; {wide: true}: not on narrow screens
    filters        functions row -> boolean, asked beside ours; applyFilters() when their answer changes
    keys           {"y": f(event)}, while no input has the focus;  help: [["y", "accept"], ..]
    announce(text) says it to a screen reader
-   el             {toolbar, detail, slot, banner}: slot and banner are never touched here
+   isTouch        whether a finger points here, and there are no keys to speak of
+   el             {toolbar, fields, detail, slot, banner}: slot and banner are never touched here
 
    columns, filters, keys, help and on() are for the time before "ready", when every script has run. */
 "use strict";
@@ -25,10 +28,10 @@
   const byId = (id) => document.getElementById(id);
   document.documentElement.classList.add("scripted");
 
-  const ABBREVIATED = data.genres.map((g) => (g === "Hip Hop" ? "HH" : g === "RNB" ? "RB" : g.slice(0, 2)));
-  const ROW_PX = { wide: 46, narrow: 98 }; // as --row-wide and --row-narrow in report.css
+  const ROW_PX = { wide: 60, narrow: 112 };
   const NARROW_PX = 720;
   const TEXTS_PX = 1080; // narrower lists leave texts to the detail panel
+  const SIDE_BY_SIDE_PX = 700; // as in report.css
   const PAGE = 10; // rows
 
   const best = (p, genres) => {
@@ -50,6 +53,7 @@
       p,
       confidence: p && best(p, genres),
       counted: data.counted[line[at.now]],
+      before: data.counted[line[at.old]],
     };
     for (const [key] of data.texts) row[key] = line[at[key]];
     return row;
@@ -88,55 +92,62 @@
 
   const pill = (state) => element("span", `pill pill-${state}`, words[state]);
 
-  const track = (row) => element("div", "track", bdi(row.name), bdi(row.folder, "folder"));
+  // a name may break behind what joins its words, and is set smaller where it is long
+  const LONG = 60; // characters
+  const nameOf = (row) => {
+    const parts = row.name.split(/(?<=[_.])(?=[^_.])/).flatMap((part, i) => (i ? [element("wbr", ""), part] : [part]));
+    return element("bdi", row.name.length > LONG ? "long" : "", ...parts);
+  };
+  const track = (row) => element("div", "track", nameOf(row), bdi(row.folder, "folder"));
 
   const genresOf = (row) => {
     const old = row.old.length ? bdi(joined(row.old), "old") : element("span", "none", "none");
     if (joined(row.old) === joined(row.now)) return element("div", "genres", old);
-    return element("div", "genres", old, " → ", bdi(joined(row.now) || "none", "new"));
+    const now = bdi(joined(row.now) || "none", "new");
+    if (row.state === "written") return element("div", "genres", now, " was ", old);
+    return element("div", "genres", old, " → ", now);
   };
 
+  const N_STRONGEST = 3;
+  const ranked = (p) => p.map((value, i) => [value, i]).sort((a, b) => b[0] - a[0]);
   const strongest = (row) =>
-    row.p
-      .map((p, i) => [p, data.genres[i]])
-      .sort((a, b) => b[0] - a[0])
-      .slice(0, 3)
-      .map(([p, genre]) => `${genre} ${probability(p)}`)
+    ranked(row.p)
+      .slice(0, N_STRONGEST)
+      .map(([p, i]) => `${data.genres[i]} ${probability(p)}`)
       .join(", ");
 
-  // one bar for each genre, 15 px apart, 28 px for a probability of 1: three paths a row, whatever
-  // is heard, since a screenful of rows is drawn anew in every frame of fast scrolling
-  const [STEP, BAR, HIGH] = [15, 9, 28];
+  // the three best genres, a line each: few elements a row, whatever is heard, since a screenful of
+  // rows is drawn anew in every frame of fast scrolling
+  const [LINE, BAR_AT, BAR_LONG, BARS_WIDE] = [16, 94, 84, 212];
   const isOver = (p, i) => data.thresholds !== null && p >= data.thresholds[i];
-  const barsPath = (p, over) =>
-    p
-      .map((value, i) => {
-        const h = ((value / 1000) * HIGH).toFixed(1);
-        return isOver(value, i) === over ? `M${i * STEP + 3} ${HIGH + 1}v-${h}h${BAR}v${h}z` : "";
-      })
-      .join("");
-  const thresholdsPath = (data.thresholds ?? [])
-    .map((t, i) => `M${i * STEP + 1} ${(HIGH + 1 - (t / 1000) * HIGH).toFixed(1)}h${BAR + 4}`)
-    .join("");
+  const along = (p) => BAR_AT + (p / 1000) * BAR_LONG;
   const bars = (row) => {
     if (!row.p) return element("span", "none", "not heard");
+    const best = ranked(row.p).slice(0, N_STRONGEST);
+    const high = N_STRONGEST * LINE;
+    const path = (over) =>
+      best
+        .map(([p, i], n) => (isOver(p, i) === over ? `M${BAR_AT} ${n * LINE + 4}H${along(p).toFixed(1)}v9H${BAR_AT}z` : ""))
+        .join("");
+    const needed = data.thresholds
+      ? best.map(([, i], n) => `M${along(data.thresholds[i]).toFixed(1)} ${n * LINE + 2}v13`).join("")
+      : "";
+    const texts = best.flatMap(([p, i], n) => {
+      const at = { y: n * LINE + 12.5, class: isOver(p, i) ? "passes" : "" };
+      return [
+        svg("text", { ...at, x: 0 }, data.genres[i]),
+        svg("text", { ...at, x: BARS_WIDE, "text-anchor": "end" }, probability(p)),
+      ];
+    });
     return svg(
       "svg",
-      { class: "bars", role: "img", "aria-label": strongest(row), width: 14 * STEP, height: HIGH + 2 },
-      svg("path", { class: "under", d: barsPath(row.p, false) }),
-      svg("path", { class: "over", d: barsPath(row.p, true) }),
-      svg("path", { class: "threshold", d: thresholdsPath }),
-      svg("path", { class: "ground", d: `M0 ${HIGH + 1.5}h${14 * STEP}` }),
+      { class: "bars", role: "img", "aria-label": strongest(row), width: BARS_WIDE, height: high },
+      svg("path", { class: "room", d: best.map((_, n) => `M${BAR_AT} ${n * LINE + 4}h${BAR_LONG}v9h-${BAR_LONG}z`).join("") }),
+      svg("path", { class: "under", d: path(false) }),
+      svg("path", { class: "over", d: path(true) }),
+      svg("path", { class: "threshold", d: needed }),
+      ...texts,
     );
-  };
-  const barsTitle = () => {
-    const title = element("span", "bars-title", element("span", "unseen", "Heard"));
-    data.genres.forEach((genre, i) => {
-      const short = element("abbr", "", ABBREVIATED[i]);
-      short.title = genre;
-      title.append(short);
-    });
-    return title;
   };
 
   // the list of tracks
@@ -158,7 +169,7 @@
       title: "Track",
       field: "name",
       minWidth: 160,
-      widthGrow: 6,
+      widthGrow: 4,
       formatter: cell(track),
       tooltip: (_, of) => bdi(of.getData().name), // text alone: a string would be taken as HTML
       sorter: compare((row) => row.name),
@@ -171,21 +182,11 @@
       formatter: cell(genresOf),
       sorter: compare((row) => joined(row.now)),
     },
-    p: {
+    heard: {
       title: "Heard",
-      titleFormatter: barsTitle,
-      field: "p",
-      width: 14 * STEP + 18,
-      headerSort: false,
-      formatter: cell(bars),
-    },
-    confidence: {
-      title: "Confidence",
       field: "confidence",
-      width: 122,
-      hozAlign: "right",
-      headerHozAlign: "right",
-      formatter: cell((row) => (row.confidence === null ? "" : row.confidence.toFixed(2))),
+      width: BARS_WIDE + 20,
+      formatter: cell(bars),
       sorter: compare((row) => row.confidence ?? -1),
       headerSortStartingDir: "desc",
     },
@@ -198,7 +199,7 @@
           "stacked",
           track(row),
           element("div", "line", pill(row.state), genresOf(row)),
-          element("div", "text", row.p ? strongest(row) : textsOf(row).join(" · ")),
+          element("div", "text", row.p && row.state !== "failed" ? `heard: ${strongest(row)}` : textsOf(row).join(" · ")),
         ),
       ),
     },
@@ -207,7 +208,7 @@
     title,
     field: key,
     minWidth: 200,
-    widthGrow: 5,
+    widthGrow: 6,
     formatter: cell((row) => element("div", "text", row[key])),
     sorter: compare((row) => row[key]),
   }));
@@ -233,7 +234,8 @@
     filters: [],
     keys: {},
     help: [],
-    el: { toolbar: byId("actions"), detail: byId("detail"), slot: byId("detail-slot"), banner: byId("banner") },
+    isTouch: matchMedia("(pointer: coarse)").matches,
+    el: { toolbar: byId("actions"), fields: byId("fields-slot"), detail: byId("detail"), slot: byId("detail-slot"), banner: byId("banner") },
     on: (name, f) => (listeners[name] ??= []).push(f),
     announce: (text) => {
       byId("live").textContent = text;
@@ -245,20 +247,20 @@
   let place = new Map(); // from id to its place there
   let layout = ""; // "narrow", "wide" or "wide with texts"
   let order = ["id", "asc"];
-  let isReady = false;
+  let [isReady, isBuilt] = [false, false]; // a table may be built anew, when the layout changes
 
   const layoutFor = (width) =>
     width < NARROW_PX ? "narrow" : width < TEXTS_PX ? "wide" : "wide with texts";
   const columnsFor = (of) => {
     const own = api.columns.filter((column) => of !== "narrow" || !column.wide);
-    const { state, name, now, p, confidence, narrow } = columns;
+    const { state, name, now, heard, narrow } = columns;
     if (of === "narrow") {
       // what the list is put in order by, it must have, shown or not
-      const hidden = [state, name, now, confidence, ...textColumns].map((c) => ({ ...c, visible: false }));
+      const hidden = [state, name, now, heard, ...textColumns].map((c) => ({ ...c, visible: false }));
       return [...own, narrow, ...hidden];
     }
     const texts = textColumns.map((c) => ({ ...c, visible: of !== "wide" }));
-    return [...own, state, name, now, p, confidence, ...texts];
+    return [...own, state, name, now, heard, ...texts];
   };
 
   const build = () => {
@@ -266,6 +268,7 @@
     const isNarrow = layout === "narrow";
     const before = byId("tracks").querySelector(".tabulator-tableholder")?.scrollTop ?? 0;
     const rowBefore = api.table ? api.table.options.rowHeight : 1;
+    isBuilt = false;
     api.table?.destroy();
     const table = new Tabulator("#tracks", {
       data: rows,
@@ -289,6 +292,8 @@
       look();
       const holder = byId("tracks").querySelector(".tabulator-tableholder");
       holder.scrollTop = (before / rowBefore) * table.options.rowHeight;
+      isBuilt = true;
+      if (api.current) scrollTo(api.current.id);
       if (!isReady) {
         isReady = true;
         fire("ready");
@@ -341,6 +346,8 @@
     place = new Map(shown.map((row, i) => [row.id, i]));
     const all = shown.length === rows.length ? "" : ` of ${rows.length.toLocaleString("en")}`;
     byId("shown").textContent = `${shown.length.toLocaleString("en")}${all} ${rows.length === 1 ? "track" : "tracks"}`;
+    byId("reset").hidden = !isFiltered();
+    if (api.current && !place.has(api.current.id)) select(null);
     if (!byId("by-folder").hidden) showFolders();
     fire("filter", shown);
   };
@@ -358,6 +365,7 @@
     else view.scrollTop += Math.max(0, row.bottom - top - view.clientHeight);
   };
   const scrollTo = (id, tries = 8) => {
+    if (!isBuilt) return;
     const near = place.get(id) / Math.max(1, place.size);
     if (byId(`row-${id}`)) {
       intoView(id);
@@ -378,21 +386,49 @@
       const drawn = row && api.table.getRow(row.id);
       if (drawn) dress(drawn.getElement(), row);
     }
-    if (!api.current) return;
-    if (place.has(id)) scrollTo(id);
-    byId("tracks").setAttribute("aria-activedescendant", `row-${id}`);
+    if (api.current) {
+      scrollTo(id);
+      byId("tracks").setAttribute("aria-activedescendant", `row-${id}`);
+    } else {
+      byId("tracks").removeAttribute("aria-activedescendant");
+      closeDetail();
+    }
     showDetail();
     fire("select", api.current);
   };
+  // keys act on what is seen: the list if it is on the screen, and in it the rows that are
+  const isOnScreen = (box) => box.bottom > 40 && box.top < innerHeight - 40;
+  const isSeen = () => {
+    if (!api.current || byId("tracks").hidden) return false;
+    if (!api.el.detail.hidden && isOnScreen(api.el.detail.getBoundingClientRect())) return true;
+    const row = byId(`row-${api.current.id}`)?.getBoundingClientRect();
+    const view = holder().getBoundingClientRect();
+    return !!row && row.bottom > view.top + 1 && row.top < view.bottom - 1 && isOnScreen(row);
+  };
+  const toList = () => {
+    const { top, bottom } = byId("tracks").parentElement.getBoundingClientRect();
+    if (top > innerHeight / 2 || bottom < innerHeight / 2) document.querySelector(".work").scrollIntoView();
+  };
+  const bring = () => {
+    view("tracks");
+    toList();
+    if (api.current) scrollTo(api.current.id);
+  };
   const step = (n) => {
     if (!shown.length) return;
-    const at = api.current && place.has(api.current.id) ? place.get(api.current.id) : n > 0 ? -1 : 0;
-    select(shown[Math.max(0, Math.min(shown.length - 1, at + n))].id);
+    toList();
+    const at = place.get(api.current?.id) ?? (n > 0 ? -1 : 0);
+    const [first, last] = [holder().scrollTop, holder().scrollTop + holder().clientHeight].map(
+      (px) => px / api.table.options.rowHeight,
+    );
+    const isAway = Math.abs(n) === 1 && api.el.detail.hidden && (at + 1 < first || at > last);
+    const to = isAway ? Math.ceil(first) : at + n;
+    select(shown[Math.max(0, Math.min(shown.length - 1, to))].id);
   };
 
   const refreshRow = (id, patch) => {
     const row = Object.assign(rows[id], patch);
-    row.counted = "counted" in patch ? patch.counted : countedAs(row.now);
+    row.counted = countedAs(row.now);
     delete row.text;
     if (byId(`row-${id}`)) api.table.getRow(id).reformat();
     if (api.current === row) showDetail();
@@ -424,8 +460,7 @@
   };
   const heardTable = (row) => {
     const body = element("tbody", "");
-    const ranked = row.p.map((p, i) => [p, i]).sort((a, b) => b[0] - a[0]);
-    for (const [p, i] of ranked) {
+    for (const [p, i] of ranked(row.p)) {
       const genre = element("th", "", data.genres[i]);
       genre.scope = "row";
       const drawing = svg("svg", { class: "bar", "aria-hidden": "true" });
@@ -463,9 +498,9 @@
     const close = element("button", "button close", "Close");
     close.type = "button";
     close.addEventListener("click", closeDetail);
-    const folder = [data.root.replace(/\/$/, ""), row.folder].filter((part, i) => i || data.root).join("/");
+    const folder = data.root + row.folder;
     text.append(
-      element("div", "detail-head", element("h2", "", bdi(row.name)), close),
+      element("div", "detail-head", element("h2", "", nameOf(row)), close),
       element("p", "folder", bdi(folder)),
       element("p", "outcome", pill(row.state), genresOf(row)),
       ...textsOf(row).map((text) => element("p", "text", text)),
@@ -476,6 +511,12 @@
     if (!api.current || !api.el.detail.hidden) return;
     api.el.detail.hidden = false;
     showDetail();
+    fit();
+  };
+  // on a small screen list and detail share it, one above the other
+  const fit = () => {
+    if (innerWidth < SIDE_BY_SIDE_PX) document.querySelector(".split").scrollIntoView({ block: "end" });
+    requestAnimationFrame(() => api.current && scrollTo(api.current.id));
   };
   const closeDetail = () => {
     if (api.el.detail.contains(document.activeElement)) byId("tracks").focus();
@@ -484,7 +525,7 @@
 
   // filters
 
-  const wanted = { states: new Set(), words: [], genre: "", folder: "", least: null, most: null };
+  const wanted = { states: new Set(), words: [], genre: "", folder: "", least: null, most: null, pick: null };
   // a folder by its whole name is that one and those below it; part of a name is any that has it
   const folders = new Set(data.folders);
   const isIn = (folder, name) =>
@@ -493,6 +534,7 @@
       : folder.toLowerCase().includes(name.toLowerCase());
   function matches(row) {
     if (wanted.states.size && !wanted.states.has(row.state)) return false;
+    if (wanted.pick && !wanted.pick(row)) return false;
     if (wanted.genre && !row.counted.includes(wanted.genre)) return false;
     if (wanted.folder && !isIn(row.folder, wanted.folder)) return false;
     if (wanted.least !== null && !(row.confidence >= wanted.least && row.p)) return false;
@@ -512,20 +554,52 @@
     wanted.folder = byId("folder").value;
     wanted.least = number("least");
     wanted.most = number("most");
-    wanted.states = new Set(
-      [...document.querySelectorAll('.tile[aria-pressed="true"]')].map((tile) => tile.dataset.state),
-    );
+    const pressed = document.querySelectorAll('.tile[data-state]:not([data-state=""])[aria-pressed="true"]');
+    wanted.states = new Set([...pressed].map((tile) => tile.dataset.state));
+    document.querySelector('.tile[data-state=""]').ariaPressed = String(!wanted.states.size);
+    const folded = [...byId("fields").querySelectorAll("input, select:not(#order)")].filter((field) => field.value);
+    byId("more").textContent = folded.length ? `Filters: ${folded.length}` : "Filters";
     api.table?.setFilter(matches);
   };
+  const isFiltered = () => shown.length < rows.length || !!wanted.pick || wanted.states.size > 0;
   const reset = () => {
     for (const id of ["search", "genre", "folder", "least", "most"]) byId(id).value = "";
-    for (const tile of document.querySelectorAll(".tile[aria-pressed]")) tile.ariaPressed = "false";
+    for (const field of byId("fields-slot").querySelectorAll("select")) field.value = "";
+    for (const tile of document.querySelectorAll(".tile[data-state]")) tile.ariaPressed = "false";
+    pick(null);
+  };
+
+  // a number shows the tracks that it counts
+
+  const last = 9; // of the bins of confidence
+  const PICKS = {
+    before: (genre) => (row) => row.before.includes(genre),
+    after: (genre) => (row) => row.counted.includes(genre),
+    together: (genres) => (row) =>
+      data.genres.filter((genre) => row.counted.includes(genre)).join(" + ") === genres,
+    confidence: (bin) => (row) => row.p && Math.min(Math.floor(row.confidence * 10), last) === Number(bin),
+    unheard: () => (row) => !row.p,
+    failure: (kind) => {
+      const ids = new Set(data.failures[kind]);
+      return (row) => ids.has(row.id);
+    },
+  };
+  const pick = (button) => {
+    wanted.pick = button && PICKS[button.dataset.pick](button.dataset.value);
+    for (const other of document.querySelectorAll("button.number")) other.ariaPressed = String(other === button);
     applyFilters();
   };
+  const showOnly = (act) => {
+    act();
+    view("tracks");
+    toList();
+    byId("tracks").focus({ preventScroll: true });
+  };
   const countTiles = later(() => {
-    for (const tile of document.querySelectorAll(".tile[data-state]")) {
-      const n = rows.filter((row) => row.state === tile.dataset.state).length;
-      tile.querySelector("b").textContent = n.toLocaleString("en");
+    const counts = new Map();
+    for (const row of rows) counts.set(row.state, (counts.get(row.state) ?? 0) + 1);
+    for (const tile of document.querySelectorAll('.tile:not([data-state=""])')) {
+      tile.querySelector("b").textContent = (counts.get(tile.dataset.state) ?? 0).toLocaleString("en");
     }
   }, 50);
   const setOrder = (value) => {
@@ -620,17 +694,22 @@
     });
   };
   const view = (which) => {
-    const isFolders = which === "folders";
+    const [isFolders, wasFolders] = [which === "folders", byId("tracks").hidden];
     byId("tracks").hidden = isFolders;
     byId("by-folder").hidden = !isFolders;
     byId("view-tracks").ariaPressed = String(!isFolders);
     byId("view-folders").ariaPressed = String(isFolders);
     if (isFolders) {
-      closeDetail();
+      select(null);
       showFolders();
-    } else {
+    } else if (wasFolders) {
       api.table.redraw();
     }
+  };
+  const stepFolders = (n) => {
+    const open = [...byId("by-folder").querySelectorAll(".link")];
+    const to = open.indexOf(document.activeElement) + n;
+    open[Math.max(0, Math.min(open.length - 1, to))]?.focus();
   };
 
   // keys
@@ -664,12 +743,13 @@
       openDetail();
     },
   };
+  const isTracks = () => !byId("tracks").hidden;
   const anywhere = {
-    j: () => step(1),
-    k: () => step(-1),
+    j: () => (isTracks() ? step(1) : stepFolders(1)),
+    k: () => (isTracks() ? step(-1) : stepFolders(-1)),
     "/": () => byId("search").focus(),
     "?": showHelp,
-    Escape: closeDetail,
+    Escape: () => (isTracks() ? closeDetail() : view("tracks")),
   };
   const onKey = (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || byId("help").open) return;
@@ -678,7 +758,7 @@
       if (event.key === "Escape" && on.closest(".toolbar")) byId("tracks").focus();
       return;
     }
-    const isList = on === byId("tracks") || on.closest(".tabulator-tableholder");
+    const isList = isTracks() && (on === byId("tracks") || on.closest(".tabulator-tableholder"));
     const f = api.keys[event.key] ?? anywhere[event.key] ?? (isList ? inList[event.key] : undefined);
     if (!f) return;
     event.preventDefault();
@@ -712,7 +792,7 @@
 
   // start, when the scripts after this one have run
 
-  Object.assign(api, { select, step, refreshRow, refresh, applyFilters, filtered: () => shown });
+  Object.assign(api, { select, step, isSeen, look: bring, refreshRow, refresh, applyFilters, filtered: () => shown });
   const option = (value, text) => {
     const made = element("option", "", text);
     made.value = value;
@@ -730,11 +810,22 @@
     byId("view-tracks").addEventListener("click", () => view("tracks"));
     byId("view-folders").addEventListener("click", () => view("folders"));
     byId("all-keys").addEventListener("click", showHelp);
-    for (const tile of document.querySelectorAll("button.tile")) {
+    byId("more").addEventListener("click", () => {
+      const isOpen = document.querySelector(".toolbar").classList.toggle("more");
+      byId("more").ariaExpanded = String(isOpen);
+    });
+    for (const tile of document.querySelectorAll(".tile")) {
       tile.addEventListener("click", () => {
+        if (!tile.dataset.state) {
+          showOnly(reset);
+          return;
+        }
         tile.ariaPressed = String(tile.ariaPressed !== "true");
-        applyFilters();
+        showOnly(applyFilters);
       });
+    }
+    for (const button of document.querySelectorAll("button.number")) {
+      button.addEventListener("click", () => showOnly(() => pick(button.ariaPressed === "true" ? null : button)));
     }
     document.addEventListener("keydown", onKey);
     build();

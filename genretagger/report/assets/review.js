@@ -1,12 +1,14 @@
 /* What the review adds to the page: decisions, sound, the timeline, Apply and Undo.
 
-   Rows get: answer ("accepted", "rejected" or ""), edited, written, problem. The server has the
-   say: each decision is saved in the plan before its row is drawn anew. */
+   Rows get: answer ("accepted", "rejected" or ""), edited, written, problem; and the state "written"
+   once they are. The server has the say: each decision is saved in the plan before its row is drawn
+   anew. */
 "use strict";
 (() => {
   const page = window.genretagger;
   const { rows, el } = page;
   const base = location.pathname; // ends with the token and a slash
+  let isReady = false;
   let now = { waiting: 0, undoable: 0, running: false, what: "", done: 0, total: 0, failed: 0, error: "", plan: "" };
 
   const element = (tag, attributes, ...children) => {
@@ -104,7 +106,16 @@
       const parts = [`${reply.rows.length} ${verb}`];
       if (reply.left) parts.push(`${reply.left} decided by hand left as ${reply.left === 1 ? "it is" : "they are"}`);
       if (passed) parts.push(`${passed} passed over: nothing to write there`);
-      say(`${parts.join("; ")}.${reply.rows.length ? " Press u to take that back." : ""}`);
+      say(`${parts.join("; ")}.${reply.rows.length && !page.isTouch ? " Press u to take that back." : ""}`);
+    }
+  };
+  // a key acts on a track that is seen; one that is not is shown first
+  const seen = (f) => () => {
+    if (!page.current) return;
+    if (page.isSeen()) f();
+    else {
+      page.look();
+      say(`This is ${page.current.name}: press again.`);
     }
   };
   const one = (answer) => () => page.current && decide([page.current.id], answer);
@@ -258,41 +269,68 @@
       reader.onerror = () => reject(reader.error);
       reader.readAsDataURL(blob);
     });
-  let drawn = -1;
+  let drawn = -1; // the track whose timeline is shown, or being made
+  const closeTimeline = () => {
+    if (picture.querySelector("progress")) send("stop-hearing", {});
+    picture.hidden = true;
+    drawn = -1;
+  };
+  const image = async (row, told, shape, query) => {
+    const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    const reply = await fetch(`${base}tracks/${row.id}/heard/${theme}.png?${[shape, ...query].join("&")}`);
+    if (!reply.ok) throw new Error((await reply.json()).error);
+    const made = element("img", { alt: `Genres over the track: ${told.story}`, src: await dataUrl(await reply.blob()) });
+    made.addEventListener("click", (event) => {
+      if (!told[shape]) return;
+      const [left, top, right, bottom] = told[shape];
+      const part = (event.offsetX / made.clientWidth - left) / (right - left);
+      const down = event.offsetY / made.clientHeight;
+      if (part >= 0 && part <= 1 && down >= top && down <= bottom) {
+        playAt(Math.max(0, Math.min(part * told.duration_s, told.duration_s - 1)));
+      }
+    });
+    return made;
+  };
+  const bringIntoDetail = () => {
+    el.detail.scrollTop += picture.getBoundingClientRect().top - el.detail.getBoundingClientRect().top;
+  };
+  // tells how far it is until the server has answered
+  const withProgress = async (what, answer) => {
+    const bar = element("progress", { max: 1, value: 0, "aria-label": what });
+    const stop = button("Stop", page.isTouch ? "" : "t", closeTimeline);
+    picture.replaceChildren(element("p", { role: "status" }, what), element("div", { class: "row" }, bar, stop));
+    bringIntoDetail();
+    const look = setInterval(() => ask("heard").then(({ share }) => { bar.value = share; }, () => {}), 300);
+    try {
+      return await answer;
+    } finally {
+      clearInterval(look);
+    }
+  };
   const timeline = async () => {
     const row = page.current;
     if (!row) return;
-    if (drawn === row.id) {
-      picture.hidden = true;
-      drawn = -1;
-      return;
-    }
+    if (drawn === row.id) closeTimeline();
+    else await showTimeline(row, []);
+  };
+  const showTimeline = async (row, query) => {
     drawn = row.id;
     picture.hidden = false;
-    picture.replaceChildren(element("p", { role: "status" }, "Listening to the whole track …"));
-    const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    const what = query.length ? "Asking what moved it …" : "Listening to the whole track …";
     try {
-      const told = await ask(`tracks/${row.id}/heard`);
-      const reply = await fetch(`${base}tracks/${row.id}/heard/${theme}.png`);
-      if (!reply.ok) throw new Error((await reply.json()).error);
-      const image = element("img", { alt: `Genres over the track: ${told.story}`, src: await dataUrl(await reply.blob()) });
+      const told = await withProgress(what, ask(`tracks/${row.id}/heard?${query.join("&")}`));
+      const [narrow, wide] = [await image(row, told, "narrow", query), await image(row, told, "wide", query)];
       if (drawn !== row.id) return;
-      image.addEventListener("click", (event) => {
-        const at = event.offsetX / image.clientWidth;
-        const part = (at - told.left) / (told.right - told.left);
-        if (part >= 0 && part <= 1 && event.offsetY < 0.5 * image.clientHeight) {
-          playAt(Math.max(0, Math.min(part * told.duration_s, told.duration_s - 1)));
-        }
-      });
-      const big = element("dialog", { class: "big", "aria-label": "Timeline" });
-      const closer = button("Close", "Esc", () => big.close());
-      big.append(image.cloneNode(), closer);
+      const big = element("dialog", { class: "big", "aria-label": "Timeline" }, innerWidth < 700 ? narrow.cloneNode() : wide, button("Close", "Esc", () => big.close()));
       big.addEventListener("close", () => document.getElementById("tracks").focus());
       const enlarge = button("Enlarge", "T", () => big.showModal());
       enlarge.classList.add("enlarge");
-      picture.replaceChildren(image, element("p", {}, "Click into the curves to hear that place."), enlarge, big);
+      const why = button("What moved it", "", () => showTimeline(row, ["why"]));
+      const buttons = element("div", { class: "row" }, enlarge, ...(query.length ? [] : [why]));
+      picture.replaceChildren(narrow, element("p", {}, "Click into the curves to hear that place."), buttons, big);
+      bringIntoDetail();
     } catch (error) {
-      picture.replaceChildren(element("p", { role: "alert" }, error.message));
+      if (drawn === row.id) picture.replaceChildren(element("p", { role: "alert" }, error.message));
     }
   };
   const enlarge = () => picture.querySelector(".enlarge")?.click();
@@ -340,7 +378,7 @@
     const failed = now.failed ? `, ${now.failed} failed (marked !)` : "";
     const verb = now.what === "apply" ? "written" : "taken back";
     if (now.error) complain(new Error(now.error));
-    else say(`${files(now.done - now.failed)} ${verb}${failed}.${now.what === "apply" && now.undoable ? " U takes it back." : ""}`);
+    else say(`${files(now.done - now.failed)} ${verb}${failed}.${now.what === "apply" && now.undoable ? " Undo takes it back." : ""}`);
   };
 
   const said = element("p", { class: "said", role: "status" });
@@ -359,7 +397,12 @@
   }
   which.addEventListener("change", () => page.applyFilters());
   page.filters.push((row) => !which.value || marks(row)[1] === which.value);
-  el.toolbar.append(which, button("Accept shown", "+", shown("accepted")), button("Reject shown", "-", shown("rejected")), undoButton, applyButton);
+  el.fields.append(
+    element("label", { class: "field" }, element("span", {}, "Decision"), which),
+    button("Accept shown", "+", shown("accepted")),
+    button("Reject shown", "-", shown("rejected")),
+  );
+  el.toolbar.append(button("Take back", "u", takeBack), undoButton, applyButton);
 
   const draw = () => {
     applyButton.firstChild.textContent = `Apply ${now.waiting.toLocaleString("en")}`;
@@ -402,31 +445,31 @@
     },
   });
   Object.assign(page.keys, {
-    " ": playOrPause,
-    y: one("accepted"),
-    n: one("rejected"),
-    e: startEdit,
+    " ": seen(playOrPause),
+    y: seen(one("accepted")),
+    n: seen(one("rejected")),
+    e: seen(startEdit),
     u: takeBack,
-    t: timeline,
-    T: enlarge,
-    Y: album("accepted"),
-    N: album("rejected"),
+    t: seen(timeline),
+    T: seen(enlarge),
+    Y: seen(album("accepted")),
+    N: seen(album("rejected")),
     "+": shown("accepted"),
     "-": shown("rejected"),
     w: apply,
     U: undo,
   });
-  for (let n = 1; n < 10; n += 1) page.keys[String(n)] = () => play(n - 1);
+  for (let n = 1; n < 10; n += 1) page.keys[String(n)] = seen(() => play(n - 1));
   page.help.push(
     ["Space", "play the excerpts, pause"],
     ["1 2 3", "play that excerpt"],
-    ["y", "accept, and go on"],
+    ["y", "accept, and go on; where the genre is kept, take what was heard"],
     ["n", "reject, and go on"],
     ["e", "edit the genres"],
     ["u", "take the last decision back"],
     ["Y N", "accept, reject the whole album or folder, but what was decided by hand"],
     ["+ -", "accept, reject all that the filters show, but what was decided by hand"],
-    ["t", "timeline of the whole track"],
+    ["t", "timeline of the whole track; stop it"],
     ["T", "enlarge the timeline"],
     ["w", "apply: write what is accepted"],
     ["U", "undo: take the last writing back"],
@@ -452,13 +495,13 @@
       excerpt = 0;
       drawPlaces();
     }
-    if (drawn !== row.id) {
-      picture.hidden = true;
-      drawn = -1;
-    }
+    if (drawn !== row.id) closeTimeline();
     if (edited !== row) form.hidden = true;
     drawState(row);
     if (el.detail.hidden && innerWidth >= 700) el.detail.hidden = false;
+  });
+  page.on("filter", (rows) => {
+    if (isReady && !page.current && rows.length) page.select(rows[0].id);
   });
   page.on("change", (row) => row === page.current && drawState(row));
   page.on("ready", async () => {
@@ -466,7 +509,8 @@
       take(await ask("decided"));
       const next = rows.find((row) => !row.answer && !row.written && row.state === "change");
       say(rows.some((row) => row.answer) ? "Decisions are saved in the plan as you make them; this goes on where it stopped." : "Decisions are saved in the plan as you make them. Nothing is written before Apply.");
-      document.getElementById("tracks").focus();
+      document.getElementById("tracks").focus({ preventScroll: true });
+      isReady = true;
       if (rows.length) page.select((next ?? rows[0]).id);
       if (now.running) watch();
     } catch (error) {

@@ -1,0 +1,146 @@
+"""The founding report's own road: its network, trained on 8-bit pictures and a table of labels."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genretagger.errors import FatalError
+from genretagger.genres import GENRES
+from training.arrays import Integers
+from training.files import write_text
+from training.networks import report
+from training.progress import Progress
+from training.study.config import TrainConfig
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+LOG = "road.json"
+"""Losses and accuracies of each pass, in the folder of the pictures."""
+
+_VALIDATION = 0.2  # of the rows, as in the report
+_PIXELS = 255.0
+
+
+def read(folder: Path) -> tuple[list[str], Integers]:
+    """Read the table that `training.study.pictures.export_png` wrote.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        With one ``images_*.csv``: ``Filename``, and a column of 0 and 1 for each genre.
+
+    Returns
+    -------
+    names : list of str
+        Of the pictures in the folder.
+    labels : numpy.ndarray, shape (n_pictures, n_genres), int64
+
+    Raises
+    ------
+    FatalError
+        If there is no such table, or several, or a column or picture is missing.
+    """
+    tables = sorted(folder.glob("images_*.csv"))
+    if len(tables) != 1:
+        raise FatalError(
+            f"{folder} has {len(tables)} tables images_*.csv, one is wanted: name the folder of "
+            "one variant, as `shards --variant ID --png FOLDER` writes it"
+        )
+    columns = [genre.replace(" ", "") for genre in GENRES]
+    with tables[0].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    missing = sorted({"Filename", *columns} - set(rows[0] if rows else ()))
+    if missing:
+        raise FatalError(f"{tables[0]} has no rows with {', '.join(missing)}")
+    names = [row["Filename"] for row in rows]
+    gone = [name for name in names if not (folder / name).is_file()]
+    if gone:
+        raise FatalError(f"{folder} lacks {len(gone)} pictures, the first is {gone[0]}")
+    return names, np.array([[int(row[column]) for column in columns] for row in rows])
+
+
+def fit(folder: Path, train: TrainConfig, say: Callable[[str], None]) -> list[dict[str, float]]:
+    """Train the report's network as the report did: rows shuffled, then 80 % and 20 %.
+
+    Parts and copies of one track are on both sides: this is the report's figure, and no
+    measure of what is learned.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        See `read`.
+    train : TrainConfig
+        Passes, batch size, learning rate and seed.
+    say : callable
+        Takes a line for each pass.
+
+    Returns
+    -------
+    list of dict
+        Of each pass ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy`` by Keras' own
+        names; also in `LOG`.
+    """
+    import keras
+    import tensorflow as tf
+
+    names, labels = read(folder)
+    keras.utils.set_random_seed(train.seed)
+    order = np.random.default_rng(train.seed).permutation(len(names))
+    n_validation = round(_VALIDATION * len(names))
+    if not 0 < n_validation < len(names):
+        raise FatalError(f"{folder} has {len(names)} pictures: too few for 80 % and 20 %")
+    shape = tuple(tf.io.decode_png((folder / names[0]).read_bytes()).shape)
+    model = report.build(shape, pooling=train.pooling, variance=_PIXELS**2)
+    model.compile(
+        optimizer=keras.optimizers.Adam(train.learning_rate),
+        loss="binary_crossentropy",
+        metrics=["accuracy"],
+    )
+    parts = [
+        _pictures(folder, [names[i] for i in rows], labels[rows], shape[2], seed).batch(
+            train.batch_size
+        )
+        for rows, seed in ((order[n_validation:], train.seed), (order[:n_validation], None))
+    ]
+    progress = Progress(train.passes, say, every_s=0)
+    log: list[dict[str, float]] = []
+
+    def tell(epoch: int, logs: dict[str, Any]) -> None:
+        log.append({key: round(float(value), 4) for key, value in logs.items()})
+        shown = "  ".join(f"{key} {value:.4f}" for key, value in log[-1].items())
+        progress.at(epoch + 1, f"pass {epoch + 1}/{train.passes}  {shown}")
+
+    model.fit(
+        parts[0].prefetch(2),
+        validation_data=parts[1],
+        epochs=train.passes,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
+        verbose=0,
+        shuffle=False,  # tf.data has shuffled already
+    )
+    write_text(folder / LOG, json.dumps(log, indent=1) + "\n")
+    return log
+
+
+def _pictures(
+    folder: Path, names: Sequence[str], labels: Integers, n_channels: int, seed: int | None
+) -> tf.data.Dataset:
+    """Load pictures when they are needed, in another order each time if there is a seed."""
+    import tensorflow as tf
+
+    def load(path: Any, label: Any) -> tuple[Any, Any]:
+        picture = tf.io.decode_png(tf.io.read_file(path), channels=n_channels)
+        return tf.cast(picture, tf.float32), label
+
+    paths = [str(folder / name) for name in names]
+    rows = tf.data.Dataset.from_tensor_slices((paths, labels.astype(np.float32)))
+    if seed is not None:
+        rows = rows.shuffle(len(names), seed=seed)  # names: pictures would fill the memory
+    return rows.map(load, num_parallel_calls=tf.data.AUTOTUNE)
