@@ -16,8 +16,8 @@ ROOMS = {
     "genretagger": {
         "__main__": "cli",
         "__init__": "aggregate albums bundle cache decide hearing pipeline report rows writing",
-        "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan planfile "
-        "playlist recall report review rows scan similarity tags writing",
+        "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan "
+        "planfile playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "learn": "decide heads",
