@@ -10,32 +10,46 @@
     One segment of samples with the log-mel and the probabilities it must give.
 ``MODEL_CARD.md``
     The same for people.
+
+A bundle of one's own, learned by ``genretagger learn``, has other files beside its card:
+
+``network/``
+    A copy of the bundle whose network it hears with, so that it outlives an upgrade.
+``heads.npz``
+    What turns that network's embedding into its own genres.
+``bundle.json``
+    Its genres, fusions, thresholds, what it was learned from, metrics, and the SHA-256 of the
+    other two.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from genretagger import doubt
+from genretagger import doubt, heads
 from genretagger.doubt import Doubt
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
 from genretagger.genres import SHIPPED, Vocabulary, read_vocabulary
+from genretagger.heads import Heads
+from genretagger.places import bundles_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genretagger.arrays import Floats
 
-FORMAT = 1
-"""Version of the bundle's layout; a reader of another version refuses it."""
+FORMAT, OWN_FORMAT = 1, 2
+"""Versions of the layout: of bundles with a network, and of one's own. Others are refused."""
 
 _SHIPPED = Path(__file__).with_name("bundles")
 
@@ -46,6 +60,7 @@ _MOST_N_FFT = 1 << 16
 """Samples; 4 s at 16 kHz, where no frame is short any more. More would only fill the memory."""
 
 _HASHED = ("model.tflite", "golden.npz")
+_HASHED_OF_OWN = ("heads.npz", "network/bundle.json")
 
 _MOST_EMBEDDED = 480
 """Values of an embedding: the cache keeps them in float16, and less than 1 kB for a track."""
@@ -90,6 +105,10 @@ class Bundle:
         All of ``bundle.json``, for ``genretagger model``.
     doubt : Doubt or None
         When to hear more of a track; None is never. In ``bundle.json`` it is optional.
+    heads : Heads or None
+        Of a bundle of one's own.
+    base : Bundle or None
+        Whose network a bundle of one's own hears with: its copy.
     """
 
     path: Path
@@ -102,6 +121,16 @@ class Bundle:
     embedding: EmbeddingOutput | None
     info: dict[str, Any]
     doubt: Doubt | None = None
+    heads: Heads | None = None
+    base: Bundle | None = None
+
+    @property
+    def network(self) -> Bundle:
+        """The bundle whose network hears: itself, but for a bundle of one's own.
+
+        What was heard for one is known to all that hear with it.
+        """
+        return self.base or self
 
     @property
     def bands_hz(self) -> Floats:
@@ -112,7 +141,7 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         """Where the network lies."""
-        return self.path / "model.tflite"
+        return self.network.path / "model.tflite"
 
 
 def locate(named: str | PathLike[str]) -> Path:
@@ -121,8 +150,8 @@ def locate(named: str | PathLike[str]) -> Path:
     Parameters
     ----------
     named : str or path-like
-        As a str, a bundle that ships with the package, such as ``accurate``; else a folder. A
-        folder of such a name in the working directory is ``./accurate``.
+        As a str, a bundle that ships with the package, such as ``accurate``, or one of this user's
+        own; else a folder. A folder of such a name in the working directory is ``./accurate``.
 
     Returns
     -------
@@ -133,8 +162,47 @@ def locate(named: str | PathLike[str]) -> Path:
     >>> locate("accurate").parent == DEFAULT.parent, locate("my/model").as_posix()
     (True, 'my/model')
     """
-    names = [path.name for path in _SHIPPED.iterdir() if path.is_dir()]
-    return _SHIPPED / named if isinstance(named, str) and named in names else Path(named)
+    places = (path for path in (*shipped(), *own()) if path.name == named)
+    return next(places, Path(named))
+
+
+def shipped() -> list[Path]:
+    """List the folders of the bundles that ship with the package."""
+    return sorted(path for path in _SHIPPED.iterdir() if path.is_dir())
+
+
+def own() -> list[Path]:
+    """List the folders of this user's own bundles; there may be none, and no place for them."""
+    try:
+        return sorted(path for path in bundles_folder().iterdir() if path.is_dir())
+    except (OSError, FatalError):
+        return []
+
+
+def place_of_own(named: str | Path) -> Path:
+    """Say where a bundle of one's own is to lie: by its name, among this user's, or in a folder.
+
+    Raises
+    ------
+    FatalError
+        If it has the name of a bundle that ships with the package, or would replace what is no
+        bundle of one's own.
+    """
+    is_name = str(named) not in ("", ".", "..") and Path(named).name == str(named)
+    if is_name and str(named) in [path.name for path in shipped()]:
+        raise FatalError(f"{named} is a model that ships with genretagger; take another name")
+    path = bundles_folder() / named if is_name else Path(named)
+    if path.exists() and not _is_own(path):
+        raise FatalError(f"{path} is there, and no model of your own; take another name")
+    return path
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        info = json.loads((path / "bundle.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(info, dict) and info.get("format") == OWN_FORMAT
 
 
 def _sha256(path: Path) -> str:
@@ -206,22 +274,14 @@ def read(named: str | PathLike[str]) -> Bundle:
         If a file is missing, damaged, or of another format version. There is no fallback.
     """
     path = locate(named)
+    text, info = _read_info(path)
+    if info.get("format") == OWN_FORMAT:
+        return _read_own(path, text, info)
+    if info.get("format") != FORMAT:
+        version = str(info.get("format"))[:20]
+        raise _refusal(path, f"bundle format {version}, this version reads {FORMAT}")
     try:
-        text = (path / "bundle.json").read_bytes()
-        info = json.loads(text)
-        hashes = {name: _sha256(path / name) for name in _HASHED}
-    except OSError as error:
-        name = Path(error.filename or "").name
-        raise _refusal(path, f"{name} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
-    if not isinstance(info, dict) or info.get("format") != FORMAT:
-        version = info.get("format") if isinstance(info, dict) else None
-        raise _refusal(path, f"bundle format {str(version)[:20]}, this version reads {FORMAT}")
-    try:
-        for name, digest in hashes.items():
-            if info["sha256"][name] != digest:
-                raise _refusal(path, f"{name} is damaged: its SHA-256 is not bundle.json's")
+        _check_hashes(path, info, _HASHED)
         features = FeatureConfig(**info["features"])
         filterbank = _dense(info["filterbank"], features)
         vocabulary = read_vocabulary(info["genres"], info.get("fusions"))
@@ -245,6 +305,130 @@ def read(named: str | PathLike[str]) -> Bundle:
         info=info,
         doubt=when_in_doubt,
     )
+
+
+def require_embedding(model: Bundle) -> None:
+    """Make sure that a bundle's network gives an embedding.
+
+    Raises
+    ------
+    FatalError
+        If it gives none.
+    """
+    if model.embedding is None:
+        why = "its network gives no embedding; take a bundle whose 'genretagger model' lists one"
+        raise _refusal(model.path, why)
+
+
+def _read_info(path: Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        text = (path / "bundle.json").read_bytes()
+        info = json.loads(text)
+    except OSError as error:
+        raise _refusal(path, f"bundle.json cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
+    return text, info if isinstance(info, dict) else {}
+
+
+def _check_hashes(path: Path, info: dict[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        try:
+            digest = _sha256(path / name)
+        except OSError as error:
+            raise _refusal(path, f"{name} cannot be read: {error.strerror}") from error
+        if info["sha256"][name] != digest:
+            raise _refusal(path, f"{name} is damaged: its SHA-256 is not bundle.json's")
+
+
+def _read_own(path: Path, text: bytes, info: dict[str, Any]) -> Bundle:
+    try:
+        _check_hashes(path, info, _HASHED_OF_OWN)
+        base = read(path / "network")
+        if base.embedding is None:
+            raise ValueError("its network gives no embedding")
+        vocabulary = read_vocabulary(info["genres"], info["fusions"])
+        n = len(vocabulary.genres)
+        thresholds = _numbers(info["thresholds"], n, 0.0, 1.0)
+        own_heads = heads.read(path / "heads.npz", n, base.embedding.size)
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
+        why = f"bundle.json or heads.npz is damaged: {str(error)[:200]}; learn it again"
+        raise _refusal(path, why) from error
+    return replace(
+        base,
+        path=path,
+        bundle_id=hashlib.sha256(text).hexdigest()[:12],
+        vocabulary=vocabulary,
+        thresholds=thresholds,
+        calibration=((1.0, 0.0),) * n,  # it is in the heads
+        info=info,
+        heads=own_heads,
+        base=base,
+    )
+
+
+def write_own(
+    path: Path,
+    *,
+    network: Bundle,
+    own_heads: Heads,
+    vocabulary: Vocabulary,
+    thresholds: tuple[float, ...],
+    about: dict[str, Any],
+    card: str,
+) -> Bundle:
+    """Write a bundle of one's own, in the place of one that is there, and read it back.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder, from `place_of_own`.
+    network : Bundle
+        Whose network it hears with; it gets a copy.
+    own_heads : Heads
+    vocabulary, thresholds
+        As in `Bundle`.
+    about : dict
+        What else ``bundle.json`` says: data, metrics, versions.
+    card : str
+        The model card, Markdown.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    FatalError
+        If it cannot be written. A bundle that was there is then as it was.
+    """
+    new, old = (path.with_name(f".{path.name}.{what}") for what in ("new", "old"))
+    try:
+        for rest in (new, old):
+            shutil.rmtree(rest, ignore_errors=True)
+        new.mkdir(parents=True)
+        (new / "network").mkdir()
+        for name in ("bundle.json", *_HASHED, "MODEL_CARD.md"):
+            shutil.copyfile(network.path / name, new / "network" / name)
+        own_heads.write(new / "heads.npz")
+        info = {
+            "format": OWN_FORMAT,
+            "genres": list(vocabulary.genres),
+            "fusions": sorted(sorted(pair) for pair in vocabulary.fusions),
+            **about,
+            "thresholds": list(thresholds),
+            "sha256": {name: _sha256(new / name) for name in _HASHED_OF_OWN},
+        }
+        (new / "bundle.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        (new / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        read(new)
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise FatalError(f"{path}: {error.strerror}; the model was not written") from error
+    return read(path)
 
 
 def write(

@@ -59,7 +59,7 @@ _ADDED = ("rehearsals", "embeddings")
 _READER = 4
 """Version of what `tags.read` finds. Raise it when it finds more or less in the same file."""
 
-_WRITER = 3
+_WRITER = 4
 """Version of what `tags.write` refuses. Raise it when it refuses more or less."""
 
 

@@ -84,7 +84,9 @@ class Classifier:
         numpy.ndarray, shape (n_segments, n_genres), float32
             One independent probability for each genre, before calibration.
         """
-        return self.predict_and_embed(log_mels)[0]
+        probabilities, embeddings = self.predict_and_embed(log_mels)
+        heads = self.bundle.heads
+        return probabilities if heads is None else heads.predict(embeddings)
 
     def predict_and_embed(self, log_mels: Floats) -> tuple[Floats, Floats]:
         """Run the network, and take all that it gives.
@@ -97,12 +99,12 @@ class Classifier:
         Returns
         -------
         probabilities : numpy.ndarray, shape (n_segments, n_genres), float32
-            As from `predict`.
+            As from `predict`, but by the network alone: of the genres of ``bundle.network``.
         embeddings : numpy.ndarray, shape (n_segments, n_values), float32
             Of no values where the bundle has no embedding.
         """
         size = self.bundle.embedding.size if self.bundle.embedding else 0
-        n_genres = len(self.bundle.vocabulary.genres)
+        n_genres = len(self.bundle.network.vocabulary.genres)
         probabilities = np.empty((len(log_mels), n_genres), dtype=np.float32)
         embeddings = np.empty((len(log_mels), size), dtype=np.float32)
         for n, spectrogram in enumerate(log_mels):
@@ -126,7 +128,9 @@ class Classifier:
         FatalError
             If it exceeds `GOLDEN_TOLERANCE`.
         """
-        bundle = self.bundle
+        bundle = self.bundle.network
+        if bundle is not self.bundle:
+            return Classifier(bundle).verify()
         with np.load(bundle.path / "golden.npz", allow_pickle=False) as golden:
             y, expected = golden["y"], golden["probabilities"]
         predicted = self.predict(log_mel(y, bundle.features, bundle.filterbank)[np.newaxis])[0]
@@ -141,7 +145,7 @@ class Classifier:
 
 def _outputs(bundle: Bundle) -> list[tuple[int, int]]:
     """List the shapes of a network's outputs, in their order."""
-    shapes = [(1, len(bundle.vocabulary.genres))]
+    shapes = [(1, len(bundle.network.vocabulary.genres))]
     if bundle.embedding is not None:
         shapes.insert(bundle.embedding.output, (1, bundle.embedding.size))
     return shapes

@@ -73,7 +73,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Other spellings, as found in files, that mean the same genre."""
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """Give what all spellings of a genre have in common.
+
+    Examples
+    --------
+    >>> key_of("Hip-Hop") == key_of("hip hop")
+    True
+    """
     return re.sub(r"[\s\-_'’]+", "", name).casefold()
 
 
@@ -101,8 +108,10 @@ class Vocabulary:
     @cached_property
     def _by_key(self) -> dict[str, str]:
         # a genre of that very name comes before another one's alias
-        aliases = {_key(alias): genre for genre in self.genres for alias in ALIASES.get(genre, ())}
-        return aliases | {_key(genre): genre for genre in self.genres}
+        aliases = {
+            key_of(alias): genre for genre in self.genres for alias in ALIASES.get(genre, ())
+        }
+        return aliases | {key_of(genre): genre for genre in self.genres}
 
     def canonical(self, name: str) -> str | None:
         """Find the genre that a name stands for.
@@ -123,7 +132,7 @@ class Vocabulary:
         >>> canonical("hip-hop"), canonical("R&B"), canonical("Blues")
         ('Hip Hop', 'RNB', None)
         """
-        return self._by_key.get(_key(name))
+        return self._by_key.get(key_of(name))
 
     def is_fusion(self, first: str, second: str) -> bool:
         """Tell whether two genres count as one combined genre, in either order.
@@ -179,7 +188,7 @@ def read_vocabulary(genres: object, fusions: object = None) -> Vocabulary:
         raise ValueError(f"genres are a list of 1 to {MOST_GENRES} names")
     if problem := next(filter(None, map(why_no_genre, genres)), ""):
         raise ValueError(problem)
-    if len({_key(genre) for genre in genres}) < len(genres):
+    if len({key_of(genre) for genre in genres}) < len(genres):
         raise ValueError("a genre stands there twice")
     if fusions is None:
         pairs = {pair for pair in FUSIONS if pair <= set(genres)}

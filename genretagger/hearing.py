@@ -80,16 +80,18 @@ def hear(path: Path, classifier: Classifier, *, has_cuesheet: bool = False) -> H
         path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=has_cuesheet
     )
     listened = _listen(excerpts.segments, classifier)
-    why = _why_in_doubt(listened, model)
+    why = _why_in_doubt(listened, model.network)
     further = _further(path, excerpts, model) if why else ()
     if further:
         listened = _in_order(listened, _listen(further, classifier))
         note = f"heard in {len(listened.segments)} excerpts, because {why}"
         notes = (*excerpts.notes, note)
         excerpts = replace(excerpts, segments=listened.segments, notes=notes)
-    return Heard(
-        excerpts, listened.log_mels, listened.by_segment, _predict(listened, excerpts, model)
-    )
+    prediction = in_own_genres(_predict(listened, excerpts, model.network), model)
+    by_segment = listened.by_segment
+    if model.heads is not None:
+        by_segment = model.heads.predict(listened.embeddings)
+    return Heard(excerpts, listened.log_mels, by_segment, prediction)
 
 
 class _Listened(NamedTuple):
@@ -159,6 +161,26 @@ def predict_segments(segments: Sequence[Floats], classifier: Classifier) -> tupl
     """
     log_mels = _extract(segments, classifier.bundle)
     return log_mels, classifier.predict(log_mels)
+
+
+def in_own_genres(prediction: Prediction, model: Bundle) -> Prediction:
+    """Turn what the network of a bundle of one's own heard into that bundle's genres.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        By ``model.network``, with its embedding.
+    model : Bundle
+
+    Returns
+    -------
+    Prediction
+        The same, if the bundle is not one's own, or nothing was heard.
+    """
+    if model.heads is None or prediction.embedding is None:
+        return prediction
+    probabilities = model.heads.predict(prediction.embedding[np.newaxis])
+    return replace(prediction, probabilities=aggregate(probabilities, model.calibration))
 
 
 def hearing_id(model: Bundle) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from genretagger.albums import By, Named, combine, group
-from genretagger.bundle import Bundle
+from genretagger.bundle import Bundle, require_embedding
 from genretagger.bundle import read as read_bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
-from genretagger.errors import FatalError, TrackError
-from genretagger.hearing import hearing_id
+from genretagger.errors import TrackError
+from genretagger.hearing import hearing_id, in_own_genres
 from genretagger.identity import check_writable
 from genretagger.plan import TagPolicy, failed, plan, plan_unheard, why_kept
 from genretagger.recall import look_at, read_tags, recall_or_hear, rehearse
@@ -28,6 +28,7 @@ from genretagger.records import Prediction, Seen, State, TagChange, Track
 from genretagger.workers import hear_tracks
 
 _T = TypeVar("_T")
+_Other = TypeVar("_Other", TrackError, None)
 _BATCH = 256  # tracks whose tags are read ahead; bounds memory and the wait for the first
 
 
@@ -105,8 +106,7 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
         groups = group(named, options.by)
         entries = [[_entry(tracks[n], options) for n in members] for members in groups]
         to_hear = [entry.to_hear for members in entries for entry in members]
-        hear = partial(hear_tracks, with_bundle=options.bundle, jobs=options.jobs)
-        answers = recall_or_hear(to_hear, hear, hearing_id(options.bundle), options.cache)
+        answers = _hear(to_hear, options.bundle, options.jobs, options.cache)
         for members in entries:
             yield from _plan_group([(entry, next(answers)) for entry in members], options)
 
@@ -144,21 +144,84 @@ def predict(
         If the model cannot be used, or has no embedding where one is wanted.
     """
     model = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    if embedding and model.embedding is None:
-        raise FatalError(
-            f"model bundle {model.path}: its network gives no embedding; take a bundle whose "
-            "'genretagger model --json' lists one"
-        )
-    for batch in _batches(map(Path, paths), _BATCH):
+    for file in examine(map(Path, paths), model, jobs, cache=cache, embedding=embedding):
+        yield file.path, file.answer
+
+
+class Examined(NamedTuple):
+    """A file, what its tags say, and what is heard in it.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    track : Track or TrackError
+        With its tags, or why they cannot be read; the audio may be sound all the same.
+    answer : Prediction or TrackError
+    """
+
+    path: Path
+    track: Track | TrackError
+    answer: Prediction | TrackError
+
+
+def examine(
+    paths: Iterable[Path],
+    with_bundle: Bundle,
+    jobs: int = 1,
+    *,
+    cache: Cache | None = None,
+    embedding: bool = False,
+) -> Iterator[Examined]:
+    """Read the tags of tracks and predict them. No file is opened for writing.
+
+    Parameters
+    ----------
+    paths, with_bundle, jobs, cache, embedding
+        As in `predict`.
+
+    Yields
+    ------
+    Examined
+        One for each path, in their order.
+
+    Raises
+    ------
+    FatalError
+        As in `predict`.
+    """
+    if embedding:
+        require_embedding(with_bundle)
+    for batch in _batches(paths, _BATCH):
         files = [look_at(path) for path in batch]
+        tracks = list(read_tags(files, None, cache))
         to_hear = [
-            # the audio may be sound though the tags are not
             track.file if isinstance(track, Track) else file
-            for file, track in zip(files, read_tags(files, None, cache), strict=True)
+            for file, track in zip(files, tracks, strict=True)
         ]
-        hear = partial(hear_tracks, with_bundle=model, jobs=jobs)
-        answers = recall_or_hear(to_hear, hear, hearing_id(model), cache, embedding=embedding)
-        yield from zip(batch, answers, strict=True)
+        answers = _hear(to_hear, with_bundle, jobs, cache, embedding=embedding)
+        yield from map(Examined, batch, tracks, answers)
+
+
+def _hear(
+    files: Sequence[Seen | _Other],
+    with_bundle: Bundle,
+    jobs: int,
+    cache: Cache | None,
+    *,
+    embedding: bool = False,
+) -> Iterator[Prediction | TrackError | _Other]:
+    """Recall or hear tracks by a bundle's network, and say it in the bundle's genres."""
+    network = with_bundle.network
+    hear = partial(hear_tracks, with_bundle=network, jobs=jobs)
+    answers = recall_or_hear(
+        files,
+        hear,
+        hearing_id(network),
+        cache,
+        embedding=embedding or with_bundle.heads is not None,
+    )
+    for answer in answers:
+        yield in_own_genres(answer, with_bundle) if isinstance(answer, Prediction) else answer
 
 
 def _batches(items: Iterable[_T], size: int | None) -> Iterator[list[_T]]:

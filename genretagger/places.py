@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_config_path, user_state_path
+from platformdirs import (
+    user_cache_path,
+    user_config_path,
+    user_data_path,
+    user_state_path,
+)
 
 from genretagger.errors import FatalError
 
@@ -39,6 +44,17 @@ def reviews_folder() -> Path:
 def plan_key() -> Path:
     """Say where the key lies that signs plans made here."""
     return state_folder() / "plan-key"
+
+
+def bundles_folder() -> Path:
+    """Say where this user's own model bundles lie: the platform's place for data.
+
+    Raises
+    ------
+    FatalError
+        As in `state_folder`.
+    """
+    return _folder(user_data_path, "XDG_DATA_HOME") / "bundles"
 
 
 def cache_file() -> Path:

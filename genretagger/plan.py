@@ -169,7 +169,7 @@ def plan(
 
     telling = _without_junk(tags, policy)
     ordered = policy.vocabulary.in_order(genres)
-    new_values = _merge(_tokens(_spelled_out(telling), policy), ordered, policy)
+    new_values = _merge(_tokens(spelled_out(telling), policy), ordered, policy)
     junk = tuple(value for value in old if value not in existing_genres(telling))
     why = f"{_quoted(junk)} says nothing" if junk else ""
     by_order = policy.existing == "prepend"
@@ -284,7 +284,7 @@ def _because(line: TagChange, state: State, why: str) -> TagChange:
     return replace(line, state=state, reason=(*line.reason, why) if why else line.reason)
 
 
-def _spelled_out(tags: TrackTags) -> tuple[str, ...]:
+def spelled_out(tags: TrackTags) -> tuple[str, ...]:
     """List the file's genres; ID3v1, which has one and its own spelling, only if alone."""
     held = [block for block in tags.blocks if block.values]
     full = [block for block in held if block.kind != "ID3v1"] or held

@@ -134,18 +134,26 @@ def _recall(
 
 def _prediction_key(file: Seen, bundle_id: str, cache: Cache) -> PredictionKey | None:
     try:
-        audio_id = _audio_id(file, cache)
+        heard_id = _audio_id(file, cache)
     except TrackError:
         return None  # the decoder may make something of it
-    return PredictionKey(audio_id, file.identity, bundle_id, file.has_cuesheet)
+    return PredictionKey(heard_id, file.identity, bundle_id, file.has_cuesheet)
+
+
+def audio_id(file: Seen, cache: Cache | None) -> str | None:
+    """Recall what a file's audio is told from others by, or find out; None if it cannot be."""
+    try:
+        return tags.audio_id(file.path) if cache is None else _audio_id(file, cache)
+    except TrackError:
+        return None
 
 
 def _audio_id(file: Seen, cache: Cache) -> str:
-    audio_id = cache.audio_id(file)
-    if audio_id is None:
-        audio_id = tags.audio_id(file.path)
-        cache.keep_audio_id(file, audio_id)
-    return audio_id
+    known = cache.audio_id(file)
+    if known is None:
+        known = tags.audio_id(file.path)
+        cache.keep_audio_id(file, known)
+    return known
 
 
 def _is_still(file: Seen) -> bool:

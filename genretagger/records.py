@@ -320,3 +320,24 @@ class Track:
 
     file: Seen
     tags: TrackTags
+
+
+class Remark(NamedTuple):
+    """Something in a collection that deserves a look.
+
+    Attributes
+    ----------
+    kind : str
+        A key of `words.REMARKS`.
+    text : str
+        In words, without the paths.
+    paths : tuple of pathlib.Path
+        The tracks that it is about.
+    margin : float or None
+        Of a contradiction: by how much the genre that is heard leads, in log-odds.
+    """
+
+    kind: str
+    text: str
+    paths: tuple[Path, ...]
+    margin: float | None = None

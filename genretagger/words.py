@@ -34,5 +34,32 @@ REDONE: Words = {**UNDONE, State.CHANGE: "done again"}
 TO_REDO: Words = {**REDONE, State.CHANGE: "to do again"}
 """Before an undo is taken back."""
 
+LEARNED: Words = {State.KEEP: "learned from", State.FAILED: "failed"}
+"""Of tracks whose own genres were learned."""
+
 PREDICTED: Words = {State.KEEP: "decided", State.UNDECIDED: "undecided", State.FAILED: "failed"}
 """Of tracks that are heard while their tags are not looked at."""
+
+AUDITED: Words = {
+    State.KEEP: "not contradicted",
+    State.UNDECIDED: "contradicted",
+    State.FAILED: "failed",
+}
+"""Of tracks whose own genre is compared with what is heard."""
+
+HEARD: Words = {
+    State.KEEP: "heard",
+    State.UNDECIDED: "silent",
+    State.FAILED: "failed",
+}
+"""Of tracks among which some are chosen by what is heard."""
+
+REMARKS = {
+    "contradicted": "Own genre contradicted by what is heard",
+    "album": "Albums whose tracks disagree",
+    "spelling": "Spellings of one genre",
+    "single": "Genres on one track only",
+    "junk": "Genres that say nothing",
+    "twice": "The same audio twice",
+}
+"""What an audit looks for, and its heading, in the order in which it is shown."""

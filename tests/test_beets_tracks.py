@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import embedding_bundle
 import mutagen.id3
 import pytest
 
@@ -13,7 +14,7 @@ pytest.importorskip("beets")
 from beets.plugins import BeetsPlugin
 from beets_library import Helper, genres_in, heard, killed
 
-from beetsplug.genrecnn import tracks
+from beetsplug.genrecnn import GenreCnnPlugin, tracks
 
 
 class TestDeciding(Helper):
@@ -142,6 +143,26 @@ class TestFields(Helper):
         fields = tracks.fields_of(genretagger.GENRES)
         assert found == {*fields, "genrecnn_reason", "genrecnn_bundle"}
         assert len(set(fields)) == len(genretagger.GENRES)
+
+    def test_a_model_of_other_genres_has_fields_of_its_own(self):
+        genres = (*(f"Kind {n}" for n in range(12)), "Deep House", "R&B")
+        model = embedding_bundle.write(
+            self.tmp / "own", vocabulary=genretagger.Vocabulary(genres, frozenset())
+        )
+        item = self.track("One", heard(Rock=0.9))
+        self.beet("genrecnn")
+        self.heard["One"] = genretagger.Prediction((*(0.01,) * 12, 0.3, 0.91))
+        self.config["genrecnn"]["bundle"] = str(model.path)
+        assert "One: Rock -> R&B | R&B 0.91" in self.beet("genrecnn", "--force")
+        found = self.again(item)
+        assert float(found["genrecnn_r_b"]) == 0.91
+        assert "genrecnn_rock" not in found
+        out = self.beet("genrecnn", "--force", "--threshold", "0.2", "--max-genres", "2")
+        assert "One: R&B | R&B 0.91 | Deep House 0.30 left out: no fusion with R&B" in out
+        assert self.asked == ["One.flac"] * 2  # the fields told the rest
+        types = GenreCnnPlugin().item_types
+        assert {"genrecnn_deep_house", "genrecnn_r_b"} <= types.keys()
+        assert "genrecnn_rock" not in types
 
     @pytest.mark.parametrize("form", ["FLAC", "MP3"])
     def test_fields_never_reach_a_file(self, form):

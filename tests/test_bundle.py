@@ -66,7 +66,7 @@ def test_what_is_no_bundle_is_refused(copy, text):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "bundle format 2, this version reads 1"),
+        ({"format": 3}, "bundle format 3, this version reads 1"),
         ({"genres": ["Rock"]}, "expected 1 numbers"),
         ({"genres": []}, "genres are a list of 1 to 1000 names"),
         ({"genres": [*GENRES[:-1], 7]}, "name at least one genre"),

@@ -43,7 +43,17 @@ def test_every_link_between_pages_leads_somewhere(page):
 
 def test_the_site_is_built_strictly_and_has_every_page(tmp_path):
     pytest.importorskip("mkdocs")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "-f",
+        ".mkdocs.yml",
+        "--strict",
+        "--site-dir",
+        tmp_path,
+    ]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, (
         built.stderr

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import unicodedata
+from pathlib import Path
 
 import browser as browsers
 import make_rows
@@ -15,6 +16,7 @@ import vendor
 
 from genretagger import cli
 from genretagger.genres import GENRES
+from genretagger.records import Remark
 from genretagger.report import html
 from genretagger.report.html import Page
 
@@ -590,3 +592,26 @@ def test_a_row_that_changes_is_drawn_anew_everywhere(opened):
     )
     fill(opened, "genre", "Jazz")
     assert 0 in [row["id"] for row in shown(opened)]
+
+
+def test_what_an_audit_found_stands_first_and_can_be_read(browser, tmp_path):
+    hostile = "<img src=x onerror=alert(1)>"
+    found = [
+        Remark("contradicted", f'"{hostile}": Rock 0.01', (Path(f"a/{hostile}.mp3"),), 4.0),
+        *(Remark("single", f'"G{n}"', (Path(f"b/{n}.mp3"),)) for n in range(300)),
+    ]
+    page = Page(title="Audit", remarks=lambda: found)
+    for row in make_rows.rows(20):
+        page.add(row)
+    page.write(tmp_path / "audit.html")
+    opened = open_page(browser, tmp_path / "audit.html")
+    kinds = opened.find_elements("css selector", ".remarks details")
+    assert [kind.find_element("css selector", "h2").text for kind in kinds] == [
+        "Own genre contradicted by what is heard",
+        "Genres on one track only",
+    ]
+    assert hostile in kinds[0].text
+    assert not opened.find_elements("css selector", ".remarks img")
+    kinds[1].find_element("css selector", "summary").click()
+    assert "and 100 more" in kinds[1].text
+    assert browsers.axe(opened) == []

@@ -123,26 +123,28 @@ def test_a_tree_knows_the_layouts(tmp_path):
             "rock/01 - The Kinks - Lola.wav",
             "rock/Kinks/Album/Waterloo.wav",
             "pop/untitled.wav",
-            "polka/x.wav",
+            "gravelwave/x.wav",
         )
     ):
         save(tree / name, music(number))
     save(tree / "loose.wav", music(9))
     names = tmp_path / "names"
-    names.write_text("disco = Dance; RNB  # so the guide\nblues =\nRock = Guitar\n")
+    names.write_text("rock = Rock; Pop  # here\npop =\nGravel Waves = Rock\n")
     clips, lines = collect(tmp_path, tree=[tree], mapping=names)
     found = {clip.track_id: (clip.genres, clip.artist_id) for clip in clips}
     assert found == {
         "tree/disco/disco.00000.wav": (("Dance", "RNB"), "tree/disco/disco.00000.wav"),
         "tree/disco/disco.00001.wav": (("Dance", "RNB"), "tree/disco/disco.00001.wav"),
-        "tree/rock/01 - The Kinks - Lola.wav": (("Rock",), "kinks"),
-        "tree/rock/Kinks/Album/Waterloo.wav": (("Rock",), "kinks"),
-        "tree/pop/untitled.wav": (("Pop",), "tree/pop/untitled.wav"),
+        "tree/rock/01 - The Kinks - Lola.wav": (("Pop", "Rock"), "kinks"),
+        "tree/rock/Kinks/Album/Waterloo.wav": (("Pop", "Rock"), "kinks"),
+        "tree/pop/untitled.wav": ((), "tree/pop/untitled.wav"),
     }
-    assert "unmapped genre 'polka': 1 tracks" in lines
+    assert f"{names}: 'Gravel Waves' is in no tag and no folder's name; is it spelled so?" in lines
+    assert sum(line.startswith(f"{names}: ") for line in lines) == 1
+    assert "unmapped genre 'gravelwave': 1 tracks" in lines
     rejected = files.read_jsonl(RunFolder(tmp_path / "run").rejected)
     assert {row["reason"] for row in rejected} == {
-        "unmapped genre 'polka'",
+        "unmapped genre 'gravelwave'",
         "lies in no genre's folder",
     }
     assert all(row["remedy"] for row in rejected)
@@ -197,7 +199,7 @@ def test_a_mapping_file_of_the_tagger_is_read_backwards(tmp_path):
     assert meaning("rap music") == ("Hip Hop",)
     assert meaning("Blues") == ()
     assert meaning("hip-hop") == ("Hip Hop",)
-    assert meaning("Polka") is None
+    assert meaning("Gravelwave") is None
     path.write_text("disco, Dance\n")
     with pytest.raises(FatalError, match=r"m, line 1: write it as 'disco"):
         sources.read_names(path)
@@ -209,7 +211,8 @@ def test_a_collection_gives_what_its_tags_say(audio_file, tmp_path):
     for name, genre, artist in (
         ("a", ("Pop; Rock",), "X feat. Y"),
         ("b", ("Hip-Hop",), "Y"),
-        ("c", ("Polka",), "Z"),
+        ("c", ("Gravelwave",), "Z"),
+        ("f", ("Doom Metal; Reggae",), "W"),
         ("d", (), "Z"),
     ):
         path = audio_file("FLAC", name=name, genre=genre, artist=artist, seconds=2)
@@ -219,12 +222,13 @@ def test_a_collection_gives_what_its_tags_say(audio_file, tmp_path):
     assert [(c.track_id, c.genres) for c in clips] == [
         ("music/a.flac", ("Pop", "Rock")),
         ("music/b.flac", ("Hip Hop",)),
+        ("music/f.flac", ("Rock",)),
     ]
     assert clips[0].artist_id == clips[1].artist_id
     reasons = [row["reason"] for row in files.read_jsonl(RunFolder(tmp_path / "run").rejected)]
     assert len(reasons) == 3
     assert any("no genre" in reason for reason in reasons)
-    assert "unmapped genre 'Polka': 1 tracks" in lines
+    assert "unmapped genre 'Gravelwave': 1 tracks" in lines
 
 
 def test_downloads_that_were_found_are_taken(tmp_path):

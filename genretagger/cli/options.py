@@ -149,6 +149,126 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     _add_talk(group)
 
 
+def _audit(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_bundle(parser)
+    group = parser.add_argument_group("what deserves a look")
+    group.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="what genres in the files mean that are not known: lines such as 'Lied = Classical', "
+        "or 'Zouglou =' for none of ours",
+    )
+    _add_junk(group)
+    group.add_argument(
+        "--check", action="store_true", help="exit with 1 if there is anything, for scripts"
+    )
+    group = parser.add_argument_group("run and report")
+    group.add_argument(
+        "--most",
+        type=count,
+        default=20,
+        metavar="N",
+        help="show at most so many of a kind in the table (default: %(default)s)",
+    )
+    _add_work(group)
+    _add_format(group, ("table", "json"))
+    _add_page(group)
+
+
+def _similar(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
+    _add_choice(
+        parser,
+        "seek among these files and folders; may be repeated (default: all that was heard before)",
+        n=25,
+    )
+
+
+def _playlist(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "condition",
+        metavar="CONDITION",
+        help="such as 'Rock > 0.6 and Folk > 0.3', with 'and', 'or', 'not' and brackets",
+    )
+    _add_choice(
+        parser,
+        "choose among these files and folders; may be repeated (default: all that "
+        "was heard before)",
+    )
+
+
+def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = None) -> None:
+    """Add what commands share that choose tracks by what is heard."""
+    parser.add_argument(
+        "--from",
+        dest="paths",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help=sources,
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="skip files and folders whose name or path matches; may be repeated",
+    )
+    _add_bundle(parser)
+    group = parser.add_argument_group("what is chosen")
+    group.add_argument(
+        "-n",
+        dest="n",
+        type=count,
+        default=n,
+        metavar="N",
+        help="at most so many tracks (default: %(default)s)" if n else "at most so many tracks",
+    )
+    group.add_argument(
+        "--per-artist",
+        type=count,
+        default=2,
+        metavar="N",
+        help="at most so many of one artist (default: %(default)s)",
+    )
+    group.add_argument(
+        "--m3u",
+        type=Path,
+        metavar="FILE",
+        help="write a playlist, with paths relative to it",
+    )
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group, ("table", "json"))
+
+
+def _learn(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="NAME",
+        help="the model to write: a name among your own, or a folder such as ./mine; one of your "
+        "own that is there is replaced",
+    )
+    parser.add_argument(
+        "--field", type=field_name, metavar="NAME", help="learn from this field instead of GENRE"
+    )
+    parser.add_argument(
+        "--map",
+        type=Path,
+        metavar="FILE",
+        help="learn genres under other names: lines such as 'Rap = Hip Hop'; with nothing behind "
+        "the =, a genre is not learned",
+    )
+    _add_bundle(parser)
+    _add_work(parser.add_argument_group("run"))
+    parser.set_defaults(format="table", output=None)
+
+
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("track", type=Path, metavar="TRACK", help="an audio file")
     _add_bundle(parser)
@@ -238,7 +358,8 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         default="default",
         help="the model to use: 'default', 'accurate' (hears better, takes several times as "
-        "long), or a folder (default: %(default)s)",
+        "long), one of your own, which 'genretagger model' lists, or a folder (default: "
+        "%(default)s)",
     )
 
 
@@ -300,14 +421,7 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
         help="the same for a condition: 'genre matches REGEX' or 'comment matches REGEX', "
         "in any case of letters; may be repeated",
     )
-    group.add_argument(
-        "--junk",
-        type=name_list,
-        default=JUNK,
-        metavar="NAMES",
-        help=f"names that say nothing, and count as no genre (default: '{','.join(JUNK)}'; '' for "
-        "none); blanks and numbers that stand for no genre always do",
-    )
+    _add_junk(group)
     group.add_argument(
         "--map",
         type=Path,
@@ -349,6 +463,17 @@ def _add_policy(group: argparse._ActionsContainer) -> None:
     )
 
 
+def _add_junk(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--junk",
+        type=name_list,
+        default=JUNK,
+        metavar="NAMES",
+        help=f"names that say nothing, and count as no genre (default: '{','.join(JUNK)}'; '' for "
+        "none); blanks and numbers that stand for no genre always do",
+    )
+
+
 def _add_work(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-j",
@@ -371,10 +496,12 @@ def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_format(group: argparse._ActionsContainer) -> None:
+def _add_format(
+    group: argparse._ActionsContainer, formats: tuple[str, ...] = ("table", "json", "csv")
+) -> None:
     group.add_argument(
         "--format",
-        choices=("table", "json", "csv"),
+        choices=formats,
         default="table",
         help="json is one object a line (default: %(default)s)",
     )
@@ -472,12 +599,39 @@ COMMANDS = {
         "say what is heard; never write",
         "Hear every track and say what it is. No file is opened for writing.",
     ),
+    "audit": Command(
+        _audit,
+        "say what in a collection deserves a look; never write",
+        "Compare the genres in the files with what is heard and with one another: contradictions, "
+        "albums that disagree, several spellings, genres of one track, genres that say nothing, "
+        "the same audio twice. No file is opened for writing.",
+    ),
+    "similar": Command(
+        _similar,
+        "list the tracks that sound like one",
+        "Compare the embeddings, what the network says of a track before its last layer, and list "
+        "the nearest: each recording once, and not the track itself. No file of the collection is "
+        "opened for writing.",
+    ),
+    "playlist": Command(
+        _playlist,
+        "list the tracks in which certain genres are heard",
+        "List the tracks whose probabilities fit a condition, those that fit best first: each "
+        "recording once. No file of the collection is opened for writing.",
+    ),
     "show": Command(
         _show,
         "show what is heard in one track, from beginning to end",
         "Hear one track and show its genres at once, then hear it all the way through and show "
         "how they change; with --why, what moved the leading one. No file is opened for writing "
         "but those that are asked for.",
+    ),
+    "learn": Command(
+        _learn,
+        "learn a model for your own genres from your own tags",
+        "Hear the tracks that have a genre, and learn from them a model of these genres, whatever "
+        "they are: at least 8 tracks of 3 artists for each. No file of the collection is opened "
+        "for writing. Needs: pip install 'genretagger[learn]'",
     ),
     "genres": Command(
         _add_bundle, "list a model's genres, their other spellings, and which go together"

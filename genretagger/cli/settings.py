@@ -7,8 +7,10 @@ import argparse
 from genretagger import bundle, decide
 from genretagger.bundle import Bundle
 from genretagger.decide import DecisionPolicy
+from genretagger.expression import Condition, parse
 from genretagger.genres import Vocabulary, read_mapping
 from genretagger.plan import TagPolicy
+from genretagger.subgenres import Names
 
 
 def chosen_bundle(options: argparse.Namespace) -> Bundle:
@@ -18,8 +20,9 @@ def chosen_bundle(options: argparse.Namespace) -> Bundle:
 
 def described(bundle: Bundle) -> str:
     """Say which model it is."""
-    name, version = bundle.info.get("name", ""), bundle.info.get("version", "")
-    return f"model: {name} {version} ({bundle.bundle_id}) in {bundle.path}"
+    known = (bundle.info.get("name", bundle.path.name), bundle.info.get("version"))
+    name = " ".join(str(part) for part in known if part)
+    return f"model: {name} ({bundle.bundle_id}) in {bundle.path}"
 
 
 def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
@@ -65,3 +68,25 @@ def tag_policy(options: argparse.Namespace, vocabulary: Vocabulary) -> TagPolicy
         junk=options.junk,
         vocabulary=vocabulary,
     )
+
+
+def meanings(options: argparse.Namespace, vocabulary: Vocabulary) -> Names:
+    """Read the file of ``--mapping``, if there is one; exit if it makes no sense."""
+    if options.mapping is None:
+        return Names(vocabulary=vocabulary)
+    try:
+        return Names(options.mapping.read_text(encoding="utf-8-sig"), vocabulary)
+    except OSError as error:
+        options.error(f"argument --mapping: {options.mapping}: {error.strerror}")
+    except ValueError as error:
+        options.error(f"argument --mapping: {options.mapping}, {error}")
+    raise AssertionError  # for mypy: `error` ends the program
+
+
+def heard_condition(options: argparse.Namespace, vocabulary: Vocabulary) -> Condition:
+    """Read the condition on what is heard; exit if it makes no sense."""
+    try:
+        return parse(options.condition, vocabulary.canonical)
+    except ValueError as error:
+        options.error(f"argument CONDITION: {error}")
+    raise AssertionError  # for mypy: `error` ends the program

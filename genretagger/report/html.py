@@ -14,7 +14,7 @@ import os
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 
 from genretagger.errors import FatalError
 from genretagger.genres import SEPARATORS, SHIPPED, Vocabulary, split_values
-from genretagger.records import State, TagChange
+from genretagger.records import Remark, State, TagChange
+from genretagger.report.remarks import cards
 from genretagger.rows import Row
 from genretagger.text import printable, reason_text
 from genretagger.words import PLANNED, Words
@@ -99,6 +100,8 @@ class Page:
         Under which other name a genre is written; it counts as that genre.
     vocabulary : Vocabulary
         Of the model.
+    remarks : callable, optional
+        Says, when the page is written, what an audit found; it is shown first.
     """
 
     def __init__(
@@ -111,11 +114,13 @@ class Page:
         words: Words = PLANNED,
         names: Mapping[str, str] | None = None,
         vocabulary: Vocabulary = SHIPPED,
+        remarks: Callable[[], Sequence[Remark]] | None = None,
     ) -> None:
         self._head = {"title": title, "command": command, "model": model}
         self._thresholds = thresholds
         self._vocabulary = vocabulary
         self._words = words
+        self._remarks = remarks
         self._ours = {name.casefold(): genre for genre, name in (names or {}).items()}
         self._folders: dict[str, int] = {}
         self._values: dict[tuple[str, ...], int] = {}
@@ -215,6 +220,7 @@ class Page:
             data=Markup(_json(self._data(root, folders, words, overview["failures"]))),
             made=datetime.now().astimezone(),
             version=version("genretagger"),
+            remarks=cards(self._remarks()) if self._remarks else [],
             tiles=self._tiles(words),
             gist=self._gist(),
             overview=overview,

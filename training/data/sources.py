@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from genretagger import scan, tags
 from genretagger.errors import FatalError, TrackError
-from genretagger.genres import canonical, in_order, read_mapping
+from genretagger.genres import canonical, in_order
+from genretagger.subgenres import Names
 from training.data import artists
 from training.files import read_jsonl, split_list
 
@@ -71,50 +72,23 @@ class Rejects:
         self.rows.append({"where": where, "reason": reason, "remedy": remedy})
 
 
-Names = Callable[[str], "tuple[str, ...] | None"]
-"""From a name in a tag or of a folder to genres; None if it is not known."""
-
-
 def read_names(path: Path | None) -> Names:
-    """Read a mapping from names to genres, beside our genres' own names and aliases.
+    """Read a mapping from names in tags and of folders to genres, beside those that are known.
 
     Parameters
     ----------
     path : pathlib.Path, optional
-        Lines such as ``disco = Dance; RNB``; ``blues =`` means that none of the 14 fits,
-        which is a label too. A mapping for `genretagger --map` (``Hip Hop = Rap``) is
-        read backwards, so that tags written by it are understood.
+        Of lines as `Names` reads them.
 
     Raises
     ------
     FatalError
-        If a line has neither form.
+        If a line makes no sense.
     """
-    known: dict[str, tuple[str, ...]] = {}
-    lines = _text(path).splitlines() if path is not None else []
-    for number, line in enumerate(lines, 1):
-        content = line.partition("#")[0].strip()
-        if not content:
-            continue
-        left, equals, right = (part.strip() for part in content.partition("="))
-        genres = _genres(right)
-        if equals and left and genres is not None:
-            known[left.casefold()] = genres
-            continue
-        try:
-            known |= {name.casefold(): (genre,) for genre, name in read_mapping(content).items()}
-        except ValueError as error:
-            raise FatalError(
-                f"{path}, line {number}: write it as 'disco = Dance; RNB', or 'blues =' for none"
-            ) from error
-
-    def meaning(name: str) -> tuple[str, ...] | None:
-        genres_of = known.get(name.strip().casefold())
-        if genres_of is None and (genre := canonical(name)) is not None:
-            genres_of = (genre,)
-        return genres_of
-
-    return meaning
+    try:
+        return Names(_text(path) if path is not None else "")
+    except ValueError as error:
+        raise FatalError(f"{path}, {error}") from error
 
 
 def _text(path: Path) -> str:
@@ -289,8 +263,7 @@ def from_tree(
     Parameters
     ----------
     folder : pathlib.Path
-    meaning : callable
-        From `read_names`.
+    meaning : Names
     rejects : Rejects
     listed : mapping of str to str
         From `read_artists`.
@@ -335,8 +308,7 @@ def from_collection(folder: Path, meaning: Names, rejects: Rejects) -> list[Entr
     Parameters
     ----------
     folder : pathlib.Path
-    meaning : callable
-        From `read_names`.
+    meaning : Names
     rejects : Rejects
         Untagged tracks, and those with any name that is not known, are left out: half a
         label would teach that the other half is wrong.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from genretagger.errors import FatalError
+from genretagger.subgenres import Names
 from training import run as runs
 from training.data import manifest, sources, split
 from training.data.clips import Clip, with_splits, write_clips
@@ -37,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             option, type=Path, action="append", default=[], metavar="PATH", help=what
         )
     parser.add_argument(
-        "--mapping", type=Path, metavar="FILE", help="lines 'disco = Dance; RNB', 'blues ='"
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="what names mean that are not known: lines 'Lied = Folk', 'Zouglou ='",
     )
     parser.add_argument(
         "--artists",
@@ -89,7 +93,8 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
         If nothing is left, or a source cannot be read.
     """
     rejects = Rejects()
-    entries = list(_entries(args, rejects))
+    meaning = sources.read_names(args.mapping)
+    entries = list(_entries(args, meaning, rejects))
     clips, pairs = manifest.build(
         entries,
         args.data,
@@ -103,6 +108,8 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
     write_jsonl(folder.rejected, rejects.rows)
     write_jsonl(folder.duplicates, pairs)
     _report(rejects.rows, folder.rejected, say)
+    for name in meaning.unmatched() if args.tree or args.collection else ():
+        say(f"{args.mapping}: {name!r} is in no tag and no folder's name; is it spelled so?")
     done = "reported only" if args.keep_groups else "now one group"
     across = sum(pair["across_artists"] for pair in pairs)
     say(f"{len(pairs)} pairs sound the same, {across} of them across artists ({done})")
@@ -122,8 +129,7 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
     return clips
 
 
-def _entries(args: argparse.Namespace, rejects: Rejects) -> Iterator[Entry]:
-    meaning = sources.read_names(args.mapping)
+def _entries(args: argparse.Namespace, meaning: Names, rejects: Rejects) -> Iterator[Entry]:
     listed = sources.read_artists(args.artists)
     labels = args.labels
     if not (labels or args.downloads or args.tree or args.collection):

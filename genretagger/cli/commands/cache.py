@@ -17,7 +17,7 @@ from genretagger.text import printable
 
 def run(options: argparse.Namespace) -> int:
     """Show what the cache holds, after it was pruned or cleared if asked to."""
-    now_id = hearing_id(chosen_bundle(options))
+    now_id = hearing_id(chosen_bundle(options).network)
     with contextlib.closing(Cache(places.cache_file(), warn=warn)) as cache:
         if options.prune:
             cache.prune(now_id, identify)

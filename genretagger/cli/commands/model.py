@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from genretagger.bundle import Bundle
+from genretagger.bundle import Bundle, own, shipped
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
-from genretagger.cli.settings import chosen_bundle
+from genretagger.cli.settings import chosen_bundle, described
 from genretagger.text import printable
 
 _FEW = 10  # decisions; of fewer, a share says nothing
@@ -37,11 +37,11 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     info = bundle.info
     data, metrics = info.get("data", {}), info.get("metrics", {})
     decisions = metrics.get("decisions", {}).get("all", {})
-    yield f"model: {info.get('name')} {info.get('version')} of {info.get('created')}"
-    yield f"id: {bundle.bundle_id}"
-    yield f"folder: {bundle.path}"
-    yield f"licence: {info.get('licence')}"
-    if data:
+    yield f"{described(bundle)}"
+    yield f"made: {info.get('created', 'at an unknown time')}"
+    yield f"licence: {info.get('licence', 'none is stated')}"
+    yield f"all models: {', '.join(path.name for path in (*shipped(), *own()))}"
+    if {"n_clips", "n_groups", "hours"} <= set(data):
         yield (
             f"learned from: {data['n_clips']:,} clips by {data['n_groups']:,} artists, "
             f"{data['hours']:.0f} hours"

@@ -11,17 +11,21 @@
 _shtab_genretagger_commands() {
   local _commands=(
     apply:'Do exactly what the plan says. Lines whose file has changed since are refused, as are files outside of what was named when the plan was made here.'
+    audit:'Compare the genres in the files with what is heard and with one another: contradictions, albums that disagree, several spellings, genres of one track, genres that say nothing, the same audio twice. No file is opened for writing.'
     cache:'Show where the cache lies and what is in it. It saves time only: whatever is forgotten is read and heard again.'
     completion:'Print a script for a shell. For bash, put this line into ~/.bashrc:'
     config:'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
     demo:'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
     genres:'list a model'"'"'s genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
+    learn:'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
     model:'show what the model is, and what its word is worth'
+    playlist:'List the tracks whose probabilities fit a condition, those that fit best first: each recording once. No file of the collection is opened for writing.'
     predict:'Hear every track and say what it is. No file is opened for writing.'
     redo:'Make the changes again that the last undo has taken back; a second redo goes on with the undo before.'
     review:'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs: pip install '"'"'genretagger[review]'"'"''
     show:'Hear one track and show its genres at once, then hear it all the way through and show how they change; with --why, what moved the leading one. No file is opened for writing but those that are asked for.'
+    similar:'Compare the embeddings, what the network says of a track before its last layer, and list the nearest: each recording once, and not the track itself. No file of the collection is opened for writing.'
     tag:'Hear every track, decide, and write the genre. With --dry-run, only show what would be written.'
     undo:'Give the files that a run has changed their bytes back, run by run: a second undo takes back the run before. Files that were moved since are sought. A file that something else has changed since is left alone. Says on a terminal what it will take back, and asks.'
   )
@@ -53,11 +57,32 @@ _shtab_genretagger_apply_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_apply_defaults_added=0
 
+_shtab_genretagger_audit_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--files-from[read more files from a playlist (M3U, PLS, XSPF) or list\; - is standard input]:FILE:_files"
+  "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
+  "--mapping[what genres in the files mean that are not known\: lines such as \'Lied \= Classical\', or \'Zouglou \=\' for none of ours]:FILE:_files"
+  "--junk[names that say nothing, and count as no genre (default\: \'Unknown,Other,Misc,None\'\; \'\' for none)\; blanks and numbers that stand for no genre always do]:NAMES:"
+  "--check[exit with 1 if there is anything, for scripts]"
+  "--most[show at most so many of a kind in the table (default\: 20)]:N:"
+  {-j,--jobs}"[processes (default\: one for each core)]:N:"
+  "--no-cache[read and hear every track anew, and remember nothing]"
+  "--format[json is one object a line (default\: table)]:format:(table json)"
+  {-o,--output}"[write the report to this file]:FILE:_files"
+  "--report[also write a page for the browser\: all tracks, what was heard, and why]:FILE.html:_files"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  "(*)::a file or folder:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_audit_defaults_added=0
+
 _shtab_genretagger_cache_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--prune[forget files that are gone or changed, and what other models heard\; disks that are not mounted count as gone]"
   "--clear[forget everything]"
-  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
 )
 
@@ -76,7 +101,7 @@ _shtab_genretagger_completion_defaults_added=0
 _shtab_genretagger_config_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
-  ":show all options of this command:(tag review apply undo redo history predict show genres model demo config completion cache)"
+  ":show all options of this command:(tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -93,7 +118,7 @@ _shtab_genretagger_demo_defaults_added=0
 
 _shtab_genretagger_genres_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
 )
 
@@ -109,9 +134,26 @@ _shtab_genretagger_history_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_history_defaults_added=0
 
+_shtab_genretagger_learn_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--files-from[read more files from a playlist (M3U, PLS, XSPF) or list\; - is standard input]:FILE:_files"
+  "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
+  "--out[the model to write\: a name among your own, or a folder such as .\/mine\; one of your own that is there is replaced]:NAME:"
+  "--field[learn from this field instead of GENRE]:NAME:"
+  "--map[learn genres under other names\: lines such as \'Rap \= Hip Hop\'\; with nothing behind the \=, a genre is not learned]:FILE:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
+  {-j,--jobs}"[processes (default\: one for each core)]:N:"
+  "--no-cache[read and hear every track anew, and remember nothing]"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  "(*)::a file or folder:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_learn_defaults_added=0
+
 _shtab_genretagger_model_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--verify[run the golden segment and compare the outcome]"
   "--json[show all there is to know, as JSON]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
@@ -120,11 +162,30 @@ _shtab_genretagger_model_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_model_defaults_added=0
 
+_shtab_genretagger_playlist_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--from[choose among these files and folders\; may be repeated (default\: all that was heard before)]:PATH:_files"
+  "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
+  "-n[at most so many tracks]:N:"
+  "--per-artist[at most so many of one artist (default\: 2)]:N:"
+  "--m3u[write a playlist, with paths relative to it]:FILE:_files"
+  {-j,--jobs}"[processes (default\: one for each core)]:N:"
+  "--no-cache[read and hear every track anew, and remember nothing]"
+  "--format[json is one object a line (default\: table)]:format:(table json)"
+  {-o,--output}"[write the report to this file]:FILE:_files"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  ":such as \'Rock \> 0.6 and Folk \> 0.3\', with \'and\', \'or\', \'not\' and brackets:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_playlist_defaults_added=0
+
 _shtab_genretagger_predict_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "*--files-from[read more files from a playlist (M3U, PLS, XSPF) or list\; - is standard input]:FILE:_files"
   "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
-  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--threshold[one threshold for all genres, 0 to 1 (default\: the model\'s own for each genre)]:P:"
   "--max-genres[at most so many genres for a track (default\: 2)]:N:"
   "--always[take the best genre even below its threshold]"
@@ -164,7 +225,7 @@ _shtab_genretagger_review_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "*--files-from[read more files from a playlist (M3U, PLS, XSPF) or list\; - is standard input]:FILE:_files"
   "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
-  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--threshold[one threshold for all genres, 0 to 1 (default\: the model\'s own for each genre)]:P:"
   "--max-genres[at most so many genres for a track (default\: 2)]:N:"
   "--always[take the best genre even below its threshold]"
@@ -194,7 +255,7 @@ _shtab_genretagger_review_defaults_added=0
 
 _shtab_genretagger_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--threshold[one threshold for all genres, 0 to 1 (default\: the model\'s own for each genre)]:P:"
   "--max-genres[at most so many genres for a track (default\: 2)]:N:"
   "--always[take the best genre even below its threshold]"
@@ -210,11 +271,30 @@ _shtab_genretagger_show_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_show_defaults_added=0
 
+_shtab_genretagger_similar_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--from[seek among these files and folders\; may be repeated (default\: all that was heard before)]:PATH:_files"
+  "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
+  "-n[at most so many tracks (default\: 25)]:N:"
+  "--per-artist[at most so many of one artist (default\: 2)]:N:"
+  "--m3u[write a playlist, with paths relative to it]:FILE:_files"
+  {-j,--jobs}"[processes (default\: one for each core)]:N:"
+  "--no-cache[read and hear every track anew, and remember nothing]"
+  "--format[json is one object a line (default\: table)]:format:(table json)"
+  {-o,--output}"[write the report to this file]:FILE:_files"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  ":an audio file:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_similar_defaults_added=0
+
 _shtab_genretagger_tag_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "*--files-from[read more files from a playlist (M3U, PLS, XSPF) or list\; - is standard input]:FILE:_files"
   "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
-  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), or a folder (default\: default)]:MODEL:_files"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--threshold[one threshold for all genres, 0 to 1 (default\: the model\'s own for each genre)]:P:"
   "--max-genres[at most so many genres for a track (default\: 2)]:N:"
   "--always[take the best genre even below its threshold]"
@@ -284,17 +364,21 @@ _shtab_genretagger() {
       curcontext="${curcontext%:*:*}:_shtab_genretagger-$line[1]:"
       case $line[1] in
         apply) _arguments -C -s $_shtab_genretagger_apply_options ;;
+        audit) _arguments -C -s $_shtab_genretagger_audit_options ;;
         cache) _arguments -C -s $_shtab_genretagger_cache_options ;;
         completion) _arguments -C -s $_shtab_genretagger_completion_options ;;
         config) _arguments -C -s $_shtab_genretagger_config_options ;;
         demo) _arguments -C -s $_shtab_genretagger_demo_options ;;
         genres) _arguments -C -s $_shtab_genretagger_genres_options ;;
         history) _arguments -C -s $_shtab_genretagger_history_options ;;
+        learn) _arguments -C -s $_shtab_genretagger_learn_options ;;
         model) _arguments -C -s $_shtab_genretagger_model_options ;;
+        playlist) _arguments -C -s $_shtab_genretagger_playlist_options ;;
         predict) _arguments -C -s $_shtab_genretagger_predict_options ;;
         redo) _arguments -C -s $_shtab_genretagger_redo_options ;;
         review) _arguments -C -s $_shtab_genretagger_review_options ;;
         show) _arguments -C -s $_shtab_genretagger_show_options ;;
+        similar) _arguments -C -s $_shtab_genretagger_similar_options ;;
         tag) _arguments -C -s $_shtab_genretagger_tag_options ;;
         undo) _arguments -C -s $_shtab_genretagger_undo_options ;;
       esac

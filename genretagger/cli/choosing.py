@@ -1,0 +1,119 @@
+"""Choose tracks by what is heard, and show them: shared by `similar` and `playlist`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genretagger import pipeline
+from genretagger.bundle import Bundle
+from genretagger.cache import Cache
+from genretagger.cli.output import report_stream, spare_audio, warn, write_file
+from genretagger.cli.run import Run
+from genretagger.errors import FatalError, TrackError
+from genretagger.identity import is_file
+from genretagger.pipeline import Examined
+from genretagger.playlist import Candidate, choose, m3u
+from genretagger.recall import audio_id
+from genretagger.records import Prediction, State, TagChange, Track
+from genretagger.text import printable
+from genretagger.words import HEARD
+
+
+@dataclass(frozen=True)
+class HeardTrack:
+    """A track that was heard.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    prediction : Prediction
+    artist : str
+        Empty if the tags do not say, or cannot be read.
+    recording : str or None
+        What tracks of the same audio share; None if it is not known.
+    """
+
+    path: Path
+    prediction: Prediction
+    artist: str
+    recording: str | None
+
+
+class Chooser:
+    """One run of a command that chooses tracks.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Raises
+    ------
+    FatalError
+        If a file to be written is named as audio is.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        spare_audio(options.m3u)
+        self._options = options
+        options.files_from = []
+        self._run = Run(options, HEARD)
+
+    def heard(self, bundle: Bundle, cache: Cache | None, *, embedding: bool) -> list[HeardTrack]:
+        """Hear, or recall, the tracks among which it is chosen; silent ones are left out."""
+        tracks = []
+        paths = self._run.tracks(self._roots(cache), self._options.ignore, heard_only=True)
+        with self._run.reporting(shown=False) as add:
+            examined = pipeline.examine(
+                paths, bundle, self._options.jobs, cache=cache, embedding=embedding
+            )
+            for file in examined:
+                if isinstance(file.answer, TrackError):
+                    add(TagChange(file.path, State.FAILED, reason=(str(file.answer),)))
+                    continue
+                is_silent = file.answer.probabilities is None
+                add(TagChange(file.path, State.UNDECIDED if is_silent else State.KEEP))
+                if not is_silent:
+                    tracks.append(heard_track(file, file.answer, cache))
+        return tracks
+
+    def _roots(self, cache: Cache | None) -> Sequence[Path]:
+        if self._options.paths:
+            return list(self._options.paths)
+        if cache is None:
+            self._options.error("name where to seek by --from; without a cache nothing is known")
+        known = [path for path in cache.files() if is_file(path)] if cache else []
+        if not known:
+            raise FatalError("nothing was heard before; name where to seek by --from")
+        return known
+
+    def show(self, ranked: Iterator[Candidate] | Sequence[Candidate], what: str) -> int:
+        """Show the tracks that are chosen, write the playlist, and return the exit code."""
+        options = self._options
+        chosen = list(choose(ranked, options.n, options.per_artist))
+        with report_stream(options.output) as stream:
+            stream.writelines(f"{_shown(track, options.format, what)}\n" for track in chosen)
+        if options.m3u and chosen:
+            write_file("--m3u", options.m3u, m3u([track.path for track in chosen], options.m3u))
+        code = self._run.summary()
+        if not chosen:
+            warn("no track fits; no playlist is written" if options.m3u else "no track fits")
+        return code
+
+
+def heard_track(file: Examined, prediction: Prediction, cache: Cache | None) -> HeardTrack:
+    """Keep of a track what choosing takes."""
+    track = file.track
+    if not isinstance(track, Track):  # the audio may be sound though the tags are not
+        return HeardTrack(file.path, prediction, "", None)
+    artist = track.tags.artist or track.tags.album_artist
+    return HeardTrack(file.path, prediction, artist, audio_id(track.file, cache))
+
+
+def _shown(track: Candidate, form: str, what: str) -> str:
+    if form == "json":
+        return json.dumps({"path": str(track.path), what: round(track.score, 4)})
+    return f"{track.score:.3f}\t{printable(str(track.path))}"

@@ -1,0 +1,1 @@
+"""Learn the genres of one's own tags from the embeddings of tracks: ``genretagger learn``."""

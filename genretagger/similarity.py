@@ -1,0 +1,55 @@
+"""Which tracks sound alike: their embeddings compared. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from genretagger.arrays import Floats, Halves
+
+ENOUGH = 50
+"""From so many tracks on, each value is standardised over them. All music has much in common, and
+what is left when that is taken away tells tracks apart; of fewer, chance would be taken away."""
+
+SAME = 0.92
+"""What is as similar as this, standardised, is another encoding of the same recording. Of three
+tracks and their encodings as MP3 of 64 kbit/s and Opus, all pairs were above 0.93; of 67 different
+ones, none above 0.87."""
+
+
+def nearest(track: Halves, others: Sequence[Halves]) -> list[tuple[int, float]]:
+    """Rank tracks by how they sound like one.
+
+    Parameters
+    ----------
+    track : numpy.ndarray, shape (n_values,), float16
+        Its embedding.
+    others : sequence of numpy.ndarray, shape (n_values,), float16
+        Of the same bundle.
+
+    Returns
+    -------
+    list of (int, float)
+        Indices of `others`, and their similarity: the cosine of the angle, in [-1, 1]. The most
+        similar first; without other encodings of the same recording, where there are `ENOUGH`
+        tracks to tell.
+    """
+    if not others:
+        return []
+    matrix = np.stack([track, *others]).astype(np.float32)
+    is_enough = len(others) >= ENOUGH
+    if is_enough:
+        matrix -= matrix.mean(axis=0)
+        matrix /= np.maximum(matrix.std(axis=0), 1e-6)  # a value that never changes stays 0
+    matrix /= _lengths(matrix)
+    alike = np.clip(matrix[1:] @ matrix[0], -1.0, 1.0)
+    ranked = [(i, float(alike[i])) for i in np.argsort(-alike, kind="stable").tolist()]
+    return [(i, value) for i, value in ranked if not (is_enough and value >= SAME)]
+
+
+def _lengths(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
