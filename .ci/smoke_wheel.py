@@ -102,10 +102,16 @@ def main() -> None:
         run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, root)
         (wheel,) = folder.glob("*.whl")
         names = zipfile.ZipFile(wheel).namelist()
-        tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+        tops = {
+            name.partition("/")[0]
+            for name in names
+            if ".dist-info/" not in name and ".data/" not in name
+        }
         assert tops == {"genretagger", "beetsplug"}, tops
         for needed in (
             "genretagger/py.typed",
+            "genretagger/cli/completions/genretagger.bash",
+            "genretagger/cli/demo/LICENCES.txt",
             "genretagger/bundles/default/model.tflite",
             "genretagger/report/assets/tabulator.min.js",
             "beetsplug/genrecnn/__init__.py",

@@ -1,6 +1,7 @@
 """Listens to a music collection and tags it with genres, safely.
 
 The names here are for use from other programs; each is imported when it is first used.
+``genretagger.predict("x.mp3")`` hears a track.
 
 Examples
 --------
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from genretagger.bundle import locate as locate_bundle
     from genretagger.bundle import read as read_bundle
     from genretagger.cache import opened as opened_cache
-    from genretagger.decide import DecisionPolicy
+    from genretagger.decide import DecisionPolicy, decision_policy
     from genretagger.decide import decide as decide_genres
     from genretagger.errors import FatalError, GenreTaggerError, TrackError
     from genretagger.genres import (
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
         says_nothing,
     )
     from genretagger.hearing import hearing_id
+    from genretagger.library import TrackGenres, predict
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
     from genretagger.records import Decision, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
     from genretagger.rows import plan_row
-    from genretagger.text import reason_text
+    from genretagger.text import counted, reason_text
     from genretagger.words import PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.history import last_in_force as last_journal_in_force
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from genretagger.writing.moved import Elsewhere, located
     from genretagger.writing.recovery import recover
     from genretagger.writing.signals import uninterrupted
+
+    __version__: str
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -74,12 +78,16 @@ __all__ = [
     "State",
     "TagChange",
     "TrackError",
+    "TrackGenres",
     "TrackTags",
     "Vocabulary",
+    "__version__",
     "aggregate_probabilities",
     "canonical",
     "combine_each",
+    "counted",
     "decide_genres",
+    "decision_policy",
     "hearing_id",
     "in_order",
     "journals_warning",
@@ -91,6 +99,7 @@ __all__ = [
     "only_writer",
     "opened_cache",
     "plan_row",
+    "predict",
     "predict_tracks",
     "read_bundle",
     "read_journal",
@@ -106,16 +115,17 @@ __all__ = [
 _MODULES = {
     "albums": ("Named", "combine_each"),
     "bundle": ("Bundle",),
-    "decide": ("DecisionPolicy",),
+    "decide": ("DecisionPolicy", "decision_policy"),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": (
         *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "says_nothing"),
     ),
     "hearing": ("hearing_id",),
+    "library": ("TrackGenres", "predict"),
     "places": ("state_folder",),
     "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),
     "rows": ("plan_row",),
-    "text": ("reason_text",),
+    "text": ("counted", "reason_text"),
     "words": ("PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Head", "Journal"),
@@ -144,6 +154,10 @@ _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - it takes as long as the rest
+
+        return version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOMES[name]

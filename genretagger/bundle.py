@@ -29,6 +29,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -143,14 +144,14 @@ class Bundle:
         return self.network.path / "model.tflite"
 
 
-def locate(named: str | Path) -> Path:
+def locate(named: str | PathLike[str]) -> Path:
     """Find a bundle's folder.
 
     Parameters
     ----------
-    named : str or pathlib.Path
-        A bundle that ships with the package, such as ``accurate``, one of this user's own, or
-        any folder. A folder of such a name in the working directory is ``./accurate``.
+    named : str or path-like
+        As a str, a bundle that ships with the package, such as ``accurate``, or one of this user's
+        own; else a folder. A folder of such a name in the working directory is ``./accurate``.
 
     Returns
     -------
@@ -161,8 +162,7 @@ def locate(named: str | Path) -> Path:
     >>> locate("accurate").parent == DEFAULT.parent, locate("my/model").as_posix()
     (True, 'my/model')
     """
-    name = str(named)
-    places = (path for path in (*shipped(), *own()) if path.name == name)
+    places = (path for path in (*shipped(), *own()) if path.name == named)
     return next(places, Path(named))
 
 
@@ -256,13 +256,13 @@ def _refusal(path: Path, why: str) -> FatalError:
     return FatalError(f"model bundle {path}: {why}")
 
 
-def read(path: Path) -> Bundle:
+def read(named: str | PathLike[str]) -> Bundle:
     """Read a bundle and check that it is whole.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The folder.
+    named : str or path-like
+        As in `locate`.
 
     Returns
     -------
@@ -273,6 +273,7 @@ def read(path: Path) -> Bundle:
     FatalError
         If a file is missing, damaged, or of another format version. There is no fallback.
     """
+    path = locate(named)
     text, info = _read_info(path)
     if info.get("format") == OWN_FORMAT:
         return _read_own(path, text, info)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from genretagger.genres import SHIPPED, Vocabulary
@@ -32,6 +33,66 @@ class DecisionPolicy:
     always: bool = False
     allowed: frozenset[str] | None = None
     vocabulary: Vocabulary = SHIPPED
+
+
+def decision_policy(
+    thresholds: tuple[float, ...],
+    *,
+    threshold: float | None = None,
+    max_genres: int = 2,
+    always: bool = False,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
+    vocabulary: Vocabulary = SHIPPED,
+) -> DecisionPolicy:
+    """Make a policy of what a person asks for.
+
+    Parameters
+    ----------
+    thresholds : tuple of float, length n_genres
+        The bundle's own.
+    threshold : float, optional
+        One for all genres instead.
+    max_genres, always
+        As in `DecisionPolicy`.
+    only, exclude : iterable of str
+        Genres in any spelling: decide among these alone, never for these.
+    vocabulary : Vocabulary
+        The bundle's own.
+
+    Raises
+    ------
+    ValueError
+        If no genre is left, a name is none of ours, or a number is out of range.
+
+    Examples
+    --------
+    >>> sorted(decision_policy((0.5,) * 14, only=["jazz", "hip-hop"]).allowed)
+    ['Hip Hop', 'Jazz']
+    """
+    if threshold is not None:
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"a threshold is between 0 and 1, not {threshold}")
+        thresholds = (float(threshold),) * len(vocabulary.genres)
+    most = len(vocabulary.genres)
+    if max_genres < 1:
+        raise ValueError(f"max_genres: {max_genres} is not at least 1")
+    if max_genres > most:
+        raise ValueError(f"max_genres: {max_genres} is not at most {most}")
+    chosen = vocabulary.genres if only is None else _known(only, vocabulary)
+    allowed = frozenset(chosen) - _known(exclude, vocabulary)
+    if not allowed:
+        raise ValueError("'only' and 'exclude' leave no genre")
+    return DecisionPolicy(thresholds, max_genres, always, allowed, vocabulary)
+
+
+def _known(names: Iterable[str], vocabulary: Vocabulary) -> frozenset[str]:
+    if isinstance(names, str):
+        raise ValueError(f"write [{names!r}] for one genre")  # noqa: TRY004 - as the others
+    genres = {name: vocabulary.canonical(name) for name in names}
+    if unknown := [name for name, genre in genres.items() if genre is None]:
+        raise ValueError(f"{unknown[0]} is not one of {', '.join(vocabulary.genres)}")
+    return frozenset(genre for genre in genres.values() if genre)
 
 
 def is_far_above(probability: float, threshold: float) -> bool:
@@ -97,7 +158,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         if clash is None:
             taken.append(genre)
         else:
-            refused.append(f"{genre} {probability[genre]:.2f} left out: no fusion with {clash}")
+            refused.append(f"{genre} {probability[genre]:.2f} left out: seldom goes with {clash}")
     passed = ", ".join(f"{genre} {probability[genre]:.2f}" for genre in taken)
     # of those left out, the two strongest tell enough
     return Decision(tuple(taken), (passed, *refused[:2], *prediction.notes))

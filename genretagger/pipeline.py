@@ -10,11 +10,13 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from genretagger.albums import By, Named, combine, group
 from genretagger.bundle import Bundle, require_embedding
+from genretagger.bundle import read as read_bundle
 from genretagger.cache import Cache
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
@@ -110,8 +112,8 @@ def make_plan(paths: Iterable[Path], options: Options) -> Iterator[TagChange]:
 
 
 def predict(
-    paths: Iterable[Path],
-    with_bundle: Bundle,
+    paths: Iterable[str | PathLike[str]],
+    bundle: str | PathLike[str] | Bundle = "default",
     jobs: int = 1,
     *,
     cache: Cache | None = None,
@@ -121,8 +123,9 @@ def predict(
 
     Parameters
     ----------
-    paths : iterable of pathlib.Path
-    with_bundle : Bundle
+    paths : iterable of str or path-like
+    bundle : str or path-like or Bundle
+        The model, as in `bundle.read`.
     jobs : int
         Worker processes that hear tracks; 0 is one for each core.
     cache : Cache, optional
@@ -140,7 +143,8 @@ def predict(
     FatalError
         If the model cannot be used, or has no embedding where one is wanted.
     """
-    for file in examine(paths, with_bundle, jobs, cache=cache, embedding=embedding):
+    model = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    for file in examine(map(Path, paths), model, jobs, cache=cache, embedding=embedding):
         yield file.path, file.answer
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_data_path, user_state_path
+from platformdirs import (
+    user_cache_path,
+    user_config_path,
+    user_data_path,
+    user_state_path,
+)
 
 from genretagger.errors import FatalError
 
@@ -61,6 +66,17 @@ def cache_file() -> Path:
         As in `state_folder`.
     """
     return _folder(user_cache_path, "XDG_CACHE_HOME") / "cache.sqlite"
+
+
+def config_file() -> Path:
+    """Say where this user's settings lie, if there are any.
+
+    Raises
+    ------
+    FatalError
+        As in `state_folder`.
+    """
+    return _folder(user_config_path, "XDG_CONFIG_HOME") / "config.toml"
 
 
 def _folder(place: Callable[..., Path], variable: str) -> Path:

@@ -14,6 +14,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
+def counted(n: int, noun: str) -> str:
+    """Put a number before a noun.
+
+    Examples
+    --------
+    >>> counted(1, "track"), counted(8, "track")
+    ('1 track', '8 tracks')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def reason_text(parts: tuple[str, ...]) -> str:
     """Join the parts of a reason for one line.
 

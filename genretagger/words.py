@@ -1,4 +1,4 @@
-"""The names of states in summaries and reports."""
+"""The names of states: one word for each, in tables, summaries and reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLANNED: Words = {**WRITTEN, State.CHANGE: "to change"}
 APPLIED: Words = {State.CHANGE: "changed", State.FAILED: "failed"}
 """After a saved plan was applied, of which only changes are done."""
 
-UNDONE: Words = {State.CHANGE: "undone", State.KEEP: "were not changed", State.FAILED: "failed"}
+UNDONE: Words = {State.CHANGE: "undone", State.KEEP: "unchanged", State.FAILED: "failed"}
 """After a run was taken back."""
 
 TO_UNDO: Words = {**UNDONE, State.CHANGE: "to undo"}

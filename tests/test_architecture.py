@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate albums bundle cache decide hearing pipeline report rows writing",
+        "__init__": "aggregate albums bundle cache decide hearing library pipeline report rows "
+        "writing",
         "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan "
         "planfile playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
+        "library": "bundle cache decide pipeline rows",
         "learn": "decide heads",
         "pipeline": "albums bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
@@ -83,7 +85,7 @@ circle. Those of `GROUND` it need not name.
 
 GROUND = {
     "genretagger": "records errors genres containers beginning mpeg lengths content identity "
-    "places arrays text words subgenres",
+    "places installation arrays text words subgenres",
     "beetsplug.genrecnn": "",
     "training": "config settings arrays files folders progress markdown crashes",
 }

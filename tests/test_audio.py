@@ -87,7 +87,7 @@ def test_a_long_file_is_heard_at_more_points_and_says_so(tmp_path):
     path = wav(tmp_path / "a.flac", tone(1500, sr=8000, channels=1), 8000)
     excerpts = decode(path)
     assert len(excerpts.segments) == 6
-    assert excerpts.notes == ("25 min long, may be a whole album: heard at 6 points",)
+    assert excerpts.notes == ("25 min long, may be a whole album: heard in 6 places",)
     assert np.diff(starts(excerpts)) == pytest.approx(1500 / 7, abs=0.01)
 
 
@@ -96,7 +96,7 @@ def test_a_file_with_a_cue_sheet_is_heard_at_more_points(tmp_path):
     assert len(decode(path).segments) == 3
     excerpts = decode(path, has_cuesheet=True)
     assert len(excerpts.segments) == 5
-    assert excerpts.notes == ("has a cue sheet, may be a whole album: heard at 5 points",)
+    assert excerpts.notes == ("has a cue sheet, may be a whole album: heard in 5 places",)
 
 
 @pytest.mark.parametrize("sr", [8000, 22050, 44100, 48000, 96000, 192000])
@@ -119,7 +119,7 @@ def test_silent_points_are_left_out_and_said(tmp_path):
     y = np.concatenate([tone(14, SR, 1), np.zeros((11 * SR, 1))])
     excerpts = decode(wav(tmp_path / "a.wav", y, SR))
     assert len(excerpts.segments) == 2
-    assert excerpts.notes == ("silent at 1 of 3 points",)
+    assert excerpts.notes == ("silent in 1 of 3 places",)
 
 
 # ---- Where the music is ----------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_a_song_before_minutes_of_silence_and_a_hidden_track_is_heard(tmp_path, 
         subprocess.run(["ffmpeg", "-v", "error", "-i", path, other], check=True)
         path = other
     excerpts = decode(path)
-    assert excerpts.notes == ("quiet at 3 of 3 points: heard where there is sound",)
+    assert excerpts.notes == ("quiet in 3 of 3 places: heard where there is sound",)
     assert len(excerpts.segments) == 3
     for start_s in starts(excerpts):
         assert any(begin <= start_s and start_s + 10 <= end + 0.1 for begin, end in spans[::2])
@@ -169,7 +169,7 @@ def test_a_long_quiet_beginning_or_end_is_not_listened_to(tmp_path, level, first
     begin = 60 if first else 0
     assert len(excerpts.segments) == 3
     assert all(begin <= start_s <= begin + 50 for start_s in starts(excerpts))
-    assert excerpts.notes == ("quiet at 1 of 3 points: heard where there is sound",)
+    assert excerpts.notes == ("quiet in 1 of 3 places: heard where there is sound",)
 
 
 def test_all_there_is_of_music_amid_silence_is_heard(tmp_path):
@@ -199,8 +199,8 @@ def test_a_long_file_is_heard_at_as_many_points_where_there_is_sound(tmp_path):
     assert len(excerpts.segments) == 6
     assert all(s <= 290 or 1199 <= s <= 1490 for s in starts(excerpts))
     assert excerpts.notes == (
-        "25 min long, may be a whole album: heard at 6 points",
-        "quiet at 4 of 6 points: heard where there is sound",
+        "25 min long, may be a whole album: heard in 6 places",
+        "quiet in 4 of 6 places: heard where there is sound",
     )
 
 

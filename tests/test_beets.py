@@ -23,7 +23,7 @@ class TestCommand(Helper):
         assert self.again(item).genres == ["Pop", "Rock"]
         assert genres_in(item.filepath) == ["Pop", "Rock"]
         assert "One: (none) -> Pop; Rock | Rock 0.90, Pop 0.80" in out
-        assert "1 tracks: 1 changed, 0 kept, 0 undecided, 0 failed" in out
+        assert "1 track: 1 changed, 0 kept, 0 undecided, 0 failed" in out
 
     def test_beets_agrees_with_the_file_afterwards(self):
         item = self.track("One", heard(Rock=0.9))
@@ -46,7 +46,7 @@ class TestCommand(Helper):
         out = self.beet("genrecnn", "--pretend", "--force")
         assert "One: Blues -> Rock | Rock 0.90" in out
         assert "album An Artist - An Album: Blues -> Rock | Rock on 1 of 1 tracks" in out
-        assert "1 tracks: 1 to change" in out
+        assert "1 track: 1 to change" in out
         assert (dict(self.again(item)), dict(self.lib.get_album(album.id))) == before
         assert (item.filepath.read_bytes(), item.filepath.stat().st_mtime_ns) == (content, mtime_ns)
 
@@ -56,7 +56,7 @@ class TestCommand(Helper):
         self.capsys.readouterr()
         with pytest.raises(ui.UserError, match="it was replaced"):
             self.run_command("genrecnn", "title+")
-        assert "stopped: 1 tracks are left for the next run" in self.capsys.readouterr().out
+        assert "stopped: 1 track left for the next run" in self.capsys.readouterr().out
         assert self.again(one).genres == ["Rock"]
 
 
@@ -78,8 +78,8 @@ class TestFailures(Helper):
         with pytest.raises(KeyboardInterrupt):
             self.run_command("genrecnn", "title+")
         out = self.capsys.readouterr().out
-        assert "stopped: 1 tracks are left for the next run" in out
-        assert "1 tracks: 1 changed" in out
+        assert "stopped: 1 track left for the next run" in out
+        assert "1 track: 1 changed" in out
         assert self.again(one).genres == genres_in(one.filepath) == ["Rock"]
         assert self.again(two).genres == []
         assert self.lib.get_album(album.id).genres == ["Rock"]
@@ -96,7 +96,7 @@ class TestFailures(Helper):
         with pytest.raises(KeyboardInterrupt):
             self.beet("genrecnn")
         out = self.capsys.readouterr().out
-        assert "stopped: 0 tracks are left for the next run\n1 tracks: 1 changed" in out
+        assert "stopped: 0 tracks left for the next run\n1 track: 1 changed" in out
         assert self.again(item).genres == genres_in(item.filepath) == ["Rock"]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -109,7 +109,7 @@ class TestImport(Helper):
         self.run_import("--noautotag")
         messages = [r.getMessage() for r in caplog.records]
         assert any("the library has the genres, the file has not: " in m for m in messages)
-        assert any("1 tracks: 0 changed, 0 kept, 0 undecided, 1 failed" in m for m in messages)
+        assert any("1 track: 0 changed, 0 kept, 0 undecided, 1 failed" in m for m in messages)
 
     @pytest.mark.parametrize("link", ["hardlink", "link"])
     def test_an_import_by_links_leaves_the_original_alone_unless_asked(self, link):

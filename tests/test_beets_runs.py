@@ -44,7 +44,7 @@ class TestTakingBack(Helper):
         assert item.filepath.read_bytes() != before[0][0]
         out = self.beet("genrecnn", "--undo")
         assert "One: Pop; Rock -> Blues | undone" in out
-        assert "1 tracks are as before, 0 failed" in out
+        assert "1 track is as before, 0 failed" in out
         assert contents(self.lib, item) == before
         assert self.beet("update") == ""
         assert not [p.name for p in item.filepath.parent.iterdir() if "genretagger" in p.name]
@@ -124,7 +124,7 @@ class TestTakingBack(Helper):
         assert "An Artist - An Album - One: Rock -> (none) | undone" in out
         assert f"{aside}: failed: no track of this library lies there" in out
         assert f"{titles[1]}: failed: it is not there, nor found elsewhere" in out
-        assert "1 tracks are as before, 2 failed" in out
+        assert "1 track is as before, 2 failed" in out
         one = self.again(items[0])
         assert (one.filepath.name, one.filepath.parent.name) == ("One.flac", "Rock")
         assert (one.filepath.read_bytes(), one.genres) == (content[0], [])

@@ -21,7 +21,7 @@ import soundfile
 
 from genretagger import bundle, cli, tags
 from genretagger.cli import commands
-from genretagger.cli.options import COMMANDS
+from genretagger.cli.options import COMMANDS, parse
 from genretagger.genres import GENRES
 from genretagger.writing.signals import uninterrupted
 
@@ -108,7 +108,7 @@ def test_predict_gives_one_object_a_line_for_each_track(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     code, (row,), _ = run(capsys, "predict", "--format", "json", path)
     assert code == 0
-    assert list(row) == ["path", "state", "genres", "probabilities", "reason"]
+    assert list(row) == ["schema", "path", "state", "genres", "probabilities", "reason"]
     assert list(row["probabilities"]) == list(GENRES)
     assert all(0.0 <= p <= 1.0 for p in row["probabilities"].values())
     assert row["path"] == str(path)
@@ -247,9 +247,10 @@ def test_kinds_that_can_only_be_heard_are_counted_by_tag(tmp_path, capsys, n):
     code, rows, message = run(capsys, "tag", "-n", "--format", "json", tmp_path)
     listed = "aac, ac3, mka, tta" if n == 1 else "aac 2, ac3 1, mka 1, tta 1"
     assert (code, rows) == (0, [])
-    assert message == (
-        f"passed over {3 + n} audio files of kinds that can be heard, but not tagged ({listed})\n"
-    )
+    assert message.splitlines() == [
+        f"passed over {3 + n} audio files of kinds that can be heard, but not tagged ({listed})",
+        "nothing was written, and there is nothing to write",
+    ]
 
 
 def test_kinds_that_can_only_be_heard_are_heard_by_predict_and_beside_others_passed_over_by_tag(
@@ -266,7 +267,7 @@ def test_kinds_that_can_only_be_heard_are_heard_by_predict_and_beside_others_pas
     code, rows, message = run(capsys, "tag", "-n", "--format", "json", path.parent)
     assert (code, [row["path"] for row in rows]) == (0, [str(path)])
     assert "passed over 1 audio file of a kind that can be heard, but not tagged (aac)" in message
-    assert "1 tracks" in message
+    assert "1 track:" in message
 
 
 def test_a_report_is_not_written_over_audio_that_can_only_be_heard(tmp_path, capsys):
@@ -344,16 +345,44 @@ def test_a_table_in_a_pipe_has_one_line_for_each_track(audio_file, capsys):
 def test_the_genres_their_aliases_and_the_fusions_are_listed(capsys):
     code, out, _ = run(capsys, "genres")
     assert code == 0
-    assert "19 fusions" in out
+    assert "19 pairs that often go together" in out
     assert "  Pop; Rock" in out
     assert all(f"  {genre}" in out for genre in GENRES)
 
 
-def test_the_model_shows_its_card_and_verifies(capsys):
+@pytest.mark.parametrize("name", ["default", "accurate"])
+def test_the_model_says_in_fifteen_lines_what_each_genres_word_is_worth(capsys, name):
+    code, out, _ = run(capsys, "model", "--bundle", name)
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) == 15
+    assert max(map(len, lines[1:])) <= 80  # behind the folder, which has what length it has
+    model = bundle.read(name)
+    rock = model.info["metrics"]["decisions_by_genre"]["Rock"]
+    share = round(100 * rock["right"] / rock["written"])
+    assert f"Rock         {share:>3} right" in out
+    for genre, threshold in zip(GENRES, model.thresholds, strict=True):
+        assert re.search(rf"{genre} .*?from {threshold:.2f}", out)
+
+
+def test_a_model_without_measurements_is_shown_all_the_same(capsys, tmp_path):
+    copied = tmp_path / "bundle"
+    shutil.copytree(bundle.DEFAULT, copied)
+    info = json.loads((copied / "bundle.json").read_text())
+    (copied / "bundle.json").write_text(json.dumps({**info, "metrics": {}, "data": {}}))
+    code, out, _ = run(capsys, "model", "--bundle", copied)
+    assert code == 0
+    assert out.count("too rare") == len(GENRES)
+
+
+def test_the_model_shows_all_as_json_and_verifies(capsys):
+    assert cli.main(["model", "--json", "--verify"]) == 0
+    card = json.loads(capsys.readouterr().out)
+    assert {"thresholds", "metrics", "sha256", "features", "licence", "id"} <= set(card)
+    assert list(card["thresholds"]) == list(GENRES)
     code, out, _ = run(capsys, "model", "--verify")
     assert code == 0
-    for word in ("thresholds", "metrics", "sha256", "features", "licence", "verified"):
-        assert word in out
+    assert out.splitlines()[-1].startswith("verified: ")
 
 
 def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsys, tmp_path):
@@ -384,19 +413,51 @@ def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsy
         (["tag", "x", "--field", "genre"], "means something else already"),
         (["tag", "x", "--jobs", "many"], "many is not a whole number"),
         (["tag", "x", "--threshold", "high"], "high is not a number"),
-        (["tag", "x", "--existing", "burn"], "invalid choice"),
+        (["tag", "x", "--existing", "burn"], "'burn' is none of skip, replace, append, prepend"),
+        (["tag", "x", "--existing", "preprend"], "did you mean prepend?"),
+        (["tag", "x", "--dry-rum"], "there is no option --dry-rum; did you mean --dry-run?"),
+        (["tag", "x", "--zzz=1"], "genretagger tag: there is no option --zzz (see"),
+        (["model", "x"], "'x' is one word too many"),
+        (["apply"], "required: PLAN (see genretagger apply --help)"),
+        (["undi"], "there is no command 'undi'; did you mean undo?"),
+        (["--verison"], "there is no option --verison; did you mean --version?"),
         (["tag", "x", "--only", "Blues"], "Blues is not one of Ambient"),
         (["tag", "x", "--only", "Rock", "--exclude", "rock"], "leave no genre"),
         (["tag", "x", "--protect-if", "genre is Rock"], "write 'genre matches REGEX'"),
         (["tag", "x", "--protect-if", "genre matches ("], "missing )"),
         (["tag", "x", "--map", "/nowhere"], "/nowhere: No such file"),
-        ([], "COMMAND"),
     ],
 )
-def test_a_wrong_command_line_exits_with_2_and_says_why(arguments, message, capsys):
+def test_a_wrong_command_line_exits_with_2_and_says_why_in_one_line(arguments, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(arguments)
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert err.endswith("--help)\n")
+
+
+def test_alone_it_shows_help_with_three_examples(capsys):
+    assert cli.main([]) == 0
+    out = capsys.readouterr().out
+    _, _, examples = out.partition("examples:\n")
+    words = [line.split("  ")[1].split() for line in examples.splitlines()]
+    assert [line[:2] for line in words] == [["genretagger", c] for c in ("tag", "tag", "undo")]
+    for line in words:
+        assert parse(line[1:]).command == line[1]
+
+
+@pytest.mark.parametrize("name", [None, *COMMANDS])
+def test_help_breaks_no_word_at_80_columns(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"] if name is None else [name, "--help"])
+    narrow = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "500")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"] if name is None else [name, "--help"])
+    assert narrow.split() == capsys.readouterr().out.split()
+    assert max(map(len, narrow.splitlines())) <= 80
 
 
 def test_the_report_is_not_written_over_an_audio_file(audio_file, capsys):
@@ -600,7 +661,7 @@ def test_what_libraries_remark_stays_off_the_terminal(audio_file):
     for jobs in ("1", "2"):
         command = [sys.executable, "-m", "genretagger", "predict", "--jobs", jobs, path]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert re.fullmatch(r"1 tracks: \d decided, \d undecided, 0 failed\n", done.stderr)
+        assert re.fullmatch(r"1 track: \d decided, \d undecided, 0 failed\n", done.stderr)
 
 
 def test_the_version_is_told(capsys):

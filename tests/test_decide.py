@@ -131,4 +131,4 @@ def test_the_reason_names_the_genre_that_clashes():
     prediction = heard(Pop=0.62, Rock=0.60, Electronic=0.55)
     decision = decide(prediction, DecisionPolicy(HALF, max_genres=3))
     assert decision.genres == ("Pop", "Rock")
-    assert decision.reason[-1] == "Electronic 0.55 left out: no fusion with Rock"
+    assert decision.reason[-1] == "Electronic 0.55 left out: seldom goes with Rock"

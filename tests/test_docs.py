@@ -26,6 +26,14 @@ def test_the_parts_made_from_the_code_are_up_to_date(page):
     assert text == make_docs.renewed(page), "run: python tests/tools/make_docs.py"
 
 
+@pytest.mark.parametrize("path", make_docs.WHOLE, ids=lambda p: p.name)
+def test_completion_and_the_man_page_are_up_to_date(path):
+    if path.suffix == ".1" and sys.version_info >= (3, 13):
+        pytest.skip("argparse words options with a value otherwise since Python 3.13")
+    text = path.read_text(encoding="utf-8")
+    assert text == make_docs.WHOLE[path](), "run: python tests/tools/make_docs.py"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_link_between_pages_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
@@ -96,8 +104,14 @@ def test_the_library_page_runs(encoded, tmp_path, monkeypatch, capsys):
     (tmp_path / "Music/b.flac").write_bytes(b"no music")
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs/library.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "docs/library.md", "exec"), {"__name__": "__main__"})
+    (tmp_path / "x.mp3").write_bytes(encoded("MP3", seconds=2.0).read_bytes())
+    one, many = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(one, "docs/library.md", "exec"), {"__name__": "__main__"})
+    genres, jazz, reason = capsys.readouterr().out.splitlines()
+    assert genres.startswith("(")
+    assert 0.0 <= float(jazz) <= 1.0
+    assert re.search(r"\d\.\d\d", reason)
+    exec(compile(many, "docs/library.md", "exec"), {"__name__": "__main__"})
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("Music/a.flac (")
     assert second.startswith("Music/b.flac failed: this is text, not audio")

@@ -267,7 +267,7 @@ def test_a_journal_killed_before_its_first_change_does_not_hide_the_others(linke
     (places.journals_folder() / "9999-9.jsonl").write_bytes(b"[]\n[]\n")  # damaged
     assert cli.main(["history"]) == 0
     out, err = capsys.readouterr()
-    assert "1 files" in out
+    assert "1 file " in out
     assert "damaged" in err
 
 

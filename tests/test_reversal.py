@@ -93,10 +93,16 @@ def test_a_run_that_was_done_again_is_taken_back_as_one(runs, do):
 
 def test_in_a_pipe_undo_needs_to_be_told_and_says_so(runs, do):
     path, contents = runs
-    for command in ("undo", "redo"):
-        code, _, err = do(command)
-        assert (code, path.read_bytes()) == (2, contents[3])
-        assert "give --yes, or name a RUN by its number" in err
+    code, _, err = do("undo")
+    assert (code, path.read_bytes()) == (2, contents[3])
+    assert "give --yes, or name a RUN by its number" in err
+
+
+@pytest.mark.parametrize(("command", "what"), [("undo", "to undo"), ("redo", "to do again")])
+def test_where_there_is_nothing_to_undo_it_says_so_in_a_pipe_too(do, command, what):
+    code, _, err = do(command)
+    assert code == 3
+    assert f"there is nothing {what} in " in err
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_on_a_terminal_undo_says_what_it_takes_back_and_asks(runs, do, monkeypat
     code, _, err = do("undo")
     assert (code, path.read_bytes()) == (0 if n == 2 else 1, contents[n])
     today = time.strftime("%Y-%m-%d")
-    assert re.search(rf"run 3 of {today} [\d:]+, 1 files in {path.parent}: tag Pop\n", err)
+    assert re.search(rf"run 3 of {today} [\d:]+, 1 file in {path.parent}: tag Pop\n", err)
     assert "take it back? [y/N]" in err
     assert ("nothing was done" in err) == (n == 3)
     code, _, err = do("undo", "--yes")
@@ -153,7 +159,7 @@ def test_history_shows_runs_and_what_is_in_force(runs, do):
     assert len(lines) == 4 * 3
     folder = re.escape(str(path.parent))
     for n, state in enumerate(["in force", "in force", "taken back", "in force"], start=1):
-        pattern = rf" +{n}  [\d-]+ [\d:]+ +1 files +\d+ kB  {state} +{folder}"
+        pattern = rf" +{n}  [\d-]+ [\d:]+ +1 file +\d+ kB  {state} +{folder}"
         assert re.fullmatch(pattern, lines[3 * n - 3])
     assert lines[1].strip() == "tag Rock"
     assert lines[10].strip() == "undo of: tag Pop"
@@ -201,6 +207,6 @@ def test_files_that_were_moved_are_sought_in_the_cache_and_in_beets_library(
     monkeypatch.setenv("PATH", f"{beet.parent}{os.pathsep}{os.environ['PATH']}")
     code, _, err = do("undo", "--yes")
     assert code == 1
-    assert "2 undone, 0 were not changed, 1 failed" in err
+    assert "2 undone, 0 unchanged, 1 failed" in err
     assert f"{paths[2]}: it is not there, nor found elsewhere" in err
     assert [path.read_bytes() for path in moved[:2]] == before[:2]

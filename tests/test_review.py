@@ -780,4 +780,5 @@ def test_without_the_extra_it_says_what_to_install(plan):
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
     )
     assert done.stdout.strip() == "3"
-    assert "pip install 'genretagger[review]'" in done.stderr
+    assert "pip install -e " in done.stderr
+    assert "[review]'" in done.stderr

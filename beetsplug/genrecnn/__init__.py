@@ -221,7 +221,8 @@ def _tag(
         remember_album(on_album, journal)
         ui.print_(f"album {on_album}")
     if stopped is not None:
-        ui.print_(f"stopped: {len(items) - len(done)} tracks are left for the next run")
+        left = genretagger.counted(len(items) - len(done), "track")
+        ui.print_(f"stopped: {left} left for the next run")
     ui.print_("\n".join(tally.lines(settings.words)))
     if journal.path is not None:
         ui.print_(f"to take it back: {UNDO}")

@@ -70,7 +70,7 @@ class Tally:
         """Sum up in lines for people, with these words for the states."""
         counts = ", ".join(f"{self.tracks[state]} {word}" for state, word in words.items())
         albums = f"{self.albums[State.CHANGE]} {words[State.CHANGE]}"
-        yield f"{self.tracks.total()} tracks: {counts}; albums: {albums}"
+        yield f"{genretagger.counted(self.tracks.total(), 'track')}: {counts}; albums: {albums}"
         if self.failures:
             yield "failed:"
             yield from (f"  {failure}" for failure in self.failures)

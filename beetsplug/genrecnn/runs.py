@@ -114,8 +114,9 @@ def _take_tracks_back(
                     failures.append(f"  {entry.path}: {error}")
                 name = entry.path if track is None or journal is None else named(track)
                 ui.print_(f"{name}: {done}")
-    are = "would be" if journal is None else "are"
-    ui.print_(f"{len(entries) - len(failures)} tracks {are} as before, {len(failures)} failed")
+    n = len(entries) - len(failures)
+    are = "would be" if journal is None else "is" if n == 1 else "are"
+    ui.print_(f"{genretagger.counted(n, 'track')} {are} as before, {len(failures)} failed")
     if failures:
         ui.print_("\n".join(["failed:", *failures]))
     return len(failures)

@@ -476,7 +476,7 @@ def _excerpts(reader: Reader, sr: int, segment_s: float, *, has_cuesheet: bool) 
         notes.append("silent where it was heard")
     elif len(segments) < len(heard.starts_s):
         n = len(heard.starts_s)
-        notes.append(f"silent at {n - len(segments)} of {n} points")
+        notes.append(f"silent in {n - len(segments)} of {n} places")
     return Excerpts(tuple(segments), reader.duration_s, tuple(notes), tuple(heard.places_s))
 
 
@@ -501,14 +501,14 @@ def _hear(reader: Reader, segment_s: float, *, has_cuesheet: bool) -> _Heard:
         notes.append(f"short: {duration_s:.1f} s, repeated to {segment_s:.0f} s")
     if many:
         why = "has a cue sheet" if has_cuesheet else f"{duration_s / 60:.0f} min long"
-        notes.append(f"{why}, may be a whole album: heard at {len(starts)} points")
+        notes.append(f"{why}, may be a whole album: heard in {len(starts)} places")
     n_quiet = sum(_are_quiet(excerpts))
     is_long = duration_s > _FEW * segment_s
     places = _everywhere(duration_s, segment_s) if is_long else []
     if n_quiet and is_long:
         louder = _where_sound_is(reader, segment_s)
         if louder:
-            notes.append(f"quiet at {n_quiet} of {len(starts)} points: heard where there is sound")
+            notes.append(f"quiet in {n_quiet} of {len(starts)} places: heard where there is sound")
             places = louder
             starts = _evenly(louder, len(starts))
             excerpts, cancel = _read_all(reader, starts, wanted_s)

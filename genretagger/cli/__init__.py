@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from genretagger.cli.codes import FATAL, INTERRUPTED, SOME_FAILED
-from genretagger.cli.options import parser
+from genretagger.cli.codes import FATAL, INTERRUPTED, OK, SOME_FAILED
+from genretagger.cli.options import parse, parser
 from genretagger.errors import GenreTaggerError
 from genretagger.text import printable
 from genretagger.writing.signals import once_interrupted
@@ -20,9 +20,13 @@ from genretagger.writing.signals import once_interrupted
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``genretagger`` and return its exit code."""
-    options = parser().parse_args(arguments)
-    options.command_line = " ".join(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if not words:
+        print(parser().format_help(), end="")
+        return OK
     try:
+        options = parse(words)
+        options.words, options.command_line = words, " ".join(words)
         with once_interrupted():
             command = import_module(f"genretagger.cli.commands.{options.command}")
             return int(command.run(options))

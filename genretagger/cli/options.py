@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import genretagger
+from genretagger.cli import config
+from genretagger.cli.usage import Parser
 from genretagger.cli.values import (
     age_s,
     condition,
@@ -23,9 +26,7 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version  # noqa: PLC0415
-
-        print(f"{parser.prog} {version('genretagger')}")
+        print(f"{parser.prog} {genretagger.__version__}")
         parser.exit()
 
 
@@ -49,7 +50,9 @@ def _tag(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group)
+    _add_changes_only(group)
     _add_page(group)
+    _add_talk(group)
 
 
 def _review(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +82,7 @@ def _apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "within",
         nargs="*",
+        default=[],
         type=Path,
         metavar="PATH",
         help="change only files in there, and pass over the others",
@@ -86,7 +90,9 @@ def _apply(parser: argparse.ArgumentParser) -> None:
     _add_preserve_mtime(parser)
     report = parser.add_argument_group("report")
     _add_format(report)
+    _add_changes_only(report)
     _add_page(report)
+    _add_talk(report)
 
 
 def _undo(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +118,9 @@ def _add_reversal(parser: argparse.ArgumentParser, default: str, done: str) -> N
         "-y", "--yes", action="store_true", help="do not ask; needed in scripts that name no RUN"
     )
     _add_preserve_mtime(parser)
-    _add_format(parser.add_argument_group("report"))
+    report = parser.add_argument_group("report")
+    _add_format(report)
+    _add_talk(report)
 
 
 def _history(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +146,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
         help="with --format json: also what the network says of a track before its last layer, "
         "a list of numbers that is alike for tracks that sound alike",
     )
+    _add_talk(group)
 
 
 def _audit(parser: argparse.ArgumentParser) -> None:
@@ -280,6 +289,7 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="run the golden segment and compare the outcome"
     )
+    parser.add_argument("--json", action="store_true", help="show all there is to know, as JSON")
 
 
 def _cache(parser: argparse.ArgumentParser) -> None:
@@ -292,6 +302,36 @@ def _cache(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--clear", action="store_true", help="forget everything")
     _add_bundle(parser)
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("genretagger-demo"),
+        metavar="FOLDER",
+        help="the folder to be made (default: %(default)s)",
+    )
+
+
+def _config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "of_command",
+        nargs="?",
+        choices=[*COMMANDS],
+        metavar="COMMAND",
+        help="show all options of this command",
+    )
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "shell",
+        choices=("bash", "zsh", "fish"),
+        metavar="SHELL",
+        help="its name: bash, zsh or fish",
+    )
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -470,6 +510,34 @@ def _add_format(
     )
 
 
+def _add_changes_only(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--changes-only",
+        action="store_true",
+        help="report only tracks that change or fail, and say nothing at all if there is none "
+        "(for cron)",
+    )
+
+
+def _add_talk(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "-q",
+        "--quiet",
+        dest="talk",
+        action="store_const",
+        const="quiet",
+        help="no table, no progress, no summary: say only what failed",
+    )
+    group.add_argument(
+        "-v",
+        "--verbose",
+        dest="talk",
+        action="store_const",
+        const="verbose",
+        help="say also which model, settings, cache and journal are used",
+    )
+
+
 def _add_page(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--report",
@@ -565,8 +633,31 @@ COMMANDS = {
         "they are: at least 8 tracks of 3 artists for each. No file of the collection is opened "
         "for writing. Needs: pip install 'genretagger[learn]'",
     ),
-    "genres": Command(_add_bundle, "list a model's genres, their aliases and the fusions"),
-    "model": Command(_model, "show what the model is, and what it is worth"),
+    "genres": Command(
+        _add_bundle, "list a model's genres, their other spellings, and which go together"
+    ),
+    "model": Command(_model, "show what the model is, and what its word is worth"),
+    "demo": Command(
+        _demo,
+        "try it on a few seconds of free music, without any of your own",
+        "Make a folder with a few seconds each of free music, and show what 'tag --dry-run' says "
+        "of it, and the report. Nothing is written but the new folder.",
+    ),
+    "config": Command(
+        _config,
+        "show the settings file: which options it gives defaults, and why",
+        "Options that are always the same need be given once: the settings file gives them "
+        "defaults. This shows where it lies and what holds because of it; with the name of a "
+        "command, all options of that command, as lines that may stand in the file.",
+    ),
+    "completion": Command(
+        _completion,
+        "print what makes a shell complete commands and options",
+        "Print a script for a shell. For bash, put this line into ~/.bashrc:\n"
+        '  eval "$(genretagger completion bash)"\n'
+        "For zsh, into a folder of its fpath, as _genretagger; for fish:\n"
+        "  genretagger completion fish > ~/.config/fish/completions/genretagger.fish",
+    ),
     "cache": Command(
         _cache,
         "show what is remembered of files that were read and heard, or forget it",
@@ -580,23 +671,93 @@ It is imported when the command is started, so that ``--help`` imports none of t
 """
 
 
-def parser() -> argparse.ArgumentParser:
+_EXAMPLES = """\
+examples:
+  genretagger tag --dry-run ~/Music    show what would be written, and why
+  genretagger tag ~/Music              write it
+  genretagger undo                     take it back, byte for byte"""
+
+
+def parser() -> Parser:
     """Build the parser of every command and option.
 
     Returns
     -------
-    argparse.ArgumentParser
+    Parser
         Its options have the name of the ``command``, and ``error``, which ends the program with
-        the usage of that command.
+        a message of that command.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="genretagger",
         description="Listens to a music collection and tags it with genres, safely.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     for name, command in COMMANDS.items():
         its_parser = commands.add_parser(name, help=command.help, description=command.description)
         command.add_options(its_parser)
+        its_parser.add_argument(
+            "--no-config",
+            action="store_true",
+            help="take no defaults from the settings file ('genretagger config' shows them)",
+        )
         its_parser.set_defaults(error=its_parser.error)
+        its_parser.usage = " ".join(("%(prog)s [OPTION ...]", *_operands(its_parser)))
     return parser
+
+
+def _operands(parser: argparse.ArgumentParser) -> list[str]:
+    """List what a command takes beside options, as a usage line has it."""
+    forms = {"*": "[{} ...]", "?": "[{}]", None: "{}"}
+    return [
+        forms[action.nargs].format(action.metavar)  # type: ignore[index]
+        for action in parser._actions
+        if not action.option_strings
+    ]
+
+
+def commands_of(front: Parser) -> dict[str, Parser]:
+    """Give the parser of each command by its name."""
+    (commands,) = (a for a in front._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read a command line, with defaults from the user's settings file.
+
+    Parameters
+    ----------
+    words : sequence of str
+
+    Returns
+    -------
+    argparse.Namespace
+        As `parser` gives it, and ``settings``: those that hold for the command.
+
+    Raises
+    ------
+    FatalError
+        If the settings file is wrong.
+    """
+    front = parser()
+    options = _parsed(front, words)
+    commands = commands_of(front)
+    command = commands[options.command]
+    settings: tuple[config.Setting, ...] = ()
+    if not options.no_config and options.command != "config":
+        settings = tuple(config.settings(config.read(commands), options.command, command))
+    if settings:
+        command.set_defaults(**{s.action.dest: s.value for s in settings})
+        options = _parsed(front, words)
+    options.settings = settings
+    return options
+
+
+def _parsed(front: Parser, words: Sequence[str]) -> argparse.Namespace:
+    options, unknown = front.parse_known_args(words)
+    if options.command is None:
+        front.refuse(unknown[0]) if unknown else front.error("name a command")
+    if unknown:
+        commands_of(front)[options.command].refuse(unknown[0])
+    return options

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -17,13 +19,19 @@ _ERRORS = "surrogateescape"  # file names need not be UTF-8
 
 def warn(message: str) -> None:
     """Write a message to standard error."""
-    sys.stderr.write(f"genretagger: {printable(message)}\n")
+    say(f"genretagger: {message}")
 
 
-def offer_undo(journal: Path | None) -> None:
-    """Print the command that takes a run back, if the run has a journal."""
-    if journal is not None:
-        sys.stderr.write("to take it back: genretagger undo\n")
+def say(message: str) -> None:
+    """Write a line to standard error; on a terminal, break it between words."""
+    line = printable(message)
+    if sys.stderr.isatty():
+        indent = line[: len(line) - len(line.lstrip())] + "  "
+        width = shutil.get_terminal_size().columns - 1
+        line = textwrap.fill(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    sys.stderr.write(f"{line}\n")
 
 
 def spare_audio(path: Path | None) -> None:

@@ -13,12 +13,14 @@ from genretagger.cache import Cache
 from genretagger.cli import beets_library
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.codes import INTERRUPTED, SOME_FAILED
+from genretagger.cli.next_step import without_dry_run, written
+from genretagger.cli.output import say
 from genretagger.cli.run import Run
 from genretagger.cli.writer import only_writer
 from genretagger.errors import FatalError
 from genretagger.recall import remember
 from genretagger.records import State
-from genretagger.text import printable
+from genretagger.text import counted
 from genretagger.words import REDONE, TO_REDO, TO_UNDO, UNDONE
 from genretagger.writing import change, history, journal
 from genretagger.writing.journal import Entry, Head, Journal
@@ -67,10 +69,10 @@ def reverse(options: argparse.Namespace, path: Path) -> int:
         The exit code.
     """
     head, entries = journal.read(path)
-    for line in _description(path, head, entries):
-        sys.stderr.write(f"{printable(line)}\n")
+    for line in _description(path, head, entries) if options.talk != "quiet" else ():
+        say(line)
     if not (options.dry_run or options.yes or not _is_on_terminal() or _is_agreed(head)):
-        sys.stderr.write("nothing was done\n")
+        say("nothing was done")
         return SOME_FAILED
     options.journal = path
     return _reverse(options)
@@ -80,7 +82,7 @@ def _description(path: Path, head: Head, entries: Sequence[Entry]) -> Iterator[s
     number = next((h.number for p, h in journal.heads() if p.name == path.name), None)
     folder = history.common_folder([entry.path for entry in entries])
     where = f"in {folder}" if folder else "in several folders"
-    yield f"run {number} of {head.time}, {len(entries)} files {where}: {head.title}"
+    yield f"run {number} of {head.time}, {counted(len(entries), 'file')} {where}: {head.title}"
     here = Path.cwd()
     if folder and folder != here and here not in folder.parents and folder not in here.parents:
         yield f"this is a run of another folder than {here}"
@@ -109,7 +111,7 @@ def _reverse(options: argparse.Namespace) -> int:
     run = Run(options, planned if options.dry_run else done)
     run.total = len(entries)
     back = None if options.dry_run else Journal.reversing(options.journal, head)
-    with opened_cache(options) as cache, run.reporting() as add:
+    with opened_cache(options, run.remark) as cache, run.reporting() as add:
         elsewhere = Elsewhere.of_run(head, entries, known_files(cache))
         for line in change.undo(
             entries, back, elsewhere=elsewhere, preserve_mtime=options.preserve_mtime
@@ -120,8 +122,8 @@ def _reverse(options: argparse.Namespace) -> int:
         if back is not None:
             back.finish()
     code = run.summary()
-    if back is not None and back.path is not None:
-        sys.stderr.write(_next_step(options, code, is_redo=is_redo))
+    if run.is_talking:
+        say(_next_step(options, code, run.n_changes, is_redo=is_redo))
     return code
 
 
@@ -130,9 +132,13 @@ def known_files(cache: Cache | None) -> Iterator[Path]:
     yield from chain(cache.files() if cache else (), beets_library.tracks())
 
 
-def _next_step(options: argparse.Namespace, code: int, *, is_redo: bool) -> str:
+def _next_step(options: argparse.Namespace, code: int, n_changes: int, *, is_redo: bool) -> str:
+    """Say what was written, and what to do next."""
     if code == INTERRUPTED:
-        return f"to go on: genretagger {' '.join(filter(None, (options.command, options.run)))}\n"
-    if is_redo:
-        return "to take it back: genretagger undo\n"
-    return "to do it again: genretagger redo\n"
+        return f"to go on: genretagger {' '.join(filter(None, (options.command, options.run)))}"
+    if options.dry_run:
+        return f"nothing was written; to write it: {without_dry_run(options)}"
+    if is_redo or not n_changes:
+        return written(n_changes)
+    were = "file has its" if n_changes == 1 else "files have their"
+    return f"{n_changes} {were} old bytes back; to do it again: genretagger redo"

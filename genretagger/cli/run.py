@@ -14,18 +14,21 @@ from typing import Any
 
 from rich.console import Console
 
+from genretagger.cli import config
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
-from genretagger.cli.output import report_stream, spare_audio
+from genretagger.cli.output import report_stream, say, spare_audio
 from genretagger.containers import is_heard_only
 from genretagger.errors import FatalError
-from genretagger.genres import SHIPPED
+from genretagger.genres import SHIPPED, split_values
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
 from genretagger.report.tables import FORMATS, Report
 from genretagger.rows import Row, plan_row
 from genretagger.scan import find_tracks, read_list
-from genretagger.text import printable, reason_text
+from genretagger.text import counted, reason_text
 from genretagger.words import Words
+
+_MOST_GENRES = 8  # that a summary counts; a line or two
 
 
 class Run:
@@ -35,7 +38,8 @@ class Run:
     ----------
     options : argparse.Namespace
     words : mapping of State to str
-        What the states are called in the summary and on the page; the others are left out.
+        What the states are called in the table, in the summary and on the page; the others are
+        left out.
     row : callable
         What the report shows of a line.
 
@@ -52,15 +56,22 @@ class Run:
         *,
         row: Callable[[TagChange], Row] = plan_row,
     ) -> None:
+        rest = vars(options)
         self._format: str = options.format
         self._output: Path | None = options.output
-        self._page_path: Path | None = vars(options).get("report")
-        for path in (options.output, vars(options).get("plan_file"), self._page_path):
+        self._page_path: Path | None = rest.get("report")
+        for path in (options.output, rest.get("plan_file"), self._page_path):
             spare_audio(path)
         self._command = f"genretagger {options.command_line}"
+        self._options = options
+        self._is_quiet = rest.get("talk") == "quiet"
+        self._is_verbose = rest.get("talk") == "verbose"
+        self._only_changes: bool = rest.get("changes_only", False)
         self._words = words
         self._row = row
         self._counts: Counter[State] = Counter()
+        self._before: Counter[str] = Counter()
+        self._after: Counter[str] = Counter()
         self._passed_over: Counter[str] = Counter()
         self._failures: list[TagChange] = []
         self._is_reporting = False
@@ -74,6 +85,11 @@ class Run:
         """Of the model that hears; to be set before the report is open."""
         self.total: int | None = None
         """How many tracks there are, once it is known."""
+
+    @property
+    def n_changes(self) -> int:
+        """How many tracks are changed, or would be."""
+        return self._counts[State.CHANGE]
 
     def named_paths(self, options: argparse.Namespace) -> list[Path]:
         """List the files and folders that the command line names; exit if it names none.
@@ -108,7 +124,7 @@ class Run:
         waits for a large collection, and counted meanwhile where progress is shown.
         """
         find = partial(find_tracks, roots, ignore=ignore)
-        if self._messages.is_terminal:
+        if self._shows_progress:
             count = partial(find, heard_only=heard_only)
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
         for path in find(heard_only=True, on_error=self._fail):
@@ -127,6 +143,11 @@ class Run:
                 command=self._command, words=self._words, vocabulary=self.vocabulary, **head
             )
 
+    def remark(self, message: str) -> None:
+        """Say something that only ``--verbose`` asks for."""
+        if self._is_verbose:
+            say(message)
+
     @contextlib.contextmanager
     def reporting(self, *, shown: bool = True) -> Iterator[Callable[[TagChange], None]]:
         """Open the report and the page, show progress, and end quietly on Ctrl-C.
@@ -136,13 +157,14 @@ class Run:
         callable
             Takes one line: counts it and, if `shown`, reports it.
         """
+        if settings := config.file():
+            self.remark(f"settings: {settings}{'' if settings.exists() else ' (none)'}")
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
-            if shown:
+            if shown and not (self._is_quiet and self._is_table_shown):
                 self._reports.append(stack.enter_context(self._report()))
             if self._page is not None and self._page_path is not None:
                 stack.enter_context(self._page.written_to(self._page_path))
-                self._reports.append(self._page)
 
             self._is_reporting = True
             for line in self._early:
@@ -162,13 +184,28 @@ class Run:
         self._counts[line.state] += 1
         if line.state is State.FAILED:
             self._failures.append(line)
+        else:
+            self._before.update(_genres(line.old))
+            self._after.update(_genres(line.new))
         row = self._row(line)
+        if self._page is not None:
+            self._page.add(row)
+        if self._only_changes and line.state not in (State.CHANGE, State.FAILED):
+            return
         for report in self._reports:
             report.add(row)
 
+    @property
+    def _shows_progress(self) -> bool:
+        return self._messages.is_terminal and not self._is_quiet
+
+    @property
+    def _is_table_shown(self) -> bool:
+        return self._output is None and self._format == "table"
+
     @contextlib.contextmanager
     def _progress(self) -> Iterator[Callable[[], None]]:
-        if not self._messages.is_terminal:
+        if not self._shows_progress:
             yield lambda: None
             return
         from genretagger.report.terminal import progress_bar  # noqa: PLC0415 - pipes do without
@@ -178,43 +215,83 @@ class Run:
 
     @contextlib.contextmanager
     def _report(self) -> Iterator[Report]:
-        if self._output is None and self._format == "table" and sys.stdout.isatty():
+        if self._is_table_shown and sys.stdout.isatty():
             # rows must go through the console that draws the progress bar below them
             from genretagger.report.terminal import TerminalTable  # noqa: PLC0415 - as above
 
-            yield TerminalTable(self._messages if self._messages.is_terminal else Console())
+            console = self._messages if self._messages.is_terminal else Console()
+            yield TerminalTable(console, self._words)
             return
         with report_stream(self._output) as stream:
             yield FORMATS[self._format](stream, self.vocabulary.genres)
 
     def summary(self, *, if_nothing: str = "no audio files found") -> int:
-        """Print the counts and every failure, and return the exit code."""
-        say = sys.stderr.write
-        total = sum(self._counts.values())
-        counts = ", ".join(f"{self._counts[state]} {word}" for state, word in self._words.items())
-        if self._is_interrupted:
-            left = "some" if self.total is None else self.total - self._n_done
-            say(f"interrupted: every file is whole, {left} tracks are left\n")
-        if self._passed_over:
-            say(_passed_over(self._passed_over))
-        if total or self._is_interrupted:
-            say(f"{total} tracks: {counts}\n")
-        elif not self._passed_over:
-            say(f"{if_nothing}\n")
+        """Print every failure and the counts, and return the exit code."""
         if self._failures:
-            say("failed:\n")
+            say("failed:")
         for line in self._failures:
-            say(f"  {printable(str(line.path))}: {printable(reason_text(line.reason))}\n")
+            say(f"  {line.path}: {reason_text(line.reason)}")
+        if self._is_interrupted:
+            left = "some tracks" if self.total is None else counted(self._n_left, "track")
+            are = "is" if left == "1 track" else "are"
+            say(f"interrupted: every file is whole, {left} {are} left")
+        if self.is_talking:
+            self._say_counts(if_nothing)
         if self._is_interrupted:
             return INTERRUPTED
         return SOME_FAILED if self._failures else OK
+
+    @property
+    def is_talking(self) -> bool:
+        """Whether the summary, and what to do next, is wanted."""
+        is_news = self.n_changes or self._failures or self._is_interrupted
+        return not self._is_quiet and bool(is_news or not self._only_changes)
+
+    @property
+    def _n_left(self) -> int:
+        return (self.total or 0) - self._n_done
+
+    def _say_counts(self, if_nothing: str) -> None:
+        total = sum(self._counts.values())
+        counts = ", ".join(f"{self._counts[state]} {word}" for state, word in self._words.items())
+        if self._passed_over:
+            say(_passed_over(self._passed_over))
+        if total or self._is_interrupted:
+            say(f"{counted(total, 'track')}: {counts}")
+        elif not self._passed_over:
+            say(if_nothing)
+        if self._before != self._after:
+            say(f"genres before: {_census(self._before)}")
+            say(f"genres after: {_census(self._after)}")
+        if held := self._settings():
+            say(f"settings of {config.file()}: {', '.join(held)}")
+
+    def _settings(self) -> list[str]:
+        settings: Sequence[config.Setting] = vars(self._options).get("settings", ())
+        return [s.text for s in settings if s.changes_what_is_written(self._options)]
+
+
+def _genres(values: Sequence[str]) -> set[str]:
+    """List the genres of a track as a player would, each once; an empty text stands for none."""
+    return {part for value in values for part in split_values(value) or (value,)} or {""}
+
+
+def _census(genres: Counter[str]) -> str:
+    """Count tracks by genre, those without one last."""
+    named = sorted((item for item in genres.items() if item[0]), key=lambda i: (-i[1], i[0]))
+    shown = [f"{genre} {n}" for genre, n in named[:_MOST_GENRES]]
+    if len(named) > _MOST_GENRES:
+        shown.append(f"{len(named) - _MOST_GENRES} more")
+    if genres[""]:
+        shown.append(f"none {genres['']}")
+    return ", ".join(shown)
 
 
 def _passed_over(kinds: Counter[str]) -> str:
     n = sum(kinds.values())
     shown = [kind if n == len(kinds) else f"{kind} {kinds[kind]}" for kind in sorted(kinds)]
     files = "1 audio file of a kind" if n == 1 else f"{n} audio files of kinds"
-    return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})\n"
+    return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})"
 
 
 def _content(source: str) -> bytes:

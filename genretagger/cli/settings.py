@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from genretagger import bundle
+from genretagger import bundle, decide
 from genretagger.bundle import Bundle
 from genretagger.decide import DecisionPolicy
 from genretagger.expression import Condition, parse
@@ -15,30 +15,31 @@ from genretagger.subgenres import Names
 
 def chosen_bundle(options: argparse.Namespace) -> Bundle:
     """Read the model of ``--bundle``."""
-    return bundle.read(bundle.locate(options.bundle))
+    return bundle.read(options.bundle)
+
+
+def described(bundle: Bundle) -> str:
+    """Say which model it is."""
+    known = (bundle.info.get("name", bundle.path.name), bundle.info.get("version"))
+    name = " ".join(str(part) for part in known if part)
+    return f"model: {name} ({bundle.bundle_id}) in {bundle.path}"
 
 
 def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
     """Return the policy of `decide`; exit if it does not fit the model's genres."""
-    vocabulary, thresholds = bundle.vocabulary, bundle.thresholds
-    n_genres = len(vocabulary.genres)
-    if options.max_genres > n_genres:
-        options.error(f"argument --max-genres: {options.max_genres} is not at most {n_genres}")
-    if options.threshold is not None:
-        thresholds = (options.threshold,) * n_genres
-    only, excluded = _genres(options, "only", vocabulary), _genres(options, "exclude", vocabulary)
-    allowed = (only or frozenset(vocabulary.genres)) - excluded
-    if not allowed:
-        options.error("--only and --exclude leave no genre")
-    return DecisionPolicy(thresholds, options.max_genres, options.always, allowed, vocabulary)
-
-
-def _genres(options: argparse.Namespace, option: str, vocabulary: Vocabulary) -> frozenset[str]:
-    genres = {name: vocabulary.canonical(name) for name in vars(options)[option]}
-    if unknown := [name for name, genre in genres.items() if genre is None]:
-        known = ", ".join(vocabulary.genres)
-        options.error(f"argument --{option}: {unknown[0]} is not one of {known}")
-    return frozenset(genre for genre in genres.values() if genre)
+    try:
+        return decide.decision_policy(
+            bundle.thresholds,
+            threshold=options.threshold,
+            max_genres=options.max_genres,
+            always=options.always,
+            only=options.only or None,
+            exclude=options.exclude,
+            vocabulary=bundle.vocabulary,
+        )
+    except ValueError as error:
+        options.error(str(error))
+        raise
 
 
 def _mapping(options: argparse.Namespace, vocabulary: Vocabulary) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from genretagger.errors import FatalError
 from genretagger.explain import turns
+from genretagger.installation import command_for
 from genretagger.text import apart, printable
 
 if TYPE_CHECKING:
@@ -134,8 +135,7 @@ def png(
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and 0.5 s
     except ImportError as error:
         raise FatalError(
-            "pictures are drawn by matplotlib, which is not installed: "
-            "pip install 'genretagger[review]'"
+            f"pictures are drawn by matplotlib, which is not installed: {command_for('review')}"
         ) from error
     stream = io.BytesIO()
     layout = _Layout(hearing, title, thresholds, is_narrow)

@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,7 +144,7 @@ class Page:
         )
 
     @contextlib.contextmanager
-    def written_to(self, path: Path) -> Iterator[None]:
+    def written_to(self, path: str | PathLike[str]) -> Iterator[None]:
         """Write the page when the block ends, even if the run is stopped before its end.
 
         Raises
@@ -151,6 +152,7 @@ class Page:
         FatalError
             If the file cannot be written: told before the work is done.
         """
+        path = Path(path)
         try:
             path.open("a").close()
         except OSError as error:

@@ -19,6 +19,11 @@ class Report(Protocol):
         ...
 
 
+SCHEMA = 1
+"""Version of the lines of JSON, which docs/lines.schema.json describes. Raise it when a key goes or
+its meaning changes; a new key is no new version."""
+
+
 class JsonLines:
     """One JSON object a line."""
 
@@ -28,7 +33,7 @@ class JsonLines:
     def add(self, row: Row) -> None:
         """Write one row."""
         # ASCII escapes carry file names that are not UTF-8 through unharmed
-        self._stream.write(json.dumps(row) + "\n")
+        self._stream.write(json.dumps({"schema": SCHEMA, **row}) + "\n")
         self._stream.flush()
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from rich import progress
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,7 @@ from genretagger.records import State
 from genretagger.report.tables import genres_cell
 from genretagger.rows import Row
 from genretagger.text import printable
+from genretagger.words import PLANNED, Words
 
 _STYLES = {
     State.CHANGE: "green",
@@ -22,13 +24,26 @@ _STYLES = {
     State.UNDECIDED: "yellow",
     State.FAILED: "bold red",
 }
+_GAP = 2  # columns between columns
+_STATE = 12  # columns for the longest word of `words`, and a blank before it
 
 
 class TerminalTable:
-    """Columns fitted to the terminal, a heading for each folder."""
+    """Columns fitted to the terminal, a heading for each folder.
 
-    def __init__(self, console: Console) -> None:
+    A row of which a word is wider than its column has its cells below one another, so that
+    no word is broken.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    words : mapping of State to str
+        What the states are called.
+    """
+
+    def __init__(self, console: Console, words: Words) -> None:
         self._console = console
+        self._words = words
         self._folder: str | None = None
 
     def add(self, row: Row) -> None:
@@ -36,20 +51,43 @@ class TerminalTable:
         folder, name = os.path.split(row["path"])
         if folder != self._folder:
             self._folder = folder
-            self._console.print(Text(printable(folder or "."), style="bold"))
+            self._print(Text(printable(folder or "."), style="bold"))
         state = State(row["state"]) if "new" in row else None
         style = _STYLES[state] if state else ""
-        grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
-        grid.add_column(width=10)
-        for ratio in (4, 3, 4):
-            grid.add_column(ratio=ratio, overflow="fold")
-        grid.add_row(
-            Text(f" {state.value}" if state else "", style=style),
+        word = self._words.get(state, PLANNED[state]) if state else row["state"]
+        self._print_row(
+            Text(f" {word}", style=style),
             Text(printable(name)),
             Text(genres_cell(row), style=style),
             Text(printable(row["reason"]), style="dim" if state is not State.FAILED else style),
         )
-        self._console.print(grid)
+
+    def _print_row(self, state: Text, *cells: Text) -> None:
+        left = self._console.width - _STATE - _GAP * len(cells)
+        widths = (left * 4 // 11, left * 3 // 11, left - left * 4 // 11 - left * 3 // 11)
+        if all(_widest(c) <= width for c, width in zip(cells, widths, strict=True)):
+            grid = Table.grid(padding=(0, _GAP, 0, 0))
+            for width in (_STATE, *widths):
+                grid.add_column(width=width)
+            grid.add_row(state, *cells)
+            self._console.print(grid)
+            return
+        name, *others = cells
+        self._print(Text.assemble(state, " " * (_STATE + _GAP - cell_len(state.plain)), name))
+        for cell in others:
+            if cell.plain:
+                grid = Table.grid()
+                grid.add_column(width=_STATE + _GAP)
+                grid.add_column()
+                grid.add_row("", cell)
+                self._console.print(grid)
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+def _widest(cell: Text) -> int:
+    return max(map(cell_len, cell.plain.split()), default=0)
 
 
 @contextlib.contextmanager
@@ -67,9 +105,8 @@ def progress_bar(console: Console, total: Callable[[], int | None]) -> Iterator[
     callable
         To be called when a track is done.
     """
-    columns = (progress.BarColumn(), progress.MofNCompleteColumn(), _Rate())
-    left = progress.TimeRemainingColumn(elapsed_when_finished=True)
-    with progress.Progress(*columns, left, console=console) as bar:
+    columns = (progress.BarColumn(), progress.MofNCompleteColumn(), _Rate(), _Time())
+    with progress.Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=total())
         yield lambda: bar.update(task, advance=1, total=total())
 
@@ -99,3 +136,22 @@ def share_bar(console: Console, what: str) -> Iterator[Callable[[float], None]]:
 class _Rate(progress.ProgressColumn):
     def render(self, task: progress.Task) -> str:
         return f"{task.speed or 0.0:.1f} tracks/s"
+
+
+class _Time(progress.ProgressColumn):
+    """The time that is left, and at the end the time that it took."""
+
+    max_refresh = 0.5  # seconds; a time that flickers cannot be read
+
+    def render(self, task: progress.Task) -> str:
+        if task.finished:
+            return f"took {_clock(task.finished_time or 0.0)}"
+        if task.time_remaining is None:
+            return ""
+        return f"{_clock(task.time_remaining)} left"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 from genretagger import tags
@@ -69,7 +70,7 @@ def apply(
 
 
 def rewrite(
-    path: Path,
+    path: str | PathLike[str],
     write: Callable[[Path], None],
     journal: Journal,
     *,
@@ -82,7 +83,7 @@ def rewrite(
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : str or path-like
     write : callable
         Changes the copy whose path it is given, as it likes; the audio must stay.
     journal : Journal
@@ -105,6 +106,7 @@ def rewrite(
     FatalError
         If the journal cannot be written.
     """
+    path = Path(path)
     check_writable(path)
     with uninterrupted():
         before = identify(path)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from genretagger import places
@@ -95,7 +96,7 @@ def numbered(number: int) -> Path:
 
 
 def last_in_force(
-    kinds: Collection[str], *, program: str | None = None, like: Path | None = None
+    kinds: Collection[str], *, program: str | None = None, like: str | PathLike[str] | None = None
 ) -> Path | None:
     """Find the last journal that no later one took back.
 
@@ -104,7 +105,7 @@ def last_in_force(
     kinds : collection of {"run", "undo", "redo"}
     program : {"genretagger", "beets"}, optional
         Of this program alone.
-    like : pathlib.Path, optional
+    like : str or path-like, optional
         Only journals of the run that this one belongs to: the run itself, and what took it back or
         did it again.
 
@@ -117,7 +118,7 @@ def last_in_force(
     reversals = _reversals(known)
     for path, head in reversed(known):
         is_meant = head.kind in kinds and program in (None, head.program)
-        is_like = like is None or _run_of(path.name, journals) == _run_of(like.name, journals)
+        is_like = like is None or _run_of(path.name, journals) == _run_of(Path(like).name, journals)
         if is_meant and is_like and path.name not in reversals:
             return path
     return None

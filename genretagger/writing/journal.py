@@ -18,6 +18,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -115,7 +116,7 @@ class Journal:
         What the run is, in words, for ``genretagger history``.
     kind, reverses, program
         As in `Head`.
-    roots : iterable of pathlib.Path
+    roots : iterable of str or path-like
         What the run was given: folders, and files, of which the folders count.
 
     Attributes
@@ -131,21 +132,21 @@ class Journal:
         kind: Kind = "run",
         reverses: str = "",
         program: str = "genretagger",
-        roots: Iterable[Path] = (),
+        roots: Iterable[str | PathLike[str]] = (),
     ) -> None:
-        folders = dict.fromkeys(_folder(root) for root in roots if "\0" not in str(root))
+        folders = dict.fromkeys(_folder(Path(root)) for root in roots if "\0" not in str(root))
         self._head = Head(command, "", kind, reverses, program, roots=tuple(folders))
         self._copies: list[Path] = []
         self.path: Path | None = None
 
     @classmethod
-    def reversing(cls, path: Path, head: Head) -> Journal:
+    def reversing(cls, path: str | PathLike[str], head: Head) -> Journal:
         """Return the journal for taking back another one: an undo, or the redo of an undo."""
         kind: Kind = "redo" if head.kind == "undo" else "undo"
         return cls(
             head.command,
             kind=kind,
-            reverses=path.name,
+            reverses=Path(path).name,
             program=head.program,
             roots=head.roots,
         )
@@ -265,12 +266,12 @@ def _has_change(path: Path) -> bool:
         return file.readline().endswith(b"\n") and file.readline().endswith(b"\n")
 
 
-def read(path: Path) -> tuple[Head, list[Entry]]:
+def read(path: str | PathLike[str]) -> tuple[Head, list[Entry]]:
     """Read a journal.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : str or path-like
 
     Returns
     -------
@@ -284,7 +285,7 @@ def read(path: Path) -> tuple[Head, list[Entry]]:
         If it is no journal, or damaged other than at its very end, where a killed run may
         have left half a line.
     """
-    head, entries, _ = _parse(path)
+    head, entries, _ = _parse(Path(path))
     return head, entries
 
 

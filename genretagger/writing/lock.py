@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,12 +35,12 @@ else:
 
 
 @contextlib.contextmanager
-def only_writer(folder: Path, command: str) -> Iterator[None]:
+def only_writer(folder: str | PathLike[str], command: str) -> Iterator[None]:
     """Keep every other writing run of this user away while the block runs.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or path-like
         Where the lock lies; made if missing.
     command : str
         What this run is, for the message that another one shows.
@@ -49,11 +50,12 @@ def only_writer(folder: Path, command: str) -> Iterator[None]:
     FatalError
         If another run is writing, or the lock cannot be had.
     """
-    with _locked(folder / "writing.lock") as file:
+    path = Path(folder, "writing.lock")
+    with _locked(path) as file:
         try:
             _sign(file, command)
         except OSError as error:  # a full disk: the journal could not be written, either
-            raise _unusable(folder / "writing.lock", error) from error
+            raise _unusable(path, error) from error
         yield
 
 

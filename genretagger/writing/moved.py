@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 
 from genretagger.containers import container_of
@@ -66,27 +67,33 @@ class Elsewhere:
 
     Parameters
     ----------
-    folders : iterable of pathlib.Path
+    folders : iterable of str or path-like
         With all that is below them.
-    known : iterable of pathlib.Path
+    known : iterable of str or path-like
         More files; they need not exist.
     """
 
-    def __init__(self, folders: Iterable[Path], known: Iterable[Path] = ()) -> None:
-        self._candidates = chain(known, _files_below(folders))
+    def __init__(
+        self,
+        folders: Iterable[str | PathLike[str]],
+        known: Iterable[str | PathLike[str]] = (),
+    ) -> None:
+        self._candidates = chain(map(Path, known), _files_below(map(Path, folders)))
         self._by_kind: dict[str, dict[Path, int]] | None = None
         self._sha256 = cache(_sha256)
         self._found: dict[Path, Path] = {}
 
     @classmethod
-    def of_run(cls, head: Head, entries: Sequence[Entry], known: Iterable[Path]) -> Elsewhere:
+    def of_run(
+        cls, head: Head, entries: Sequence[Entry], known: Iterable[str | PathLike[str]]
+    ) -> Elsewhere:
         """Give the places for the moved files of a run: its folders, theirs, and more files.
 
         Parameters
         ----------
         head : Head
         entries : sequence of Entry
-        known : iterable of pathlib.Path
+        known : iterable of str or path-like
             As for the class.
         """
         roots = {*head.roots, *(entry.path.parent for entry in entries)}

@@ -5,13 +5,17 @@
 
 import argparse
 import ast
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import shtab
+from argparse_manpage.manpage import Manpage
 from test_architecture import GROUND, ROOMS, USED_BY_TRAINING, folder
 
-from genretagger.cli.options import parser
+from genretagger.cli.options import commands_of, parser
 from genretagger.containers import BLOCKS, CONTAINERS, HEARD_ONLY
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -79,6 +83,38 @@ def _room(package: str, name: str, imports: str) -> str:
     return f"| `{name}` | {purpose} | {imports} |"
 
 
+SHELLS = ("bash", "zsh", "fish")
+
+
+def completion(shell: str) -> str:
+    """Make the script that completes commands, options and file names in a shell."""
+    front = parser()
+    for command in commands_of(front).values():
+        for action in command._actions:
+            if str(action.metavar).startswith(("PATH", "FILE", "PLAN", "TRACK", "MODEL")):
+                action.complete = shtab.FILE
+    return shtab.complete(front, shell)
+
+
+def manual() -> str:
+    """Make the man page."""
+    front = parser()
+    front.man_short_description = front.description[0].lower() + front.description[1:-1]
+    os.environ["COLUMNS"] = "80"
+    page = Manpage(front, format="pretty")
+    page.date, page.source, page.manual = "", "genretagger", "User Commands"
+    return str(page)
+
+
+WHOLE = {
+    DOCS / "genretagger.1": manual,
+    **{
+        DOCS.parent / f"genretagger/cli/completions/genretagger.{shell}": partial(completion, shell)
+        for shell in SHELLS
+    },
+}
+"""Files that are made as a whole."""
+
 PARTS = {
     "options.md": ("options", options),
     "formats.md": ("formats", formats),
@@ -98,3 +134,5 @@ def renewed(name: str) -> str:
 if __name__ == "__main__":
     for page in PARTS:
         (DOCS / page).write_text(renewed(page), encoding="utf-8")
+    for path, make in WHOLE.items():
+        path.write_text(make(), encoding="utf-8")

@@ -11,12 +11,12 @@ from genretagger.text import printable
 
 
 def run(options: argparse.Namespace) -> int:
-    """List the genres of a model, their aliases and the fusions."""
+    """List the genres of a model, their other spellings, and the pairs that go together."""
     vocabulary = chosen_bundle(options).vocabulary
     print(f"{len(vocabulary.genres)} genres, and other spellings that count as the same:")
     for genre in vocabulary.genres:
         print(printable(f"  {genre:<13}{', '.join(ALIASES.get(genre, ()))}".rstrip()))
-    print(f"{len(vocabulary.fusions)} fusions:")
+    print(f"{len(vocabulary.fusions)} pairs that often go together:")
     for pair in sorted(map(vocabulary.in_order, vocabulary.fusions)):
         print(printable(f"  {'; '.join(pair)}"))
     return OK

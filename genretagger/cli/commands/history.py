@@ -7,7 +7,7 @@ import argparse
 from genretagger.cli.codes import OK
 from genretagger.cli.output import warn
 from genretagger.cli.writer import only_writer
-from genretagger.text import printable
+from genretagger.text import counted, printable
 from genretagger.writing.history import PastRun, past_runs, prune
 
 
@@ -25,8 +25,9 @@ def _lines(past: PastRun) -> list[str]:
     if past.head.kind != "run" and not past.is_finished:
         state = "broken off"
     when, folder = printable(past.head.time), printable(str(past.folder or "several folders"))
+    files = "file " if past.n_files == 1 else "files"
     return [
-        f"{past.head.number:>4}  {when}  {past.n_files:>6} files  {_kilobytes(past.size)}  "
+        f"{past.head.number:>4}  {when}  {past.n_files:>6} {files}  {_kilobytes(past.size)}  "
         f"{state:<10}  {folder}",
         f"      {printable(past.head.title)}",
         f"      {printable(str(past.path))}",
@@ -42,5 +43,6 @@ def _prune(options: argparse.Namespace) -> int:
     removed = prune(options.prune)
     for path in removed:
         print(f"removed {printable(str(path))}")
-    print(f"{len(removed)} journals removed; what they tell of can no longer be taken back")
+    journals = counted(len(removed), "journal")
+    print(f"{journals} removed; what they tell of can no longer be taken back")
     return OK

@@ -8,7 +8,7 @@ from pathlib import Path
 from genretagger import pipeline
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.run import Run
-from genretagger.cli.settings import chosen_bundle, decision_policy
+from genretagger.cli.settings import chosen_bundle, decision_policy, described
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.records import Prediction, State, TagChange
@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> int:
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     run.vocabulary = bundle.vocabulary
-    with opened_cache(options) as cache, run.reporting() as add:
+    run.remark(described(bundle))
+    with opened_cache(options, run.remark) as cache, run.reporting() as add:
         answers = pipeline.predict(
             paths, bundle, options.jobs, cache=cache, embedding=options.embedding
         )

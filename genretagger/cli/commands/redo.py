@@ -13,10 +13,10 @@ from genretagger.writing import history
 
 def run(options: argparse.Namespace) -> int:
     """Do again what the last undo, or the one that is named, has taken back."""
-    must_name_run(options)
     path = _named_undo(options.run) if options.run else history.last_in_force(("undo",))
     if path is None:
         raise FatalError(f"there is nothing to do again in {places.journals_folder()}")
+    must_name_run(options)
     return reverse(options, path)
 
 

@@ -20,6 +20,7 @@ from genretagger.cli.settings import chosen_bundle
 from genretagger.containers import container_of
 from genretagger.errors import FatalError
 from genretagger.identity import is_file
+from genretagger.installation import command_for
 from genretagger.pipeline import make_plan
 from genretagger.places import plans_folder
 from genretagger.text import printable
@@ -31,7 +32,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name not in ("starlette", "uvicorn"):
         raise
-    raise FatalError("review needs: pip install 'genretagger[review]'") from error
+    raise FatalError(f"review needs: {command_for('review')}") from error
 
 
 def run(options: argparse.Namespace) -> int:

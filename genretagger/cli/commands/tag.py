@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import replace
 
 from genretagger.cli.caching import opened_cache
-from genretagger.cli.output import offer_undo
+from genretagger.cli.next_step import without_dry_run, written
+from genretagger.cli.output import say
 from genretagger.cli.planning import plan_options, saved_plan
 from genretagger.cli.run import Run
+from genretagger.cli.settings import described
 from genretagger.cli.writer import only_writer
 from genretagger.pipeline import make_plan
 from genretagger.recall import remember
@@ -27,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     run = Run(options, PLANNED if options.dry_run else WRITTEN)
     roots = run.named_paths(options)
     planning = plan_options(options, analyse_all=options.dry_run)
+    run.remark(described(planning.bundle))
     run.vocabulary = planning.bundle.vocabulary
     run.make_page(
         title="What would be written" if options.dry_run else "What was written",
@@ -36,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     )
     journal = Journal(options.command_line, roots=roots)
     with (
-        opened_cache(options) as cache,
+        opened_cache(options, run.remark) as cache,
         run.reporting() as add,
         saved_plan(options.plan_file, roots, planning) as save,
     ):
@@ -57,5 +61,20 @@ def run(options: argparse.Namespace) -> int:
                     remember(done.path, options.field, cache)
                 add(done)
     code = run.summary()
-    offer_undo(journal.path)
+    if run.is_talking:
+        say(_next_step(options, run.n_changes))
+    if journal.path is not None:
+        run.remark(f"journal: {journal.path}")
     return code
+
+
+def _next_step(options: argparse.Namespace, n_changes: int) -> str:
+    """Say what was written, and what to do next."""
+    if not options.dry_run:
+        return written(n_changes)
+    if not n_changes:
+        return "nothing was written, and there is nothing to write"
+    if options.plan_file:
+        plan = shlex.quote(str(options.plan_file))
+        return f"no music file was changed; to do what the plan says: genretagger apply {plan}"
+    return f"nothing was written; to write it: {without_dry_run(options)}"

@@ -15,10 +15,10 @@ _RUNS = ("run", "redo")
 
 def run(options: argparse.Namespace) -> int:
     """Take back the last run that is in force, or the one that is named."""
-    must_name_run(options)
     path = _named_run(options.run) if options.run else history.last_in_force(_RUNS)
     if path is None:
         raise FatalError(f"there is nothing to undo in {places.journals_folder()}")
+    must_name_run(options)
     return reverse(options, path)
 
 

@@ -1,0 +1,70 @@
+"""How the parser speaks: help whose words stay whole, errors of one line with a hint."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import textwrap
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from genretagger.cli.codes import USAGE
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong, and what may have been meant."""
+
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(**{"formatter_class": _Help, **rest})
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with a message of one line."""
+        message = message.removeprefix("argument ")
+        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+    def refuse(self, unknown: str) -> NoReturn:
+        """End the program because of a word on the command line that means nothing."""
+        if not unknown.startswith("-"):
+            self.error(f"{unknown!r} is one word too many")
+        name = unknown.partition("=")[0]
+        options = [text for action in self._actions for text in action.option_strings]
+        self.error(f"there is no option {name}{nearest(name, options)}")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        choices = list(action.choices)
+        if isinstance(action, argparse._SubParsersAction):
+            self.error(f"there is no command {value!r}{nearest(str(value), choices)}")
+        why = f"{value!r} is none of {', '.join(choices)}{nearest(str(value), choices)}"
+        raise argparse.ArgumentError(action, why)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Say which of some names may have been meant; empty if none is like it.
+
+    Examples
+    --------
+    >>> nearest("--existng", ["--existing", "--exclude"]), nearest("--xyz", ["--existing"])
+    ('; did you mean --existing?', '')
+    """
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+class _Help(argparse.HelpFormatter):
+    """Breaks lines between words alone, and leaves lines that are indented as they are."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _wrapped(" ".join(text.split()), width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = (
+            [line] if line.startswith(" ") else _wrapped(line, width - len(indent)) or [""]
+            for line in text.splitlines()
+        )
+        return "\n".join(indent + line for part in lines for line in part)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
