@@ -345,7 +345,7 @@ def test_a_table_in_a_pipe_has_one_line_for_each_track(audio_file, capsys):
 def test_the_genres_their_aliases_and_the_fusions_are_listed(capsys):
     code, out, _ = run(capsys, "genres")
     assert code == 0
-    assert "19 pairs that often go together" in out
+    assert "19 pairs of genres that often go together" in out
     assert "  Pop; Rock" in out
     assert all(f"  {genre}" in out for genre in GENRES)
 

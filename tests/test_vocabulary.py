@@ -50,7 +50,7 @@ def test_the_vocabulary_decides_which_pair_is_a_fusion_and_how_it_is_ordered():
 def test_a_spelling_of_an_own_genre_counts_as_it(own):
     held = TrackTags((GenreBlock("ID3v2.4", ("deep-house",)),), "ID3v2.4")
     policy = TagPolicy(existing="append", vocabulary=OWN)
-    assert plan_by_hand("x.mp3", held, policy, ("lied", "deep house")).new == ("Deep House; Lied",)
+    assert plan_by_hand("x.mp3", held, policy, ("lied", "deep house")).new == ("Lied; Deep House",)
     decision = decide(HEARD, DecisionPolicy(HALF, vocabulary=OWN))
     assert plan("x.mp3", held, policy, decision, HEARD).new == ("deep-house; Lied",)
 
@@ -74,7 +74,7 @@ def test_the_commands_have_the_words_of_the_bundle(own, music, capsys, tmp_path)
     heading = next(csv.reader(capsys.readouterr().out.splitlines()))
     assert heading[-14:] == list(OWN.genres)
     cli.main(["genres", *map(str, use)])
-    assert "1 fusions:\n  Deep House; Lied" in capsys.readouterr().out
+    assert "1 pair of genres that often go together:\n  Deep House; Lied" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         cli.main(["predict", "--only", "Rock", *map(str, use), str(music)])
     assert "Rock is not one of Kind 0" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import argparse
 from genretagger.cli.codes import OK
 from genretagger.cli.settings import chosen_bundle
 from genretagger.genres import ALIASES
-from genretagger.text import printable
+from genretagger.text import counted, printable
 
 
 def run(options: argparse.Namespace) -> int:
@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{len(vocabulary.genres)} genres, and other spellings that count as the same:")
     for genre in vocabulary.genres:
         print(printable(f"  {genre:<13}{', '.join(ALIASES.get(genre, ()))}".rstrip()))
-    print(f"{len(vocabulary.fusions)} pairs that often go together:")
+    print(f"{counted(len(vocabulary.fusions), 'pair')} of genres that often go together:")
     for pair in sorted(map(vocabulary.in_order, vocabulary.fusions)):
         print(printable(f"  {'; '.join(pair)}"))
     return OK

@@ -93,7 +93,7 @@
   const pill = (state) => element("span", `pill pill-${state}`, words[state]);
 
   // a name may break behind what joins its words, and is set smaller where it is long
-  const LONG = 60; // characters
+  const LONG = 30; // characters: two lines of the narrowest column
   const nameOf = (row) => {
     const parts = row.name.split(/(?<=[_.])(?=[^_.])/).flatMap((part, i) => (i ? [element("wbr", ""), part] : [part]));
     return element("bdi", row.name.length > LONG ? "long" : "", ...parts);

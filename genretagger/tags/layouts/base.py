@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
+from genretagger.beginning import read_beginning
 from genretagger.errors import TrackError
 from genretagger.tags.base import Block, Edit, family_of
 from genretagger.tags.blocks import FORMATS
@@ -71,11 +72,20 @@ class Layout:
         self.size = file.seek(0, os.SEEK_END)
         self.raw: dict[str, bytes] = {}
         self.further: list[tuple[str, bytes]] = []
-        if not self.begins_with_id3 and self.at(0, 3) == b"ID3":
+        if not self.begins_with_id3 and self._has_id3_in_front():
             raise TrackError(
                 "an ID3 tag stands before its beginning, where this format has none; copy it with "
                 "ffmpeg -c copy, and tag the copy"
             )
+
+    def _has_id3_in_front(self) -> bool:
+        """Tell whether an ID3v2 tag stands before something that is not another tag."""
+        self.file.seek(0)
+        if self.file.read(3) != b"ID3":
+            return False
+        self.file.seek(0)
+        behind = read_beginning(self.file, 10)
+        return bool(behind) and not behind.startswith(b"TAG")
 
     def blocks(self) -> list[Block]:
         """Parse every block; what further ones of its family hold counts as its own."""
