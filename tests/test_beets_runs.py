@@ -212,7 +212,7 @@ class TestOneRunAtATime(Helper):
         folder.write_text("a file where a folder should be")
         with pytest.raises(ui.UserError, match="cannot be written: File exists; stopped before"):
             self.beet("genrecnn", "title+")
-        assert "stopped: 2 tracks are left for the next run" in self.capsys.readouterr().out
+        assert "stopped: 2 tracks left for the next run" in self.capsys.readouterr().out
         assert items[0].filepath.read_bytes() == content
         folder.unlink()
         out = self.beet("genrecnn", "title+")
