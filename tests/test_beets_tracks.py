@@ -158,7 +158,7 @@ class TestFields(Helper):
         assert float(found["genrecnn_r_b"]) == 0.91
         assert "genrecnn_rock" not in found
         out = self.beet("genrecnn", "--force", "--threshold", "0.2", "--max-genres", "2")
-        assert "One: R&B | R&B 0.91 | Deep House 0.30 left out: no fusion with R&B" in out
+        assert "One: R&B | R&B 0.91 | Deep House 0.30 left out: seldom goes with R&B" in out
         assert self.asked == ["One.flac"] * 2  # the fields told the rest
         types = GenreCnnPlugin().item_types
         assert {"genrecnn_deep_house", "genrecnn_r_b"} <= types.keys()

@@ -163,8 +163,9 @@ def test_an_own_bundle_is_found_by_its_name_and_listed(own, capsys):
     assert bundle.read(bundle.locate("mine")).bundle_id == own.bundle_id
     assert cli.main(["model", "--bundle", "mine", "--verify"]) == 0
     out = capsys.readouterr().out
-    assert "Shoegaze: 0.5" in out
-    assert f"  mine: {own.path}" in out
+    assert out.startswith(f"model: mine ({own.bundle_id}) in {own.path}\n")
+    assert "all models: accurate, default, mine\n" in out
+    assert "Shoegaze     too rare  from 0.50" in out
 
 
 def test_it_tags_in_its_own_genres_without_hearing_anything_twice(
