@@ -111,13 +111,13 @@ def read(commands: Mapping[str, argparse.ArgumentParser]) -> dict[str, Any]:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")  # first: most users have no such file
     if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - most users have no such file
+        import tomllib  # noqa: PLC0415
     else:
         import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
 
-    with path.open("rb") as stream:
-        content: dict[str, Any] = tomllib.load(stream)
+    content: dict[str, Any] = tomllib.loads(text)
     return content
 
 
