@@ -156,6 +156,21 @@ def test_a_user_without_a_home_has_no_settings(audio_file, capsys, monkeypatch):
     assert code == 0, err
 
 
+def test_settings_out_of_reach_are_none_and_settings_that_cannot_be_read_are_named(
+    audio_file, capsys
+):
+    track, path = audio_file("FLAC", seconds=2.0), places.config_file()
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.touch()  # as where a container's user may not enter the home that it is given
+    code, _, err = run(capsys, "predict", track)
+    assert code == 0, err
+    path.parent.unlink()
+    path.mkdir(parents=True)
+    code, _, err = run(capsys, "predict", track)
+    assert code != 0
+    assert str(path) in err
+
+
 def test_quiet_says_what_failed_and_nothing_else(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     assert cli.main(["tag", "-q", "--always", str(path)]) == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -96,6 +97,8 @@ def read(commands: Mapping[str, argparse.ArgumentParser]) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
+        if not is_there(path):
+            return {}
         raise FatalError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise FatalError(f"{path}: {error}") from error
@@ -108,6 +111,14 @@ def read(commands: Mapping[str, argparse.ArgumentParser]) -> dict[str, Any]:
         for inner in value:
             _check(inner, _options(commands[key]), f"{path}, [{key}]: there is no option")
     return content
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a file, as far as its folders may be entered.
+
+    They may not in a container, say, whose user is given another one's home.
+    """
+    return os.path.exists(path)  # noqa: PTH110 - pathlib raises what stat does
 
 
 def _parsed(path: Path) -> dict[str, Any]:

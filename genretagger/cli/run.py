@@ -158,7 +158,7 @@ class Run:
             Takes one line: counts it and, if `shown`, reports it.
         """
         if settings := config.file():
-            self.remark(f"settings: {settings}{'' if settings.exists() else ' (none)'}")
+            self.remark(f"settings: {settings}{'' if config.is_there(settings) else ' (none)'}")
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
             if shown and not (self._is_quiet and self._is_table_shown):

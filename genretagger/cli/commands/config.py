@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     commands = commands_of(parser())
     content = config.read(commands)
     path = config.file()
-    is_there = path is not None and path.exists()
+    is_there = path is not None and config.is_there(path)
     print(f"# {printable(str(path))}{'' if is_there else ' (there is no such file yet)'}")
     lines = {
         name: list(_lines(content, name, command, everything=options.of_command == name))
