@@ -199,10 +199,10 @@ def place_of_own(named: str | Path) -> Path:
 
 def _is_own(path: Path) -> bool:
     try:
-        info = json.loads((path / "bundle.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
+        _, info = _read_info(path)
+    except FatalError:
         return False
-    return isinstance(info, dict) and info.get("format") == OWN_FORMAT
+    return info.get("format") == OWN_FORMAT
 
 
 def _sha256(path: Path) -> str:

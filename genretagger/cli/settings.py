@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 from genretagger import bundle, decide
 from genretagger.bundle import Bundle
@@ -11,6 +14,8 @@ from genretagger.expression import Condition, parse
 from genretagger.genres import Vocabulary, read_mapping
 from genretagger.plan import TagPolicy
 from genretagger.subgenres import Names
+
+_Parsed = TypeVar("_Parsed")
 
 
 def chosen_bundle(options: argparse.Namespace) -> Bundle:
@@ -42,17 +47,24 @@ def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPoli
         raise
 
 
+def _parsed(
+    options: argparse.Namespace, name: str, path: Path, parse_text: Callable[[str], _Parsed]
+) -> _Parsed:
+    """Read the file that an option names; exit if it cannot be read or makes no sense."""
+    try:
+        return parse_text(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        options.error(f"argument {name}: {path}: {error.strerror}")
+    except ValueError as error:
+        options.error(f"argument {name}: {path}, {error}")
+    raise AssertionError  # for mypy: `error` ends the program
+
+
 def _mapping(options: argparse.Namespace, vocabulary: Vocabulary) -> dict[str, str]:
     """Read the file of ``--map``; exit if it is none."""
     if options.map is None:
         return {}
-    try:
-        return read_mapping(options.map.read_text(encoding="utf-8-sig"), vocabulary)
-    except OSError as error:
-        options.error(f"argument --map: {options.map}: {error.strerror}")
-    except ValueError as error:
-        options.error(f"argument --map: {options.map}, {error}")
-    raise AssertionError  # for mypy: `error` ends the program
+    return _parsed(options, "--map", options.map, lambda text: read_mapping(text, vocabulary))
 
 
 def tag_policy(options: argparse.Namespace, vocabulary: Vocabulary) -> TagPolicy:
@@ -74,13 +86,7 @@ def meanings(options: argparse.Namespace, vocabulary: Vocabulary) -> Names:
     """Read the file of ``--mapping``, if there is one; exit if it makes no sense."""
     if options.mapping is None:
         return Names(vocabulary=vocabulary)
-    try:
-        return Names(options.mapping.read_text(encoding="utf-8-sig"), vocabulary)
-    except OSError as error:
-        options.error(f"argument --mapping: {options.mapping}: {error.strerror}")
-    except ValueError as error:
-        options.error(f"argument --mapping: {options.mapping}, {error}")
-    raise AssertionError  # for mypy: `error` ends the program
+    return _parsed(options, "--mapping", options.mapping, lambda text: Names(text, vocabulary))
 
 
 def heard_condition(options: argparse.Namespace, vocabulary: Vocabulary) -> Condition:

@@ -179,29 +179,58 @@ def reject_by_name(
     return candidate.rejected(rule, field=where, matched=matched)
 
 
-def look_up_isrcs(
-    api: Api, candidates: Iterable[Candidate], folder: Path, say: Callable[[str], None]
-) -> None:
-    """Ask for the ISRCs that the lists leave out, and remember each answer."""
-    path = folder / _ISRCS
-    known = {row["track_id"]: row["isrc"] for row in read_jsonl(path)}
-    lacking = [c for c in candidates if not c.track.isrc]
-    asked = [c for c in lacking if c.track.track_id not in known]
+def _ask_about(
+    api: Api,
+    candidates: Iterable[Candidate],
+    path: Path,
+    key: str,
+    take: Callable[[Any], Any],
+    *,
+    what: str,
+    otherwise: str,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Ask for one key of each track, and remember each answer, by the track's id.
+
+    A track that Deezer refuses has what `take` makes of None; one whose answer is broken is
+    asked for again in the next run.
+    """
+    known = {row["track_id"]: row[key] for row in read_jsonl(path)}
+    asked = [c for c in candidates if c.track.track_id not in known]
     progress = Progress(len(asked), say)
     with appending(path) as file:
         for done, candidate in enumerate(asked, 1):
             number = candidate.track.track_id
             try:
-                isrc = _isrc(api.track(int(number)).get("isrc"))
+                answer = take(api.track(int(number)).get(key))
             except RefusedError:
-                isrc = ""
+                answer = take(None)
             except BrokenError as error:
-                say(f"track {number}: {error}; its ISRC stays unknown in this run")
+                say(f"track {number}: {error}; {otherwise} in this run")
                 continue
-            known[number] = isrc
-            file.write(json.dumps({"track_id": number, "isrc": isrc}) + "\n")
+            known[number] = answer
+            line = {"track_id": number, key: answer}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
             file.flush()
-            progress.at(done, f"{done} of {len(asked)} missing ISRCs looked up")
+            progress.at(done, f"{done} of {len(asked)} {what} looked up")
+    return known
+
+
+def look_up_isrcs(
+    api: Api, candidates: Iterable[Candidate], folder: Path, say: Callable[[str], None]
+) -> None:
+    """Ask for the ISRCs that the lists leave out, and remember each answer."""
+    lacking = [c for c in candidates if not c.track.isrc]
+    known = _ask_about(
+        api,
+        lacking,
+        folder / _ISRCS,
+        "isrc",
+        _isrc,
+        what="missing ISRCs",
+        otherwise="its ISRC stays unknown",
+        say=say,
+    )
     for candidate in lacking:
         candidate.track = replace(candidate.track, isrc=known.get(candidate.track.track_id, ""))
 
@@ -210,26 +239,17 @@ def replace_unreadable(
     api: Api, candidates: Iterable[Candidate], folder: Path, say: Callable[[str], None]
 ) -> None:
     """Put in the place of tracks that Deezer does not play here those that it names instead."""
-    path = folder / _ALTERNATIVES
-    known = {row["track_id"]: row["alternative"] for row in read_jsonl(path)}
     unreadable = [c for c in candidates if not c.readable]
-    asked = [c for c in unreadable if c.track.track_id not in known]
-    progress = Progress(len(asked), say)
-    with appending(path) as file:
-        for done, candidate in enumerate(asked, 1):
-            number = candidate.track.track_id
-            try:
-                row = _trimmed(api.track(int(number)).get("alternative"))
-            except RefusedError:
-                row = None
-            except BrokenError as error:
-                say(f"track {number}: {error}; it stays unreadable in this run")
-                continue
-            known[number] = row
-            line = {"track_id": number, "alternative": row}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
-            progress.at(done, f"{done} of {len(asked)} unreadable tracks looked up")
+    known = _ask_about(
+        api,
+        unreadable,
+        folder / _ALTERNATIVES,
+        "alternative",
+        _trimmed,
+        what="unreadable tracks",
+        otherwise="it stays unreadable",
+        say=say,
+    )
     for candidate in unreadable:
         other = _candidate(known.get(candidate.track.track_id))
         if other is not None and other.readable:
