@@ -28,7 +28,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -483,7 +483,7 @@ def write(
         "genres": list(vocabulary.genres),
         "fusions": sorted(sorted(pair) for pair in vocabulary.fusions),
         **about,
-        "features": asdict(features),
+        "features": {f.name: getattr(features, f.name) for f in fields(FeatureConfig)},
         "thresholds": list(thresholds),
         "calibration": {
             "slope": [slope for slope, _ in calibration],

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar, cast
 
+from genretagger.doubt import MOST_FURTHER
 from genretagger.errors import FatalError
 from genretagger.features import FeatureConfig
 from training.settings import (
@@ -34,6 +35,19 @@ else:
 DEFAULT = Path(__file__).with_name("configs") / "default.toml"
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MelConfig(FeatureConfig):
+    """The product's features, and how their filterbank is made.
+
+    Attributes
+    ----------
+    htk : bool
+        By HTK's scale, each filter as high as the others, instead of Slaney's with equal areas.
+    """
+
+    htk: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,25 +167,33 @@ class NegativesConfig:
 
 
 @dataclass(frozen=True)
-class CompactConfig:
-    """The smaller MusiCNN, and its distillation; see `training.learn.compact`."""
+class StudentConfig:
+    """The student of a published network, and its fit; see `training.learn.student`.
 
-    time_stride: Count
-    timbral_stride: Count
-    temporal_stride: Count
-    rank: Count
+    Attributes
+    ----------
+    units : tuple of int, length 5
+        Of each layer; but for the first, as many as its teacher's.
+    ranks : tuple of int, length 5
+        Values by way of which a layer's units look; 0 for directly.
+    seed : int
+    n_first, n_segments : int
+        Segments that the first layer, and each other layer, is fitted on.
+    n_patches : int
+        Places that each batch of them is looked at.
+    """
+
+    units: tuple[Count, ...]
+    ranks: tuple[Amount, ...]
     seed: Amount
+    n_first: Count
+    n_segments: Count
     n_patches: Count
-    patches_per_clip: Amount
-    mixed_share: Share
-    tilt_db: Weight
-    bandlimit_share: Share
-    pitch_semitones: Weight
-    epochs: Amount
-    clip_epochs: Amount
-    batch_size: Count
-    learning_rate: Positive
-    warmup_share: Share
+
+    def __post_init__(self) -> None:
+        """Refuse another number of layers."""
+        if len(self.units) != 5 or len(self.ranks) != 5:
+            raise TypeError("units and ranks have to have five values each")
 
 
 @dataclass(frozen=True)
@@ -204,6 +226,19 @@ class Subset:
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
+    def holds(self, source: str) -> bool:
+        """Tell whether the clips of a source belong to it."""
+        return (not self.only or source in self.only) and source not in self.without
+
+
+@dataclass(frozen=True)
+class DoubtConfig:
+    """When the product hears more of a track; see `genretagger.doubt.Doubt`."""
+
+    margin: Share
+    spread: Share
+    excerpts: Annotated[int, Range(1, MOST_FURTHER)]
+
 
 @dataclass(frozen=True)
 class OwnCnn:
@@ -222,11 +257,11 @@ class MusicnnHeads:
 
 
 @dataclass(frozen=True)
-class CompactHeads(MusicnnHeads):
-    """Heads on a smaller MusiCNN, distilled from the published one."""
+class StudentHeads(MusicnnHeads):
+    """Heads on a student of a published network."""
 
     corpus: CorpusConfig
-    compact: CompactConfig
+    student: StudentConfig
 
 
 Kind_co = TypeVar("Kind_co", bound="OwnCnn | MusicnnHeads", covariant=True)
@@ -244,23 +279,29 @@ class Config(Generic[Kind_co]):
         The bundle's version.
     card : str
         The model card's template, relative to the configuration file.
-    features : genretagger.features.FeatureConfig
+    features : MelConfig
     split, evaluate
         One for each stage.
-    model : OwnCnn, MusicnnHeads or CompactHeads
+    model : OwnCnn, MusicnnHeads or StudentHeads
         What is trained, and how.
     subsets : dict of str to Subset
         What is quoted apart in metrics and card, beside all clips.
+    unseen : dict of str to Subset
+        Sets of sources that are held out as a whole, each in turn, beside the folds.
+    doubt : DoubtConfig or None
+        Travels in the bundle; it was measured apart, on whole tracks.
     """
 
     name: str
     version: str
     card: str
-    features: FeatureConfig
+    features: MelConfig
     split: SplitConfig
     evaluate: EvaluateConfig
     model: Kind_co
     subsets: dict[str, Subset] = field(default_factory=dict)
+    unseen: dict[str, Subset] = field(default_factory=dict)
+    doubt: DoubtConfig | None = None
 
 
 AnyConfig = Config["OwnCnn | MusicnnHeads"]
@@ -275,6 +316,7 @@ _FEATURES: dict[str, Any] = {
     "fmax_hz": Positive,
     "segment_s": Annotated[float, Range(1, 60)],
     "top_db": Positive,
+    "htk": bool,
 }
 """What the product's features may be trained with; the product itself reads bundles only."""
 
@@ -291,7 +333,7 @@ def section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
     unknown = sorted(set(table) - known)
     if unknown:
         raise FatalError(f"{where}: unknown setting {', '.join(unknown)}")
-    if wrong := check(kind, table, _FEATURES if kind is FeatureConfig else {}):
+    if wrong := check(kind, table, _FEATURES if kind is MelConfig else {}):
         raise FatalError(f"{where}: {wrong}")
     try:
         return kind(**{key: _frozen(value) for key, value in table.items()})
@@ -320,15 +362,18 @@ def load(path: Path) -> AnyConfig:
     """
     table = read_toml(path, "config")
     parts = sections(
-        path, table, {"features": FeatureConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
+        path, table, {"features": MelConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
     )
     _check_features(path, parts["features"])
-    subsets = table.pop("subsets", {})
-    if not isinstance(subsets, dict):
-        raise FatalError(
-            f"config {path} [subsets]: lines like name = {{ only = [...] }} are wanted"
-        )
-    parts["subsets"] = sections(path, subsets, dict.fromkeys(subsets, Subset))
+    for name in ("subsets", "unseen"):
+        sets = table.pop(name, {})
+        if not isinstance(sets, dict):
+            raise FatalError(
+                f"config {path} [{name}]: lines like name = {{ only = [...] }} are wanted"
+            )
+        parts[name] = sections(path, sets, dict.fromkeys(sets, Subset))
+    if "doubt" in table:
+        parts |= sections(path, table, {"doubt": DoubtConfig})
     parts["model"] = _model(path, table)
     config = section(Config, table | parts, f"config {path}")
     card = path.parent / config.card
@@ -340,7 +385,7 @@ def load(path: Path) -> AnyConfig:
     return replace(config, card=str(card))
 
 
-def _check_features(path: Path, features: FeatureConfig) -> None:
+def _check_features(path: Path, features: MelConfig) -> None:
     """Refuse features that contradict each other."""
     where = f"config {path} [features]"
     if not features.fmin_hz < features.fmax_hz <= features.sr / 2:
@@ -361,14 +406,14 @@ def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
         return OwnCnn(**sections(path, table, {"network": NetworkConfig, "train": TrainConfig}))
     parts = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})
     heads = {"train": parts["head"], "negatives": parts["negatives"]}
-    if "compact" not in table:
+    if "student" not in table:
         return MusicnnHeads(**heads)
-    kinds: dict[str, type[Any]] = {"corpus": CorpusConfig, "compact": CompactConfig}
-    return CompactHeads(**heads, **sections(path, table, kinds))
+    kinds: dict[str, type[Any]] = {"corpus": CorpusConfig, "student": StudentConfig}
+    return StudentHeads(**heads, **sections(path, table, kinds))
 
 
 def with_heads(config: AnyConfig) -> Config[MusicnnHeads]:
-    """Check that a configuration trains heads on MusiCNN, or on a smaller one.
+    """Check that a configuration trains heads on MusiCNN, or on a student.
 
     Raises
     ------

@@ -98,9 +98,9 @@ class RunFolder:
         return self.path / "negatives"
 
     @property
-    def compact(self) -> Path:
-        """See `training.learn.compact`."""
-        return self.path / "compact"
+    def student(self) -> Path:
+        """See `training.learn.student`."""
+        return self.path / "student"
 
     @property
     def embeddings(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import numpy as np
 from genretagger.errors import FatalError
 from training import config as configuration
 from training import files
-from training.arrays import Bools
-from training.data import split
+from training.data import split, trials
 from training.data.clips import Clip, read_clips
+from training.data.trials import Trial
 from training.features import shards
-from training.folders import FINAL, RunFolder
+from training.folders import RunFolder
 from training.learn import models
 from training.learn.recipes import recipe
 
@@ -112,23 +112,12 @@ class Run:
         config = self.config.split
         return split.assign(clips, config.n_folds, config.seed, config.large_sets)
 
-    def models(self) -> list[str]:
-        """Name the models: one for each fold and the final one, or the final one alone."""
-        if self.config.split.is_holdout:
-            return [FINAL]
-        return [*(str(k) for k in range(self.config.split.n_folds)), FINAL]
-
-    def measured(self) -> list[str]:
-        """Name the models that are measured."""
-        return self.models() if self.config.split.is_holdout else self.models()[:-1]
-
-    def learns(self, name: str, clips: Sequence[Clip]) -> Bools:
-        """Tell which clips a model learns from."""
-        splits = np.array([clip.split for clip in clips])
-        allowed = splits == split.TRAIN if self.config.split.is_holdout else splits != name
+    def trials(self, clips: Sequence[Clip]) -> list[Trial]:
+        """Lay out the run's models; none learns from a label that is a guess."""
+        laid_out = trials.trials(clips, self.config.split, self.config.unseen)
         least = self.config.model.train.least_confidence
-        sure = [clip.confidence >= least for clip in clips]
-        return np.asarray(allowed & np.array(sure))
+        sure = np.array([clip.confidence >= least for clip in clips])
+        return [replace(trial, learns=trial.learns & sure) for trial in laid_out]
 
     def teachers(self, name: str) -> tuple[int, int]:
         """Look up the sizes of a trained model's heads for its teachers.
@@ -150,7 +139,8 @@ class Run:
 
     def made_from(self) -> dict[str, str]:
         """Hash the origin of the metrics, so that `export` refuses those of other models."""
-        weights = {name: self.folder.model(name).weights for name in self.measured()}
+        names = [trial.name for trial in self.trials(self.clips()) if trial.measured.any()]
+        weights = {name: self.folder.model(name).weights for name in names}
         subsets = {name: asdict(subset) for name, subset in self.config.subsets.items()}
         return {
             "manifest": self.manifest_sha256(),

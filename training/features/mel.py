@@ -6,10 +6,16 @@ import numpy as np
 
 from genretagger.features import AMIN, FeatureConfig, mel_power
 from training.arrays import Floats
+from training.config import MelConfig
 
 
 def filterbank(config: FeatureConfig) -> Floats:
-    """Make the mel filterbank, by librosa, with Slaney's scale and area norm.
+    """Make the mel filterbank, by librosa.
+
+    Parameters
+    ----------
+    config : FeatureConfig
+        With Slaney's scale and area norm, unless it is a `MelConfig` that says HTK's.
 
     Returns
     -------
@@ -17,6 +23,7 @@ def filterbank(config: FeatureConfig) -> Floats:
     """
     import librosa
 
+    htk = isinstance(config, MelConfig) and config.htk
     return np.asarray(
         librosa.filters.mel(
             sr=config.sr,
@@ -24,6 +31,8 @@ def filterbank(config: FeatureConfig) -> Floats:
             n_mels=config.n_mels,
             fmin=config.fmin_hz,
             fmax=config.fmax_hz,
+            htk=htk,
+            norm=None if htk else "slaney",
         ),
         dtype=np.float32,
     )

@@ -1,4 +1,4 @@
-"""MusiCNN's embeddings of a manifest's segments, for heads to learn from."""
+"""Embeddings of a manifest's segments, for heads to learn from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.data.clips import Clip
 from training.features.mel import under_peak
 from training.features.shards import Shards
 from training.files import write_array
-from training.networks import body, litert, musicnn
+from training.networks import body, litert
 from training.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ _BLOCK = 100  # clips in a file
 
 @dataclass(frozen=True)
 class Embedded:
-    """MusiCNN's embeddings of the segments of a manifest's clips.
+    """Embeddings of the segments of a manifest's clips.
 
     Attributes
     ----------
-    embeddings : numpy.ndarray, shape (n_segments of all clips, 250), float32
+    embeddings : numpy.ndarray, shape (n_segments of all clips, n), float32
     owner : numpy.ndarray, shape (n_segments of all clips,), int64
         Index of the clip that each belongs to, ascending.
-    negatives : numpy.ndarray, shape (n_negatives, 250), float32
+    negatives : numpy.ndarray, shape (n_negatives, n), float32
         Of segments that have no genre.
     embedder : keras.Model
-        MusiCNN, as `body.build` builds it.
+        As `networks.heads.embedder` builds it.
     sha256 : str
         The fingerprint of the shards.
     """
@@ -86,7 +86,7 @@ def embed(
         The whole manifest.
     shards : Shards
     embedder : keras.Model
-        From `body.load` or `compact.Distillation`.
+        From `networks.heads.embedder`.
     negatives : numpy.ndarray, shape (n_negatives, n_frames, n_mels), float32
         From `negatives.read`.
     say : callable
@@ -97,18 +97,13 @@ def embed(
     Embedded
     """
     folder.mkdir(parents=True, exist_ok=True)
-    key = json.dumps([shards.sha256, musicnn.N_FRAMES, body.LOG_RANGE]).encode()
+    key = json.dumps([shards.sha256, body.LOG_RANGE]).encode()
     weights = b"".join(w.tobytes() for w in embedder.get_weights())
     stamp = hashlib.sha256(key + weights).hexdigest()
-    run = litert.runner(embedder, (1, musicnn.N_FRAMES, features.n_mels))
-    n_patches = features.n_frames // musicnn.N_FRAMES
+    run = litert.runner(embedder, (1, features.n_frames, features.n_mels))
 
-    def mean_of_patches(part: Floats) -> Floats:
-        """Average the embeddings of the patches of each segment."""
-        patches = part[:, : n_patches * musicnn.N_FRAMES]
-        patches = patches.reshape(-1, musicnn.N_FRAMES, features.n_mels)
-        embeddings = np.concatenate([run(patch[None]) for patch in patches])
-        return np.asarray(embeddings.reshape(len(part), n_patches, -1).mean(axis=1))
+    def of_each(part: Floats) -> Floats:
+        return np.concatenate([run(segment[None]) for segment in part])
 
     embeddings: list[Floats] = []
     owner: list[int] = []
@@ -119,16 +114,14 @@ def embed(
         for i in block:
             owner += [i] * len(audio.excerpt_starts(clips[i].duration_s, features.segment_s))
         if not path.exists():
-            means = [
-                mean_of_patches(segments(shards, i, clips[i].duration_s, features)) for i in block
-            ]
-            write_array(path, np.concatenate(means))
+            parts = [segments(shards, i, clips[i].duration_s, features) for i in block]
+            write_array(path, of_each(np.concatenate(parts)))
             progress.at(block.stop, f"embedded {block.stop}/{len(clips)} clips")
         embeddings.append(np.load(path))
     return Embedded(
         np.concatenate(embeddings),
         np.array(owner),
-        mean_of_patches(negatives),
+        of_each(negatives),
         embedder,
         shards.sha256,
     )

@@ -1,28 +1,32 @@
 """Recipes: how each kind of model is built, fitted and described.
 
-A configuration has one of three kinds: a CNN of our own, heads on MusiCNN, heads on a smaller
-MusiCNN. The stages call a recipe and do not ask which kind it is.
+A configuration has one of three kinds: a CNN of our own, heads on MusiCNN, heads on a student.
+The stages call a recipe and do not ask which kind it is.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
+
 from genretagger.errors import FatalError
-from training.config import AnyConfig, CompactHeads, Config, MusicnnHeads, OwnCnn
+from training.config import AnyConfig, Config, MusicnnHeads, OwnCnn, StudentHeads
 from training.data.clips import Clip
+from training.data.trials import Trial
 from training.features import corpus, negatives
 from training.features.shards import Shards
-from training.folders import FINAL, RunFolder
-from training.learn import compact
+from training.folders import RunFolder
+from training.learn import student
 from training.learn.cnn import train_cnn
 from training.learn.embed import embed
 from training.learn.heads import train_heads
 from training.networks import body, cnn, heads
+from training.networks import student as networks_student
 
 if TYPE_CHECKING:
     import keras
@@ -41,20 +45,17 @@ class Material:
     clips : sequence of Clip
         The whole manifest.
     shards : Shards
-    rows : mapping of str to list of int
-        For each model that is wanted, the indices of the clips that it may learn from.
-    wheel : pathlib.Path or None
-        MusiCNN's.
-    n_jobs : int
-        Processes.
+    trials : sequence of Trial
+        The models that are wanted.
+    published : pathlib.Path or None
+        The weights of the network that heads stand on, or that their student learns from.
     """
 
     folder: RunFolder
     clips: Sequence[Clip]
     shards: Shards
-    rows: Mapping[str, Sequence[int]]
-    wheel: Path | None
-    n_jobs: int
+    trials: Sequence[Trial]
+    published: Path | None
 
 
 @dataclass(frozen=True)
@@ -156,14 +157,14 @@ class OwnCnnRecipe(Recipe[OwnCnn]):
 
     def fit(self, material: Material, say: Say) -> None:
         """Train one model after the other: see `Recipe.fit`."""
-        for name, rows in material.rows.items():
+        for trial in material.trials:
             train_cnn(
                 self.config,
                 material.clips,
                 material.shards,
-                rows=rows,
-                name=name,
-                folder=material.folder.model(name),
+                rows=np.flatnonzero(trial.learns).tolist(),
+                name=trial.name,
+                folder=material.folder.model(trial.name),
                 say=say,
             )
 
@@ -187,15 +188,18 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
 
     licence = "MIT; MusiCNN's weights ISC, see MODEL_CARD.md"
 
-    def build(self) -> tuple[keras.Model, keras.Model, keras.Model]:
-        """Build body, heads, and both as one: see `heads.with_body`."""
-        return heads.with_body(self.config.features, self.config.model.train)
+    def embedder(self) -> keras.Model:
+        """Build what embeds a segment, with random weights."""
+        return heads.on_musicnn(self.config.features, body.build())
 
-    def embedders(self, material: Material, wheel: Path, say: Say) -> Iterator[tuple[str, Any]]:
-        """Yield the body of each model: the same for all."""
-        published = body.load(wheel)
-        for name in material.rows:
-            yield name, published
+    def fitted(self, material: Material, published: Path, say: Say) -> keras.Model:
+        """Build what embeds a segment, with its weights."""
+        return heads.on_musicnn(self.config.features, body.load(published))
+
+    def build(self) -> tuple[keras.Model, keras.Model, keras.Model]:
+        """Build embedder, heads, and both as one: see `heads.on_embedder`."""
+        embedder = self.embedder()
+        return embedder, *heads.on_embedder(self.config.features, self.config.model.train, embedder)
 
     def collect(self, folder: RunFolder, sources: Sources, say: Say) -> None:
         """Collect speech and noise."""
@@ -203,35 +207,34 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
         negatives.collect(folder.negatives, model.negatives, features, sources.speech, say=say)
 
     def fit(self, material: Material, say: Say) -> None:
-        """Embed all segments by each body, and train heads on the embeddings."""
-        if material.wheel is None:
-            raise FatalError("to train heads on MusiCNN, give --musicnn WHEEL")
-        silent = negatives.read(material.folder.negatives, self.config.features)
-        embedded = None
-        for name, embedder in self.embedders(material, material.wheel, say):
-            if embedded is None or embedded.embedder is not embedder:
-                embedded = embed(
-                    material.folder.embeddings,
-                    self.config.features,
-                    material.clips,
-                    material.shards,
-                    embedder,
-                    negatives=silent,
-                    say=say,
-                )
+        """Embed all segments, and train the heads of each model on the embeddings."""
+        if material.published is None:
+            raise FatalError(
+                "heads stand on a published network: give --musicnn WHEEL or --fcn NPZ"
+            )
+        embedded = embed(
+            material.folder.embeddings,
+            self.config.features,
+            material.clips,
+            material.shards,
+            self.fitted(material, material.published, say),
+            negatives=negatives.read(material.folder.negatives, self.config.features),
+            say=say,
+        )
+        for trial in material.trials:
             train_heads(
                 self.config,
                 material.clips,
                 embedded,
                 self.build,
-                rows=material.rows[name],
-                name=name,
-                folder=material.folder.model(name),
+                rows=np.flatnonzero(trial.learns).tolist(),
+                name=trial.name,
+                folder=material.folder.model(trial.name),
                 say=say,
             )
 
     def load(self, weights: Path, teachers: tuple[int, int]) -> keras.Model:
-        """Load body and heads; there are no teachers beside the body."""
+        """Load embedder and heads; there are no teachers beside them."""
         _, _, inference = self.build()
         inference.load_weights(weights)
         return inference
@@ -245,30 +248,27 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
         return {"network": "MSD_musicnn (Pons and Serra; Million Song Dataset; ISC) with heads"}
 
 
-class CompactHeadsRecipe(MusicnnHeadsRecipe):
-    """Heads on a smaller MusiCNN, distilled anew for each model."""
+class StudentHeadsRecipe(MusicnnHeadsRecipe):
+    """Heads on a student, which learned from free music alone: one serves all models."""
 
-    config: Config[CompactHeads]
+    config: Config[StudentHeads]
+    licence = "MIT"
 
-    def build(self) -> tuple[keras.Model, keras.Model, keras.Model]:
-        """Build body, heads, and both as one."""
-        model = self.config.model
-        return heads.with_body(self.config.features, model.train, model.compact)
+    def embedder(self) -> keras.Model:
+        """Build the student, with random weights."""
+        shape = student.shape(self.config.model.student)
+        return networks_student.build(shape, self.config.features)
 
-    def embedders(self, material: Material, wheel: Path, say: Say) -> Iterator[tuple[str, Any]]:
-        """Distil the body of each model."""
-        distillation = compact.Distillation(
-            material.folder.compact,
-            self.config,
-            material.clips,
-            material.shards,
-            wheel=wheel,
-            music=corpus.read(material.folder.corpus),
-            learns=material.rows,
-            n_jobs=material.n_jobs,
+    def fitted(self, material: Material, published: Path, say: Say) -> keras.Model:
+        """Fit the student to its teacher."""
+        return student.fit(
+            material.folder.student,
+            self.config.model.student,
+            self.config.features,
+            teacher=published,
+            music=material.folder.corpus,
             say=say,
         )
-        return distillation.networks()
 
     def collect(self, folder: RunFolder, sources: Sources, say: Say) -> None:
         """Collect speech and noise, and free music that holds no labelled clip."""
@@ -285,20 +285,22 @@ class CompactHeadsRecipe(MusicnnHeadsRecipe):
 
     def n_macs(self) -> int:
         """Count as `Recipe.n_macs`."""
-        return body.n_macs(self.config.features, self.config.model.compact)
+        return networks_student.n_macs(
+            student.shape(self.config.model.student), self.config.features
+        )
 
     def summary(self, folder: RunFolder) -> dict[str, Any]:
-        """Name the network, and describe its distillation."""
+        """Name the network, and describe how the student learned."""
         return {
-            "network": "a smaller MSD_musicnn (Pons and Serra; ISC) with heads",
-            "compact": compact.summary(folder, self.config, FINAL),
+            "network": "a student of an FCN (Choi et al.; Won et al.; MIT) with heads",
+            "student": student.summary(folder.student, self.config.model.student, folder.corpus),
         }
 
 
 _RECIPES: dict[type, Callable[[Any], Recipe[Any]]] = {
     OwnCnn: OwnCnnRecipe,
     MusicnnHeads: MusicnnHeadsRecipe,
-    CompactHeads: CompactHeadsRecipe,
+    StudentHeads: StudentHeadsRecipe,
 }
 
 

@@ -270,15 +270,24 @@ def measure(
     sure = [i for i, c in enumerate(clips) if c.confidence >= settings.least_confidence]
     chosen = [clips[i] for i in sure]
     ref, folds = reference(chosen), np.array([int(clip.split) for clip in chosen])
+    sets = evaluate.numbered_sets(chosen, config.unseen)
     decided = {
-        name: evaluate.nested(ref, folds, logits[sure], settings)[0]
+        name: evaluate.nested(ref, folds, logits[sure], sets, settings)[0]
         for name, logits in predictions.items()
     }
     groups = np.array([clip.artist_id for clip in chosen])
     results: dict[str, Any] = {}
     progress = Progress(len(predictions), say)
     for n, (name, logits) in enumerate(predictions.items(), 1):
-        measured, _ = evaluate.evaluate(chosen, folds, logits[sure], settings, subsets)
+        measured, _ = evaluate.evaluate(
+            chosen,
+            folds,
+            logits[sure],
+            np.full_like(logits[sure], np.nan),
+            config=settings,
+            subsets=subsets,
+            held_out=config.unseen,
+        )
         compared = {
             subset: _against_floor(
                 ref[rows],

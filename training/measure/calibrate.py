@@ -7,7 +7,7 @@ import numpy as np
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.genres import GENRES
 from genretagger.records import Prediction
-from training.arrays import Bools, Numbers
+from training.arrays import Bools, Integers, Numbers
 
 MAX_SLOPE = 100.0
 """What `genretagger.bundle` accepts."""
@@ -113,13 +113,20 @@ def coverage(out: Bools) -> float:
 
 
 def choose_thresholds(
-    probabilities: Numbers, reference: Bools, *, wanted: float, prior: float, lowest: float
+    probabilities: Numbers,
+    reference: Bools,
+    sets: Integers,
+    *,
+    wanted: float,
+    prior: float,
+    lowest: float,
 ) -> Numbers:
     """Choose thresholds for precision first, then coverage.
 
     One threshold for all genres gives most decisions at a given precision as long as
     probabilities mean what they say. So the lowest common one is taken at which the
-    product's decisions reach the wanted precision. Where a genre on its own does worse
+    product's decisions reach the wanted precision on each set, since a user's collection may
+    be like the worst of them. Where a genre on its own does worse
     than that (its probabilities are not to be trusted), its threshold is raised until
     it reaches it too, on a smoothed count: ``prior`` imagined decisions, half of them
     right, are added, so that a genre with few decisions has to be better than it looks.
@@ -129,6 +136,8 @@ def choose_thresholds(
     probabilities : numpy.ndarray, shape (n_clips, n_genres)
         Calibrated, of clips that the network has not learned from.
     reference : numpy.ndarray, shape (n_clips, n_genres), bool
+    sets : numpy.ndarray, shape (n_clips,), int
+        The set that each clip is of.
     wanted : float
         Precision.
     prior : float
@@ -158,6 +167,9 @@ def choose_thresholds(
 
     for common in grid:
         thresholds = raised(float(common))
-        if not precision(written(probabilities, thresholds), reference) < wanted:
+        out = written(probabilities, thresholds)
+        if not any(
+            precision(out[sets == s], reference[sets == s]) < wanted for s in np.unique(sets)
+        ):
             break
     return thresholds

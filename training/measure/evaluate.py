@@ -35,17 +35,25 @@ IDENTITY = ((1.0, 0.0),) * len(GENRES)
 
 def write_fold_bundle(inference: Any, features: FeatureConfig, folder: Path) -> None:
     """Write a bundle that holds nothing but a network, for measuring it."""
+    model = litert.to_tflite(inference)
+    about = {"name": "fold", "purpose": "measured in cross-validation, not for use"}
     bundle.write(
         folder,
-        model=litert.to_tflite(inference),
+        model=model,
         golden={},
         features=features,
         filterbank=mel.filterbank(features),
         thresholds=(0.5,) * len(GENRES),
         calibration=IDENTITY,
-        about={"name": "fold", "purpose": "measured in cross-validation, not for use"},
+        about=about | named_embedding(model),
         card="One fold's network, for measuring; not for use.\n",
     )
+
+
+def named_embedding(model: bytes) -> dict[str, Any]:
+    """Give the entry of ``bundle.json`` that names a network's embedding, if it has one."""
+    embedding = litert.embedding_output(model)
+    return {} if embedding is None else {"embedding": embedding}
 
 
 def predict(folder: Path, paths: Sequence[Path]) -> Numbers:
@@ -130,12 +138,13 @@ class Choice:
         return probabilities, calibrate.written(probabilities, self.thresholds)
 
 
-def choose(logits: Numbers, ref: Bools, config: EvaluateConfig) -> Choice:
+def choose(logits: Numbers, ref: Bools, sets: Integers, config: EvaluateConfig) -> Choice:
     """Choose calibration and thresholds on predictions of clips with labels."""
     calibration = calibrate.platt_by_genre(logits, ref, config.calibration_c)
     thresholds = calibrate.choose_thresholds(
         calibrate.apply(logits, calibration),
         ref,
+        sets,
         wanted=config.precision,
         prior=config.threshold_prior,
         lowest=config.lowest_threshold,
@@ -144,9 +153,19 @@ def choose(logits: Numbers, ref: Bools, config: EvaluateConfig) -> Choice:
 
 
 def nested(
-    ref: Bools, folds: Integers, logits: Numbers, config: EvaluateConfig
+    ref: Bools, parts: Integers, logits: Numbers, sets: Integers, config: EvaluateConfig
 ) -> tuple[Numbers, Bools]:
-    """Decide on each fold with what was chosen on the other folds.
+    """Decide on each part with what was chosen on the other parts.
+
+    Parameters
+    ----------
+    ref : numpy.ndarray, shape (n_clips, n_genres), bool
+    parts : numpy.ndarray, shape (n_clips,), int
+        Folds, or sets that are held out as a whole.
+    logits : numpy.ndarray, shape (n_clips, n_genres), float64
+    sets : numpy.ndarray, shape (n_clips,), int
+        See `calibrate.choose_thresholds`.
+    config : EvaluateConfig
 
     Returns
     -------
@@ -155,9 +174,9 @@ def nested(
     written : numpy.ndarray, shape (n_clips, n_genres), bool
     """
     probabilities, written = np.zeros_like(logits), np.zeros_like(ref)
-    for k in np.unique(folds):
-        measured = folds == k
-        choice = choose(logits[~measured], ref[~measured], config)
+    for k in np.unique(parts):
+        measured = parts == k
+        choice = choose(logits[~measured], ref[~measured], sets[~measured], config)
         probabilities[measured], written[measured] = choice.decide(logits[measured])
     return probabilities, written
 
@@ -166,13 +185,17 @@ def evaluate(
     clips: Sequence[Clip],
     folds: Integers,
     logits: Numbers,
+    unseen: Numbers,
+    *,
     config: EvaluateConfig,
     subsets: Mapping[str, Subset],
+    held_out: Mapping[str, Subset],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Measure out-of-fold predictions.
+    """Measure predictions out of the fold, and of sets that are held out as a whole.
 
-    Calibration and thresholds are measured nested: for each fold they are chosen on the
-    other folds' predictions. What ships is chosen on all of them.
+    Calibration and thresholds are measured nested: for each fold or set they are chosen on
+    the others' predictions. What ships is chosen on predictions by models that had not seen
+    the clip's set, and out of the fold where there are none.
 
     Parameters
     ----------
@@ -180,10 +203,15 @@ def evaluate(
         Those to be measured.
     folds : numpy.ndarray, shape (n_clips,), int
     logits : numpy.ndarray, shape (n_clips, n_genres), float64
-        Mean logits by the model that has not learned from the clip.
+        Mean logits by the model that has not learned from the clip's artist.
+    unseen : numpy.ndarray, shape (n_clips, n_genres), float64
+        Mean logits by the model that has not learned from the clip's set; NaN where no model
+        is without it.
     config : EvaluateConfig
     subsets : mapping of str to Subset
         What is quoted apart.
+    held_out : mapping of str to Subset
+        The sets that are held out.
 
     Returns
     -------
@@ -199,9 +227,59 @@ def evaluate(
         "heard as the product hears a file; calibration and thresholds chosen on the "
         f"other folds; {_intervals_in_words(config)}"
     )
-    decided = nested(ref, folds, logits, config)
-    choice = choose(logits, ref, config)
-    return _measure(clips, logits, decided, choice, how=how, config=config, subsets=subsets)
+    sets = numbered_sets(clips, held_out)
+    decided = nested(ref, folds, logits, sets, config)
+    is_unseen = np.asarray(np.isfinite(unseen).all(axis=1))
+    choice = choose(np.where(is_unseen[:, None], unseen, logits), ref, sets, config)
+    measured, drawn = _measure(
+        clips, logits, decided, choice, how=how, config=config, subsets=subsets
+    )
+    if is_unseen.any():
+        rows = np.flatnonzero(is_unseen)
+        measured["metrics"]["unseen"] = _measure_unseen(
+            [clips[i] for i in rows.tolist()], unseen[rows], sets[rows], config, held_out
+        )
+    return measured, drawn
+
+
+def numbered_sets(clips: Sequence[Clip], held_out: Mapping[str, Subset]) -> Integers:
+    """Number the set of each clip.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_clips,), int
+        Clips that are in none are one set more.
+    """
+    sets = np.full(len(clips), len(held_out))
+    for i, subset in enumerate(held_out.values()):
+        sets[[subset.holds(clip.source) for clip in clips]] = i
+    return sets
+
+
+def _measure_unseen(
+    clips: Sequence[Clip],
+    logits: Numbers,
+    sets: Integers,
+    config: EvaluateConfig,
+    held_out: Mapping[str, Subset],
+) -> dict[str, Any]:
+    """Measure each set by the model that has seen none of it."""
+    ref = reference(clips)
+    probabilities, written = nested(ref, sets, logits, sets, config)
+    groups = np.array([clip.artist_id for clip in clips])
+    figures_of: dict[str, Any] = {"ranking": {}, "decisions": {}, "calibration_error": {}}
+    for name, rows in figures.select(clips, held_out).items():
+        these = groups[rows].tolist()
+        figures_of["ranking"][name] = figures.ranking(ref[rows], probabilities[rows], these, config)
+        figures_of["decisions"][name] = figures.decisions(ref[rows], written[rows], these, config)
+        error = metrics.calibration_error(ref[rows], probabilities[rows])
+        figures_of["calibration_error"][name] = round(error, 4)
+    how = (
+        "each set predicted by a model that has learned from none of its clips, nor from other "
+        "clips by its artists; calibration and thresholds chosen on the other sets; "
+        f"{_intervals_in_words(config)}"
+    )
+    return {"protocol": how} | figures_of
 
 
 def evaluate_holdout(
@@ -228,7 +306,8 @@ def evaluate_holdout(
     measured, curves : dict
         As `evaluate`.
     """
-    choice = choose(logits[~is_test], reference(clips)[~is_test], config)
+    one_set = np.zeros(int((~is_test).sum()), dtype=np.int64)
+    choice = choose(logits[~is_test], reference(clips)[~is_test], one_set, config)
     test = [clip for clip, measured in zip(clips, is_test, strict=True) if measured]
     how = (
         f"measured on a test split of {len(test)} clips, artist groups disjoint; clips heard as "

@@ -145,11 +145,10 @@ def select(clips: Sequence[Clip], subsets: Mapping[str, Subset]) -> dict[str, Bo
     dict of str to numpy.ndarray, shape (n_clips,), bool
         ``all`` first.
     """
-    sources = np.array([clip.source for clip in clips])
     chosen = {"all": np.ones(len(clips), dtype=bool)}
-    if not subsets and len(set(sources)) > 1:
-        subsets = {name: Subset(only=(name,)) for name in sorted(set(sources.tolist()))}
+    sources = {clip.source for clip in clips}
+    if not subsets and len(sources) > 1:
+        subsets = {name: Subset(only=(name,)) for name in sorted(sources)}
     for name, subset in subsets.items():
-        rows = np.isin(sources, subset.only) if subset.only else chosen["all"]
-        chosen[name] = rows & ~np.isin(sources, subset.without)
+        chosen[name] = np.array([subset.holds(clip.source) for clip in clips])
     return {name: rows for name, rows in chosen.items() if rows.any()}

@@ -1,4 +1,4 @@
-"""MusiCNN without its last layer, in Keras, or a smaller one of the same form.
+"""MusiCNN without its last layer, in Keras.
 
 `musicnn.network` computes the same from the checkpoint's own arrays, as its authors wrote
 it. This one can be trained and converted, and takes decibels under a segment's peak.
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genretagger.features import FeatureConfig
-from training.config import CompactConfig
 from training.networks import musicnn
 
 if TYPE_CHECKING:
@@ -40,26 +39,14 @@ N_FRONT = sum(channels for _, channels in FILTERS)
 _BN = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-def _n_taps(compact: CompactConfig | None) -> int:
-    """Count the frames that a filter over time spans, which are 7 of MusiCNN's."""
-    return 7 if compact is None else 1 + 2 * -(-3 // compact.time_stride)
-
-
-def build(compact: CompactConfig | None = None) -> keras.Model:
+def build() -> keras.Model:
     """Build MusiCNN without its last layer, for patches of any number of frames.
-
-    Parameters
-    ----------
-    compact : CompactConfig, optional
-        Build a smaller one instead: its filters are linear combinations of `rank` ones each,
-        compared at every `time_stride`-th frame and every `timbral_stride`-th or
-        `temporal_stride`-th band. See `training.learn.compact`.
 
     Returns
     -------
     keras.Model
         From log-mel in dB under the peak, (n, n_frames, 96), to (n, 250): the last hidden
-        layer, then the logits of the 50 tags. The layer ``front`` is what follows the filters.
+        layer, then the logits of the 50 tags.
     """
     import keras
     from keras import layers
@@ -67,23 +54,14 @@ def build(compact: CompactConfig | None = None) -> keras.Model:
     def norm(x: Any, i: int) -> Any:
         return layers.BatchNormalization(name=f"norm_{i}")(x)
 
-    def filters(x: Any, i: int, channels: int, kernel: tuple[int, int], stride: int) -> Any:
-        """Compare windows of the signal with filters, directly or by way of fewer ones."""
+    def filters(x: Any, i: int, channels: int, kernel: tuple[int, int]) -> Any:
         padding = "valid" if kernel[1] > 1 else "same"
-        if compact is None:
-            return layers.Conv2D(
-                channels, kernel, padding=padding, activation="relu", name=f"conv_{i}"
-            )(x)
-        strides = (compact.time_stride, stride)
-        x = layers.Conv2D(
-            compact.rank, kernel, strides, padding=padding, use_bias=False, name=f"basis_{i}"
+        return layers.Conv2D(
+            channels, kernel, padding=padding, activation="relu", name=f"conv_{i}"
         )(x)
-        return layers.Conv2D(channels, 1, activation="relu", name=f"conv_{i}")(x)
 
     def over_time(x: Any, i: int) -> Any:
-        y = layers.Conv1D(
-            64, _n_taps(compact), padding="same", activation="relu", name=f"conv_{i}"
-        )(x)
+        y = layers.Conv1D(64, 7, padding="same", activation="relu", name=f"conv_{i}")(x)
         return norm(y, i + 1)
 
     decibels = keras.Input((None, 96))
@@ -92,19 +70,16 @@ def build(compact: CompactConfig | None = None) -> keras.Model:
     x = layers.Activation("softplus")(x)
     x = layers.Rescaling(1 / math.log(10))(x)
     x = norm(layers.Reshape((-1, 96, 1))(x), 0)
-    across, along = (1, 1) if compact is None else (compact.timbral_stride, compact.temporal_stride)
     padded = layers.ZeroPadding2D((3, 0))(x)
     parts = [
-        filters(padded, i, channels, kernel, across)
-        if kernel[1] > 1
-        else filters(x, i, channels, kernel, along)
+        filters(padded if kernel[1] > 1 else x, i, channels, kernel)
         for i, (kernel, channels) in enumerate(FILTERS)
     ]
     peaks = []
     for i, part in enumerate(parts, 1):
         peak = layers.MaxPooling2D((1, part.shape[2]))(norm(part, i))
         peaks.append(layers.Reshape((-1, part.shape[3]))(peak))
-    front = layers.Concatenate(name="front")(peaks)
+    front = layers.Concatenate()(peaks)
     first = over_time(front, 5)
     second = layers.Add()([over_time(first, 6), first])
     third = layers.Add()([over_time(second, 7), second])
@@ -151,17 +126,10 @@ def load(wheel: Path) -> keras.Model:
     return model
 
 
-def n_macs(features: FeatureConfig, compact: CompactConfig | None = None) -> int:
-    """Count the multiply-accumulates of a body's convolutions for one segment."""
+def n_macs(features: FeatureConfig) -> int:
+    """Count the multiply-accumulates of the convolutions for one segment."""
     n_frames = features.n_frames // musicnn.N_FRAMES * musicnn.N_FRAMES
-    n_mels, n_taps = features.n_mels, _n_taps(compact)
-    stride, per_frame = 1, n_taps * 64 * (N_FRONT + 2 * 64)
+    per_frame = 7 * 64 * (N_FRONT + 2 * 64)
     for (length, width), channels in FILTERS:
-        n_bands = n_mels - width + 1
-        if compact is None:
-            per_frame += n_bands * length * width * channels
-        else:
-            step = compact.timbral_stride if width > 1 else compact.temporal_stride
-            per_frame += -(-n_bands // step) * compact.rank * (length * width + channels)
-            stride = compact.time_stride
-    return n_frames // stride * per_frame
+        per_frame += (features.n_mels - width + 1) * length * width * channels
+    return n_frames * per_frame

@@ -1,4 +1,4 @@
-"""Heads of our own on MusiCNN's embeddings, alone and with the body below them."""
+"""Heads of our own on embeddings, alone and with the network below them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
-from training.config import CompactConfig, HeadConfig
-from training.networks import body, musicnn
+from training.config import HeadConfig
+from training.networks import musicnn
 
 if TYPE_CHECKING:
     import keras
@@ -45,40 +45,60 @@ def build(size: int, head: HeadConfig) -> keras.Model:
     return keras.Model(embedding, ops.stack(logits, axis=1), name="heads")
 
 
-def with_body(
-    features: FeatureConfig, head: HeadConfig, compact: CompactConfig | None = None
-) -> tuple[keras.Model, keras.Model, keras.Model]:
-    """Build body and heads.
+def on_musicnn(features: FeatureConfig, published: keras.Model) -> keras.Model:
+    """Let MusiCNN embed a segment: the mean over patches of 3 s, which it was trained with.
 
-    A segment is cut into patches of 3 s, the length that MusiCNN was trained with, and their
-    embeddings are averaged. Each head gives logits, and these are averaged, too.
+    Parameters
+    ----------
+    features : FeatureConfig
+    published : keras.Model
+        From `body.build`.
+
+    Returns
+    -------
+    keras.Model
+        From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, 250).
+    """
+    import keras
+    from keras import ops
+
+    n_patches = features.n_frames // musicnn.N_FRAMES
+    decibels = keras.Input(batch_shape=(1, features.n_frames, features.n_mels))
+    frames = decibels[:, : n_patches * musicnn.N_FRAMES]
+    patches = ops.reshape(frames, (n_patches, musicnn.N_FRAMES, features.n_mels))
+    embedding = ops.mean(published(patches, training=False), axis=0, keepdims=True)
+    return keras.Model(decibels, embedding, name="embedder")
+
+
+def on_embedder(
+    features: FeatureConfig, head: HeadConfig, embedder: keras.Model
+) -> tuple[keras.Model, keras.Model]:
+    """Build heads, alone and on what embeds a segment.
 
     Parameters
     ----------
     features : FeatureConfig
     head : HeadConfig
-    compact : CompactConfig, optional
-        Put them on a smaller MusiCNN, as `body.build` does.
+    embedder : keras.Model
+        From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, size).
 
     Returns
     -------
-    embedder : keras.Model
-        From `body.build`.
     heads : keras.Model
-        From (n, 250) to logits (n, n_heads, n_genres).
+        From (n, size) to logits (n, n_heads, n_genres).
     inference : keras.Model
-        Both: (1, 96, n_frames, 1) in dB to probabilities (1, n_genres).
+        Both: (1, n_mels, n_frames, 1) in dB to probabilities (1, n_genres), the mean of the
+        heads' logits, and the embedding (1, size), each value standardised over the clips
+        that the heads learned from.
     """
     import keras
     from keras import layers, ops
 
-    heads = build(musicnn.SIZE, head)
-    embedder = body.build(compact)
-    n_patches = features.n_frames // musicnn.N_FRAMES
+    heads = build(embedder.output.shape[-1], head)
     shape = (1, features.n_mels, features.n_frames, 1)
     decibels = keras.Input(batch_shape=shape, name="log_mel_db")
-    frames = ops.transpose(decibels[:, :, : n_patches * musicnn.N_FRAMES, 0], (0, 2, 1))
-    patches = ops.reshape(frames, (n_patches, musicnn.N_FRAMES, features.n_mels))
-    embedding = ops.mean(embedder(patches, training=False), axis=0, keepdims=True)
+    embedding = embedder(ops.transpose(decibels[..., 0], (0, 2, 1)), training=False)
     genres = ops.mean(heads(embedding, training=False), axis=1)
-    return embedder, heads, keras.Model(decibels, layers.Activation("sigmoid")(genres))
+    standard = heads.get_layer("standard")(embedding, training=False)
+    outputs = [layers.Activation("sigmoid")(genres), standard]
+    return heads, keras.Model(decibels, outputs)

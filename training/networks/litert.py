@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genretagger.genres import GENRES
 from training.arrays import Floats
 
 if TYPE_CHECKING:
@@ -26,6 +27,28 @@ def to_tflite(inference: keras.Model) -> bytes:
     import tensorflow as tf
 
     return bytes(tf.lite.TFLiteConverter.from_keras_model(inference).convert())
+
+
+def embedding_output(model: bytes) -> dict[str, int] | None:
+    """Find which of a network's outputs is its embedding, as ``bundle.json`` names it.
+
+    Parameters
+    ----------
+    model : bytes
+        A TensorFlow Lite flatbuffer, whose other output has a value for each genre.
+
+    Returns
+    -------
+    dict or None
+        None if there is one output alone.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    sizes = [int(o["shape"][1]) for o in Interpreter(model_content=model).get_output_details()]
+    if len(sizes) == 1:
+        return None
+    output = 1 - sizes.index(len(GENRES))
+    return {"output": output, "size": sizes[output]}
 
 
 def runner(network: Callable[[Any], Any], shape: Sequence[int]) -> Callable[[Floats], Floats]:

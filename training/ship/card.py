@@ -109,6 +109,19 @@ def threshold_table(metrics: dict[str, Any]) -> str:
     )
 
 
+def unseen_table(unseen: dict[str, Any]) -> str:
+    """Lay out the figures of sets that were held out as a whole, a row for each."""
+    rows = []
+    for name, ranking in unseen["ranking"].items():
+        decisions = unseen["decisions"][name]
+        shown = [ranking["top1_in_labels"], ranking["macro_map"]]
+        shown += [decisions["precision"], decisions["coverage"]]
+        error = number(unseen["calibration_error"][name], 3)
+        rows.append([name, str(ranking["n_clips"]), *(interval(f) for f in shown), error])
+    head = ["set", "clips", "best genre is a label", "macro average precision"]
+    return table([*head, "precision of what is written", "coverage", "calibration error"], rows)
+
+
 def render(
     template: str,
     about: dict[str, Any],
@@ -162,13 +175,18 @@ def render(
         "precision": number(metrics["decisions"]["all"]["precision"]["value"]),
         "coverage": number(metrics["decisions"]["all"]["coverage"]["value"]),
     }
-    made = about["training"].get("compact")
-    if made is not None:
+    if "unseen" in metrics:
         values |= {
-            "corpus_hours": made["corpus_hours"],
+            "unseen_protocol": metrics["unseen"]["protocol"],
+            "unseen_table": unseen_table(metrics["unseen"]),
+        }
+    made = about["training"].get("student")
+    if made is not None:
+        explained = ", ".join(f"{share:.0%}" for share in made["explained"].values())
+        values |= {
+            "corpus_hours": f"{made['corpus_segments'] / 360:.0f}",
             "corpus_files": made["corpus_files"],
-            "explained_hidden": f"{made['explained']['hidden']:.0%}",
-            "explained_tags": f"{made['explained']['tags']:.0%}",
+            "explained": explained,
         }
     try:
         return Template(template).substitute(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,7 @@ from genretagger.hearing import hear, predict_segments
 from training.arrays import Floats
 from training.config import AnyConfig
 from training.features import mel
+from training.measure import evaluate
 from training.networks import litert
 from training.ship import card
 
@@ -71,9 +73,15 @@ def compare(inference: Any, written: bundle.Bundle, paths: Sequence[Path]) -> fl
     for path in paths:
         heard = hear(path, classifier)
         for x, by_litert in zip(heard.log_mels, heard.by_segment, strict=True):
-            by_keras = np.asarray(inference(x[np.newaxis, ..., np.newaxis], training=False))
-            worst = max(worst, float(np.abs(by_litert - by_keras[0]).max()))
+            worst = max(worst, float(np.abs(by_litert - _probabilities(inference, x)).max()))
     return worst
+
+
+def _probabilities(inference: Any, log_mel_db: Floats) -> Floats:
+    """Run the Keras network on a segment; an embedding is its second output."""
+    outputs = inference(log_mel_db[np.newaxis, ..., np.newaxis], training=False)
+    first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+    return np.asarray(first, dtype=np.float32)[0]
 
 
 def code_version() -> str:
@@ -168,7 +176,10 @@ def export(
             "bytes": len(model),
         },
         "metrics": measured["metrics"],
+        **evaluate.named_embedding(model),
     }
+    if config.doubt is not None:
+        about["doubt"] = asdict(config.doubt)
     apart = [name for name, subset in config.subsets.items() if subset.only]
     calibration = tuple((slope, intercept) for slope, intercept in measured["calibration"])
 
@@ -189,7 +200,7 @@ def export(
     with tempfile.TemporaryDirectory() as draft:
         first = write(Path(draft))
         golden["probabilities"] = predict_segments([y], Classifier(first))[1][0]
-        by_keras = np.asarray(inference(golden["log_mel"][np.newaxis, ..., np.newaxis]))[0]
+        by_keras = _probabilities(inference, golden["log_mel"])
         difference = float(np.abs(golden["probabilities"] - by_keras).max())
         difference = max(difference, compare(inference, first, paths))
     if not difference <= TOLERANCE:

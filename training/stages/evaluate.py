@@ -29,56 +29,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
     this = runs.Run(args)
-    every = this.clips()
-    this.check_split(every)
-    for name in this.measured():
-        this.teachers(name)  # all are there and of this configuration, before an hour is spent
-    config = this.config.evaluate
-    clips = [
-        clip
-        for clip in every
-        if clip.confidence >= config.least_confidence and clip.split != split.TRAIN
-    ]
-    splits = np.array([clip.split for clip in clips])
-    logits = _out_of_fold(this, clips, args.data, args.jobs, say)
+    config, clips = this.config.evaluate, this.clips()
+    this.check_split(clips)
+    sure = np.array([clip.confidence >= config.least_confidence for clip in clips])
+    trials = [trial for trial in this.trials(clips) if trial.measured.any()]
+    for trial in trials:
+        this.teachers(trial.name)  # all are there and of this configuration, before an hour
+    folds, unseen = (np.full((len(clips), len(GENRES)), np.nan) for _ in range(2))
+    progress = Progress(sum(int((trial.measured & sure).sum()) for trial in trials), say)
+    n_done = 0
+    for trial in trials:
+        rows = np.flatnonzero(trial.measured & sure)
+        measured = [clips[i] for i in rows.tolist()]
+        logits = unseen if trial.is_unseen else folds
+        logits[rows] = _predictions(this, trial.name, measured, args.data, args.jobs)
+        n_done += len(rows)
+        progress.at(n_done, f"{n_done} clips predicted")
+    _measure(this, clips, folds, unseen, say)
+
+
+def _measure(
+    this: runs.Run,
+    clips: Sequence[Clip],
+    folds: Numbers,
+    unseen: Numbers,
+    say: Callable[[str], None],
+) -> None:
+    """Measure what was predicted, and write it."""
+    config, subsets = this.config.evaluate, this.config.subsets
+    rows = np.flatnonzero(np.isfinite(folds).all(axis=1))
+    kept = [clips[i] for i in rows.tolist()]
+    splits = np.array([clip.split for clip in kept])
     np.savez_compressed(
         this.folder.predictions,
-        logits=logits,
+        logits=folds[rows],
+        unseen=unseen[rows],
         split=splits,
-        track_id=np.array([clip.track_id for clip in clips]),
+        track_id=np.array([clip.track_id for clip in kept]),
     )
     if this.config.split.is_holdout:
         is_test = splits == split.TEST
-        measured, drawn = evaluate.evaluate_holdout(
-            clips, is_test, logits, config, this.config.subsets
-        )
+        measured, drawn = evaluate.evaluate_holdout(kept, is_test, folds[rows], config, subsets)
     else:
-        folds = splits.astype(int)
-        measured, drawn = evaluate.evaluate(clips, folds, logits, config, this.config.subsets)
+        measured, drawn = evaluate.evaluate(
+            kept,
+            splits.astype(int),
+            folds[rows],
+            unseen[rows],
+            config=config,
+            subsets=subsets,
+            held_out=this.config.unseen,
+        )
     evaluate.write(this.folder.metrics, measured | {"made_from": this.made_from()})
     evaluate.write(this.folder.curves, drawn)
     for path in curves.plot(drawn, this.folder.plots):
         say(f"drawn: {path}")
-    for name, ranking in measured["metrics"]["ranking"].items():
+    unseen_sets = measured["metrics"].get("unseen", {"ranking": {}})["ranking"]
+    told = {f"unseen {name}": ranking for name, ranking in unseen_sets.items()}
+    for name, ranking in (told | measured["metrics"]["ranking"]).items():
         figures = {key: ranking[key]["value"] for key in ("top1_in_labels", "macro_map", "lrap")}
         say(f"{name}: {ranking['n_clips']} clips, {figures}")
-
-
-def _out_of_fold(
-    this: runs.Run, clips: Sequence[Clip], data: Path, n_jobs: int, say: Callable[[str], None]
-) -> Numbers:
-    """Predict each clip by the model whose training folds did not contain its artist."""
-    splits = np.array([clip.split for clip in clips])
-    logits = np.full((len(clips), len(GENRES)), np.nan)
-    progress = Progress(len(clips), say)
-    n_done = 0
-    for name in this.measured():
-        everything = np.arange(len(clips))
-        rows = everything if this.config.split.is_holdout else np.flatnonzero(splits == name)
-        logits[rows] = _predictions(this, name, [clips[i] for i in rows.tolist()], data, n_jobs)
-        n_done += len(rows)
-        progress.at(n_done, f"{n_done}/{len(clips)} clips predicted")
-    return logits
 
 
 def _predictions(

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genretagger.errors import FatalError
 from training import run as runs
 from training.data import split
@@ -60,8 +62,8 @@ def _read_metrics(this: runs.Run) -> dict[str, Any]:
         measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FatalError(f"{path} is missing: run the stage `evaluate` first") from error
-    for name in this.models():
-        this.teachers(name)  # refuses those of another configuration or of other shards
+    for trial in this.trials(this.clips()):
+        this.teachers(trial.name)  # refuses those of another configuration or of other shards
     made_from = this.made_from()
     # the subsets were no setting once, and the same for all
     if {"subsets": made_from["subsets"]} | measured.pop("made_from", {}) != made_from:
@@ -71,8 +73,8 @@ def _read_metrics(this: runs.Run) -> dict[str, Any]:
 
 def _data_summary(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
     """Describe the final model's training data for ``bundle.json``."""
-    learns = this.learns(FINAL, clips)
-    learned = [clip for clip, mine in zip(clips, learns, strict=True) if mine]
+    (learns,) = (trial.learns for trial in this.trials(clips) if trial.name == FINAL)
+    learned = [clips[i] for i in np.flatnonzero(learns).tolist()]
     return {
         "description": f"{len({c.source for c in learned})} sources of labels; see MODEL_CARD.md",
         "n_clips": len(learned),

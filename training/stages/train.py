@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from genretagger.errors import FatalError
 from training import run as runs
 from training.learn.recipes import Material
@@ -21,10 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the stage's options."""
     runs.add_arguments(parser)
     parser.add_argument(
-        "--model", action="append", metavar="NAME", help="a fold's number or 'final'; repeatable"
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="as a fold's number or 'final'; repeatable",
     )
-    parser.add_argument(
-        "--musicnn", type=Path, metavar="WHEEL", help="for a configuration of heads on MusiCNN"
+    published = parser.add_mutually_exclusive_group()
+    published.add_argument("--musicnn", type=Path, metavar="WHEEL", help="for heads on MusiCNN")
+    published.add_argument(
+        "--fcn", type=Path, metavar="NPZ", help="for heads on a student: its teacher"
     )
 
 
@@ -34,13 +37,14 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     clips = this.clips()
     this.check_split(clips)
     _use_threads(args.jobs)
-    cached = this.open_shards()
-    names = args.model or this.models()
-    for name in names:
-        if name not in this.models():
-            raise FatalError(f"there is no model {name!r}, only {', '.join(this.models())}")
-    rows = {name: np.flatnonzero(this.learns(name, clips)).tolist() for name in names}
-    this.recipe.fit(Material(this.folder, clips, cached, rows, args.musicnn, args.jobs), say)
+    cached, trials = this.open_shards(), this.trials(clips)
+    names = [trial.name for trial in trials]
+    for name in args.model or []:
+        if name not in names:
+            raise FatalError(f"there is no model {name!r}, only {', '.join(names)}")
+    wanted = [trial for trial in trials if not args.model or trial.name in args.model]
+    published = args.musicnn or args.fcn
+    this.recipe.fit(Material(this.folder, clips, cached, wanted, published), say)
 
 
 def _use_threads(n: int) -> None:
