@@ -39,8 +39,9 @@ def changed(settings, **head):
 
 
 def networks(settings):
-    """Build body, heads, and both as one."""
-    return heads.with_body(settings.features, settings.model.train)
+    """Build embedder, heads, and both as one."""
+    embedder = heads.on_musicnn(settings.features, body.build())
+    return embedder, *heads.on_embedder(settings.features, settings.model.train, embedder)
 
 
 @pytest.fixture(scope="module")

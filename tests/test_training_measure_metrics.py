@@ -131,6 +131,9 @@ def test_calibration_here_is_the_products():
     assert calibrate.apply(mean[np.newaxis], calibration)[0] == pytest.approx(expected, abs=1e-6)
 
 
+ONE_SET = np.zeros(1000, dtype=int)
+
+
 def calibrated(n=1000, seed=0):
     """Probabilities of two genres that mean what they say, of one that boasts."""
     rng = np.random.default_rng(seed)
@@ -141,9 +144,23 @@ def calibrated(n=1000, seed=0):
     return p, rng.random(p.shape) < truth
 
 
+def test_thresholds_reach_the_wanted_precision_on_the_worst_set():
+    p, reference = calibrated()
+    sets = np.arange(len(p)) % 2
+    reference[sets == 1, :2] &= np.random.default_rng(1).random((500, 2)) < 0.7
+    settings = {"wanted": 0.75, "prior": 4, "lowest": 0.15}
+    together = calibrate.choose_thresholds(p, reference, ONE_SET, **settings)
+    apart = calibrate.choose_thresholds(p, reference, sets, **settings)
+    worst = sets == 1
+    for chosen, enough in ((together, False), (apart, True)):
+        out = calibrate.written(p, chosen)
+        assert calibrate.precision(out, reference) >= 0.75
+        assert (calibrate.precision(out[worst], reference[worst]) >= 0.75) == enough
+
+
 def test_thresholds_reach_the_wanted_precision_and_distrust_a_genre_that_boasts():
     p, reference = calibrated()
-    chosen = calibrate.choose_thresholds(p, reference, wanted=0.75, prior=4, lowest=0.15)
+    chosen = calibrate.choose_thresholds(p, reference, ONE_SET, wanted=0.75, prior=4, lowest=0.15)
     assert calibrate.precision(calibrate.written(p, chosen), reference) >= 0.75
     assert chosen[2] == 0.95
     assert chosen[0] < 0.7
@@ -155,7 +172,7 @@ def test_lower_precision_gives_more_decisions():
     covered = [
         calibrate.coverage(
             calibrate.written(
-                p, calibrate.choose_thresholds(p, reference, wanted=w, prior=4, lowest=0.15)
+                p, calibrate.choose_thresholds(p, reference, ONE_SET, wanted=w, prior=4, lowest=0.15)
             )
         )
         for w in (0.6, 0.75, 0.9)

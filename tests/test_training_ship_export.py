@@ -12,6 +12,7 @@ from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
 from training import config, files
 from training.__main__ import main
+from training.config import MelConfig
 from training.ship import card
 
 TINY = """
@@ -73,19 +74,22 @@ calibration_c = 1.0
 """
 
 
+MSD = MelConfig(n_fft=512, hop_length=256, fmin_hz=0.0, fmax_hz=8000.0)
+
+
 @pytest.mark.parametrize(
     ("name", "features"),
     [
-        ("cnn", FeatureConfig()),
-        ("default", FeatureConfig(n_fft=512, hop_length=256, fmin_hz=0.0, fmax_hz=8000.0)),
-        ("accurate", FeatureConfig(n_fft=512, hop_length=256, fmin_hz=0.0, fmax_hz=8000.0)),
+        ("cnn", MelConfig()),
+        ("default", replace(MSD, htk=True)),
+        ("accurate", MSD),
     ],
 )
 def test_a_configuration_is_complete_and_names_its_card(name, features):
     found = config.load(config.DEFAULT.with_name(f"{name}.toml"))
     assert found.features == features
     assert found.card.endswith(f"{name}.card.md")
-    assert isinstance(found.model, config.CompactHeads) == (name == "default")
+    assert isinstance(found.model, config.StudentHeads) == (name == "default")
 
 
 @pytest.mark.parametrize(

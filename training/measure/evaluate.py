@@ -243,7 +243,7 @@ def evaluate(
 
 
 def numbered_sets(clips: Sequence[Clip], held_out: Mapping[str, Subset]) -> Integers:
-    """Number the set of each clip.
+    """Give each clip the number of its set.
 
     Returns
     -------

@@ -81,7 +81,8 @@ def _probabilities(inference: Any, log_mel_db: Floats) -> Floats:
     """Run the Keras network on a segment; an embedding is its second output."""
     outputs = inference(log_mel_db[np.newaxis, ..., np.newaxis], training=False)
     first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
-    return np.asarray(first, dtype=np.float32)[0]
+    probabilities: Floats = np.asarray(first)[0]
+    return probabilities
 
 
 def code_version() -> str:

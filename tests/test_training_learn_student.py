@@ -1,0 +1,130 @@
+"""A student is fitted to its teacher, layer by layer."""
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from test_training_networks_student import FEATURES as WHOLE
+from test_training_networks_student import weights
+
+from genretagger.errors import FatalError
+from training.config import StudentConfig
+from training.features import corpus
+from training.learn import student
+from training.learn.student import _Moments, spread_filters
+
+pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
+
+FEATURES = replace(WHOLE, segment_s=3.0)
+
+SETTINGS = StudentConfig(
+    units=(24, 5, 5, 5, 3), ranks=(0, 0, 0, 0, 0), seed=0, n_first=16, n_segments=240, n_patches=2000
+)
+
+
+def music(rng, n):
+    """Make spectrograms that are smooth over frames and bands, in dB."""
+    noise = rng.normal(size=(n, FEATURES.n_frames, FEATURES.n_mels))
+    for axis in (1, 2):
+        noise = sum(np.roll(noise, shift, axis=axis) for shift in range(4))
+    return (noise * 4 - 40).astype(np.float16)
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    np.savez(tmp_path / "fcn.npz", **weights(np.random.default_rng(0)))
+    return tmp_path / "fcn.npz"
+
+
+@pytest.fixture
+def segments(monkeypatch):
+    made = [music(np.random.default_rng(1), 300)]
+    monkeypatch.setattr(corpus, "read", lambda folder: (made, "a hash"))
+
+
+def fit(folder, teacher, settings=SETTINGS):
+    lines = []
+    network = student.fit(
+        folder / "student",
+        settings,
+        FEATURES,
+        teacher=teacher,
+        music=folder / "corpus",
+        say=lines.append,
+    )
+    return network, lines
+
+
+@pytest.mark.usefixtures("segments")
+def test_a_student_says_what_its_teacher_says_of_music_it_has_not_learned_from(tmp_path, teacher):
+    _, lines = fit(tmp_path, teacher)
+    explained = json.loads((tmp_path / "student" / student.EXPLAINED).read_text())
+    assert list(explained) == ["layer 3", "layer 4", "layer 5"]
+    assert explained["layer 3"] > 0.6
+    assert lines[0].startswith("student: layer 2 of 5, explains 0.")
+    about = student.summary(tmp_path / "student", SETTINGS, tmp_path / "corpus")
+    assert about["corpus_segments"] == 300
+    assert about["explained"] == explained
+
+
+@pytest.mark.usefixtures("segments")
+def test_a_fitted_student_is_not_fitted_again(tmp_path, teacher):
+    network, _ = fit(tmp_path, teacher)
+    again, lines = fit(tmp_path, tmp_path / "the teacher is gone")
+    assert not lines
+    for before, after in zip(network.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(before, after)
+
+
+@pytest.mark.usefixtures("segments")
+def test_a_narrow_layer_explains_less(tmp_path, teacher):
+    _, wide = fit(tmp_path / "wide", teacher)
+    narrow = replace(SETTINGS, ranks=(0, 1, 0, 0, 0))
+    _, thin = fit(tmp_path / "narrow", teacher, narrow)
+    assert float(thin[0].rpartition(" ")[2]) < float(wide[0].rpartition(" ")[2]) - 0.05
+
+
+@pytest.mark.usefixtures("segments")
+def test_units_that_are_not_the_teachers_are_refused(tmp_path, teacher):
+    with pytest.raises(FatalError, match=r"units = \[3, 5, 5, 5, 3\] are .*fcn.npz's"):
+        fit(tmp_path, teacher, replace(SETTINGS, units=(24, 5, 4, 5, 3)))
+
+
+def test_a_full_regression_is_exact_where_units_are_linear():
+    rng = np.random.default_rng(0)
+    x, true, bias = rng.normal(size=(500, 9)), rng.normal(size=(9, 4)), rng.normal(size=4)
+    moments = _Moments()
+    for part in np.split(np.arange(500), 5):
+        moments.add(x[part], x[part] @ true + bias)
+    narrow, wide, offset, explained = moments.regression(0)
+    assert narrow @ wide == pytest.approx(true, abs=1e-3)
+    assert offset == pytest.approx(bias, abs=1e-3)
+    assert explained == pytest.approx(1, abs=1e-3)
+
+
+def test_a_narrow_regression_keeps_each_units_variance_and_mean():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 9)) + 3
+    y = x @ rng.normal(size=(9, 4)) + rng.normal(size=(2000, 4))
+    moments = _Moments()
+    moments.add(x, y)
+    narrow, wide, offset, explained = moments.regression(2)
+    assert narrow.shape == (9, 2)
+    assert (explained < 0.99).all()
+    told = x @ narrow @ wide + offset
+    assert told.std(axis=0) == pytest.approx(y.std(axis=0), rel=1e-3)
+    assert told.mean(axis=0) == pytest.approx(y.mean(axis=0), rel=1e-3)
+
+
+def test_first_filters_differ_and_respond_in_part_of_the_places():
+    rng = np.random.default_rng(0)
+    patches = rng.normal(size=(4000, 9)) @ rng.normal(size=(9, 9)) + 2
+    filters, bias = spread_filters(patches, 12, rng)
+    responses = patches @ filters + bias
+    share = (responses > 0).mean(axis=0)
+    assert share.min() > 0.15
+    assert share.max() < 0.75
+    likeness = np.abs(np.corrcoef(responses.T) - np.eye(12))
+    assert likeness.max() < 0.9
