@@ -31,13 +31,16 @@ if TYPE_CHECKING:
         Vocabulary,
         canonical,
         in_order,
+        read_mapping,
         says_nothing,
     )
     from genretagger.hearing import hearing_id
     from genretagger.library import TrackGenres, predict
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State, TagChange, TrackTags
+    from genretagger.plan import TagPolicy, read_condition, why_kept
+    from genretagger.plan import plan as plan_genres
+    from genretagger.records import Decision, GenreBlock, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
     from genretagger.rows import plan_row
     from genretagger.text import counted, reason_text
@@ -69,6 +72,7 @@ __all__ = [
     "Elsewhere",
     "Entry",
     "FatalError",
+    "GenreBlock",
     "GenreTaggerError",
     "Head",
     "Journal",
@@ -77,6 +81,7 @@ __all__ = [
     "ReportPage",
     "State",
     "TagChange",
+    "TagPolicy",
     "TrackError",
     "TrackGenres",
     "TrackTags",
@@ -98,11 +103,14 @@ __all__ = [
     "numbered_journal",
     "only_writer",
     "opened_cache",
+    "plan_genres",
     "plan_row",
     "predict",
     "predict_tracks",
     "read_bundle",
+    "read_condition",
     "read_journal",
+    "read_mapping",
     "reason_text",
     "recover",
     "rewrite",
@@ -110,6 +118,7 @@ __all__ = [
     "state_folder",
     "undo",
     "uninterrupted",
+    "why_kept",
 ]
 
 _MODULES = {
@@ -118,12 +127,14 @@ _MODULES = {
     "decide": ("DecisionPolicy", "decision_policy"),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": (
-        *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "says_nothing"),
+        *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "read_mapping"),
+        "says_nothing",
     ),
     "hearing": ("hearing_id",),
     "library": ("TrackGenres", "predict"),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),
+    "plan": ("TagPolicy", "read_condition", "why_kept"),
+    "records": ("Decision", "GenreBlock", "Prediction", "State", "TagChange", "TrackTags"),
     "rows": ("plan_row",),
     "text": ("counted", "reason_text"),
     "words": ("PLANNED", "WRITTEN"),
@@ -146,6 +157,7 @@ _RENAMED = {
     "locate_bundle": ("bundle", "locate"),
     "numbered_journal": ("writing.history", "numbered"),
     "opened_cache": ("cache", "opened"),
+    "plan_genres": ("plan", "plan"),
     "predict_tracks": ("pipeline", "predict"),
     "read_bundle": ("bundle", "read"),
     "read_journal": ("writing.journal", "read"),

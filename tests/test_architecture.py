@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate albums bundle cache decide hearing library pipeline report rows "
-        "writing",
+        "__init__": "aggregate albums bundle cache decide hearing library pipeline plan report "
+        "rows writing",
         "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan "
         "planfile playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "

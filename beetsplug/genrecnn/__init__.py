@@ -83,8 +83,25 @@ class GenreCnnPlugin(BeetsPlugin):
         command = ui.Subcommand("genrecnn", help="set genres from what is heard in the audio")
         add = command.parser.add_option
         add("-p", "--pretend", action="store_true", help="show what would change; change nothing")
-        add("-f", "--force", action="store_true", help="replace genres that are there")
-        add("-F", "--no-force", action="store_false", dest="force", help="keep them (the default)")
+        add(
+            "--existing",
+            metavar="WHAT",
+            help="where there is a genre: 'skip' (the default), 'replace', 'append' or 'prepend'",
+        )
+        add(
+            *("-f", "--force"),
+            action="store_const",
+            const="replace",
+            dest="existing",
+            help="replace genres that are there: --existing replace",
+        )
+        add(
+            *("-F", "--no-force"),
+            action="store_const",
+            const="skip",
+            dest="existing",
+            help="keep them: --existing skip",
+        )
         add("-w", "--write", action="store_true", help="write the files' tags, too")
         add("-W", "--nowrite", action="store_false", dest="write", help="change the library only")
         add("--write-links", action="store_true", help="also files with other names: links")
@@ -95,8 +112,19 @@ class GenreCnnPlugin(BeetsPlugin):
             help="one threshold for all genres, 0 to 1 (default: the model's own for each)",
         )
         add("--max-genres", type="int", metavar="N", help="at most so many for a track")
+        add("--always", action="store_true", help="take the best genre even below its threshold")
+        add("--only", metavar="GENRES", help="decide among these alone")
+        add("--exclude", metavar="GENRES", help="never decide for these")
         add("--by", metavar="WHAT", help="one decision for each 'track', 'album' or 'artist'")
+        add("--protect", metavar="GENRES", help="leave alone what has one of these")
+        add(
+            "--protect-if",
+            action="append",
+            metavar="CONDITION",
+            help="the same for 'genre matches REGEX' or 'comment matches REGEX'",
+        )
         add("--junk", metavar="NAMES", help="names that say nothing, and count as no genre")
+        add("--map", metavar="FILE", help="set genres under other names: 'Hip Hop = Rap'")
         add("-j", "--jobs", type="int", metavar="N", help="processes; 0: one for each core")
         add("--bundle", metavar="MODEL", help="'default', 'accurate' (slower), or a folder")
         add(

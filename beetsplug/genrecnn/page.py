@@ -11,7 +11,6 @@ from beets.library import Item
 import genretagger
 from beetsplug.genrecnn.outcomes import Outcome
 from beetsplug.genrecnn.settings import Settings
-from genretagger import State
 
 
 @contextlib.contextmanager
@@ -37,6 +36,7 @@ def report_page(
         model=settings.bundle.bundle_id,
         thresholds=settings.policy.thresholds,
         words=settings.words,
+        names=settings.tags.names,
         vocabulary=settings.bundle.vocabulary,
     )
     with page.written_to(path):
@@ -50,7 +50,7 @@ def _change(outcome: Outcome[Item], vocabulary: genretagger.Vocabulary) -> genre
         state=outcome.state,
         old=tuple(outcome.old),
         new=tuple(outcome.new),
-        genres=tuple(outcome.new) if outcome.state is State.CHANGE else (),
+        genres=outcome.genres,
         probabilities=outcome.prediction.probabilities if outcome.prediction else None,
         vocabulary=vocabulary,
         reason=outcome.reason,

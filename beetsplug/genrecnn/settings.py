@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +16,20 @@ import genretagger
 DEFAULTS: dict[str, Any] = {
     "auto": True,
     "pretend": False,
+    "existing": None,
     "force": False,
     "write": None,
     "write_links": False,
     "threshold": None,
     "max_genres": 2,
+    "always": False,
+    "only": [],
+    "exclude": [],
     "by": "track",
+    "protect": [],
+    "protect_if": [],
     "junk": ",".join(genretagger.JUNK),
+    "map": None,
     "jobs": 0,
     "bundle": "default",
 }
@@ -36,8 +44,9 @@ class Settings:
     ----------
     bundle : genretagger.Bundle
     policy : genretagger.DecisionPolicy
-    force : bool
-        Replace the genres that tracks and albums have.
+    tags : genretagger.TagPolicy
+        What becomes of the genres that tracks and albums have, and under which names new ones
+        are set.
     pretend : bool
         Change neither library nor files.
     write : bool
@@ -46,25 +55,18 @@ class Settings:
         Also those that have other names: symbolic and hard links.
     by : {"track", "album", "artist"}
         What gets one decision.
-    junk : tuple of str
-        Names that say nothing: a genre of such a name counts as none.
     jobs : int
         Worker processes; 0: one for each core.
     """
 
     bundle: genretagger.Bundle
     policy: genretagger.DecisionPolicy
-    force: bool
+    tags: genretagger.TagPolicy
     pretend: bool
     write: bool
     write_links: bool
     by: Literal["track", "album", "artist"]
-    junk: tuple[str, ...]
     jobs: int
-
-    def telling(self, genres: Iterable[str]) -> list[str]:
-        """Leave out genres that say nothing."""
-        return [genre for genre in genres if not genretagger.says_nothing(genre, self.junk)]
 
     @property
     def words(self) -> Mapping[genretagger.State, str]:
@@ -82,30 +84,73 @@ def read_settings(config: confuse.ConfigView) -> Settings:
     beets.ui.UserError
         If the model cannot be read.
     """
-    threshold = config["threshold"].get(confuse.Optional(confuse.Number()))
-    max_genres = config["max_genres"].get(int)
     jobs = config["jobs"].get(int)
-    if threshold is not None and not 0.0 <= threshold <= 1.0:
-        raise confuse.ConfigValueError(f"genrecnn.threshold: {threshold} is not within 0 to 1")
-    if max_genres < 1:
-        raise confuse.ConfigValueError(f"genrecnn.max_genres: {max_genres} is less than 1")
     if jobs < 0:
         raise confuse.ConfigValueError(f"genrecnn.jobs: {jobs} is less than 0")
     bundle = _read_bundle(config["bundle"])
-    thresholds = bundle.thresholds
-    if threshold is not None:
-        thresholds = (float(threshold),) * len(thresholds)
     return Settings(
         bundle=bundle,
-        policy=genretagger.DecisionPolicy(thresholds, max_genres, vocabulary=bundle.vocabulary),
-        force=config["force"].get(bool),
+        policy=_decision_policy(config, bundle),
+        tags=_tag_policy(config, bundle.vocabulary),
         pretend=config["pretend"].get(bool),
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
         by=config["by"].as_choice(("track", "album", "artist")),
-        junk=_names(config["junk"]),
         jobs=jobs,
     )
+
+
+def _decision_policy(
+    config: confuse.ConfigView, bundle: genretagger.Bundle
+) -> genretagger.DecisionPolicy:
+    try:
+        return genretagger.decision_policy(
+            bundle.thresholds,
+            threshold=config["threshold"].get(confuse.Optional(confuse.Number())),
+            max_genres=config["max_genres"].get(int),
+            always=config["always"].get(bool),
+            only=_names(config["only"]) or None,
+            exclude=_names(config["exclude"]),
+            vocabulary=bundle.vocabulary,
+        )
+    except ValueError as error:
+        raise confuse.ConfigValueError(f"genrecnn: {error}") from error
+
+
+def _tag_policy(
+    config: confuse.ConfigView, vocabulary: genretagger.Vocabulary
+) -> genretagger.TagPolicy:
+    choices = confuse.Choice(("skip", "replace", "append", "prepend"))
+    by_force = "replace" if config["force"].get(bool) else "skip"
+    return genretagger.TagPolicy(
+        existing=config["existing"].get(confuse.Optional(choices)) or by_force,
+        style="multi",
+        names=_mapping(config["map"], vocabulary),
+        protect=_names(config["protect"]),
+        protect_if=tuple(map(_condition, config["protect_if"].as_str_seq(split=False))),
+        junk=_names(config["junk"]),
+        vocabulary=vocabulary,
+        holder="library",
+    )
+
+
+def _condition(text: str) -> tuple[str, re.Pattern[str]]:
+    try:
+        return genretagger.read_condition(text)
+    except ValueError as error:
+        raise confuse.ConfigValueError(f"genrecnn.protect_if: {error}") from error
+
+
+def _mapping(config: confuse.ConfigView, vocabulary: genretagger.Vocabulary) -> dict[str, str]:
+    path = config.get(confuse.Optional(confuse.Filename()))
+    if path is None:
+        return {}
+    try:
+        return genretagger.read_mapping(Path(path).read_text(encoding="utf-8-sig"), vocabulary)
+    except OSError as error:
+        raise ui.UserError(f"genrecnn.map: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ui.UserError(f"genrecnn.map: {path}, {error}") from error
 
 
 def _names(config: confuse.ConfigView) -> tuple[str, ...]:
