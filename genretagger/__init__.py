@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from genretagger.plan import plan as plan_genres
     from genretagger.records import Decision, GenreBlock, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
+    from genretagger.report.terminal import progress_bar
     from genretagger.rows import plan_row
-    from genretagger.text import counted, reason_text
+    from genretagger.text import counted, printable, reason_text
     from genretagger.words import PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.history import last_in_force as last_journal_in_force
@@ -107,6 +108,8 @@ __all__ = [
     "plan_row",
     "predict",
     "predict_tracks",
+    "printable",
+    "progress_bar",
     "read_bundle",
     "read_condition",
     "read_journal",
@@ -135,8 +138,9 @@ _MODULES = {
     "places": ("state_folder",),
     "plan": ("TagPolicy", "read_condition", "why_kept"),
     "records": ("Decision", "GenreBlock", "Prediction", "State", "TagChange", "TrackTags"),
+    "report.terminal": ("progress_bar",),
     "rows": ("plan_row",),
-    "text": ("counted", "reason_text"),
+    "text": ("counted", "printable", "reason_text"),
     "words": ("PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Head", "Journal"),

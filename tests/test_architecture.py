@@ -53,13 +53,14 @@ ROOMS = {
         "database": "",
     },
     "beetsplug.genrecnn": {
-        "__init__": "albums id3v23 outcomes page runs settings tracks",
+        "__init__": "albums id3v23 outcomes page progress runs settings tracks",
         "runs": "albums outcomes tracks",
         "page": "outcomes settings",
         "albums": "outcomes settings",
         "tracks": "outcomes settings",
         "outcomes": "",
         "settings": "",
+        "progress": "",
         "id3v23": "",
     },
     "training": {

@@ -23,6 +23,7 @@ from beetsplug.genrecnn.albums import remember_album, tag_album, tag_albums
 from beetsplug.genrecnn.id3v23 import Id3v23
 from beetsplug.genrecnn.outcomes import Outcome, Tally, named
 from beetsplug.genrecnn.page import report_page
+from beetsplug.genrecnn.progress import shown_progress
 from beetsplug.genrecnn.runs import (
     IMPORT,
     RUN,
@@ -82,6 +83,7 @@ class GenreCnnPlugin(BeetsPlugin):
         """Give ``beet genrecnn``."""
         command = ui.Subcommand("genrecnn", help="set genres from what is heard in the audio")
         add = command.parser.add_option
+        command.parser.add_album_option()
         add("-p", "--pretend", action="store_true", help="show what would change; change nothing")
         add(
             "--existing",
@@ -140,28 +142,29 @@ class GenreCnnPlugin(BeetsPlugin):
     # the command
 
     def _command(self, lib: Library, opts: Values, args: list[str]) -> None:
-        own = ("undo", "report")
+        own = ("undo", "report", "album")
         self.config.set_args({k: v for k, v in vars(opts).items() if k not in own})
         try:
             if opts.undo:
-                if len(args) > 1:
+                if len(args) > 1 or opts.album:
                     raise ui.UserError("--undo takes back a whole run: name one, or none")
                 path = named_run(args[0]) if args else last_run()
                 undo(lib, path, pretend=self.config["pretend"].get(bool))
             else:
-                self._run(lib, args, Path(opts.report).expanduser() if opts.report else None)
+                self._run(lib, opts, args)
         except genretagger.FatalError as error:
             raise ui.UserError(str(error)) from error
 
-    def _run(self, lib: Library, args: list[str], report: Path | None) -> None:
+    def _run(self, lib: Library, opts: Values, args: list[str]) -> None:
         settings = read_settings(self.config)
-        command = " ".join([RUN, *args])
+        report = Path(opts.report).expanduser() if opts.report else None
+        command = " ".join([RUN, *(["--album"] if opts.album else []), *args])
         writes = settings.write and not settings.pretend
         with only_writer(command) if writes else contextlib.nullcontext():
             if writes:
                 recover()
             with report_page(report, command, settings) as report_track:
-                _tag(list(lib.items(args)), lib, settings, command, report_track)
+                _tag(_found(lib, opts, args), lib, settings, command, report_track)
 
     # at import
 
@@ -220,6 +223,13 @@ class GenreCnnPlugin(BeetsPlugin):
             self._log.info("{}", line)
 
 
+def _found(lib: Library, opts: Values, args: list[str]) -> list[Item]:
+    """List the tracks that a query finds, or those of the albums that it finds."""
+    if opts.album:
+        return [item for album in lib.albums(args) for item in album.items()]
+    return list(lib.items(args))
+
+
 def _tag(
     items: list[Item],
     lib: Library,
@@ -237,11 +247,12 @@ def _tag(
     done: list[Outcome[Item]] = []
     stopped: BaseException | None = None
     try:
-        for outcome in tag_items(items, settings, journal):
-            tally.add(outcome)
-            done.append(outcome)
-            ui.print_(str(outcome))
-            report(outcome)
+        with shown_progress(len(items)) as say:
+            for outcome in tag_items(items, settings, journal):
+                tally.add(outcome)
+                done.append(outcome)
+                say(str(outcome))
+                report(outcome)
     except (KeyboardInterrupt, ui.UserError, genretagger.FatalError) as error:
         stopped = error
     for on_album in tag_albums(lib, done, settings):
