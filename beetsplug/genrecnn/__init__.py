@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beets import ui
+from beets import plugins, ui
 from beets.dbcore import types
 from beets.importer import Action
 from beets.library import FileOperationError
@@ -21,7 +21,7 @@ from beets.plugins import BeetsPlugin
 import genretagger
 from beetsplug.genrecnn.albums import remember_album, tag_album, tag_albums
 from beetsplug.genrecnn.id3v23 import Id3v23
-from beetsplug.genrecnn.outcomes import Outcome, Tally, named
+from beetsplug.genrecnn.outcomes import Outcome, Tally, has_genre, named
 from beetsplug.genrecnn.page import report_page
 from beetsplug.genrecnn.progress import shown_progress
 from beetsplug.genrecnn.runs import (
@@ -74,6 +74,7 @@ class GenreCnnPlugin(BeetsPlugin):
         self.config.add(DEFAULTS)
         Id3v23()
         if self.config["auto"].get(bool):
+            self.early_import_stages = [self._look_before_others]
             self.import_stages = [self._import_task]
             self.register_listener("import_begin", self._begin_import)
             self.register_listener("import_task_files", self._write_imported)
@@ -172,6 +173,12 @@ class GenreCnnPlugin(BeetsPlugin):
         """Refuse what cannot work before anything is imported."""
         # one task is heard while the next is matched; more processes would get in the way
         self._at_import = replace(read_settings(self.config), jobs=1)
+        if self._at_import.prefer and self._comes_before_lastgenre():
+            raise ui.UserError(
+                "genrecnn.prefer: name genrecnn after lastgenre in 'plugins:', so that it knows "
+                "what Last.fm says"
+            )
+        self._without_genre: set[tuple[type[Item | Album], int]] = set()
         self._tally = Tally()
         self._journal = genretagger.Journal(
             IMPORT, program="beets", roots=[library_folder(session.lib)]
@@ -179,17 +186,40 @@ class GenreCnnPlugin(BeetsPlugin):
         self._albums: dict[int | None, Outcome[Album]] = {}
         self._unwritable: list[Outcome[Item]] = []  # filled by another thread than the tally
 
+    def _comes_before_lastgenre(self) -> bool:
+        stages = {plugin.name: plugin.import_stages for plugin in plugins.find_plugins()}
+        names = list(stages)
+        asks = bool(stages.get("lastgenre"))
+        return asks and names.index(self.name) < names.index("lastgenre")
+
+    def _look_before_others(self, _: ImportSession, task: ImportTask) -> None:
+        """Note what has no genre before lastgenre gives it one."""
+        if self._at_import.prefer != "genrecnn":
+            return
+        models = [*task.imported_items(), *([task.album] if task.is_album else [])]
+        self._without_genre.update(
+            (type(model), model.id)
+            for model in models
+            if not has_genre(model, self._at_import.tags)
+        )
+
     def _import_task(self, session: ImportSession, task: ImportTask) -> None:
         # the items' files are the originals until beets has copied them: not to be written yet
         writes = self._at_import.write and not _is_beets_to_write(session, task)
         settings = replace(self._at_import, write=writes)
+        items = task.imported_items()
+        giving_way = frozenset(i.id for i in items if (type(i), i.id) in self._without_genre)
         genres: dict[int | None, list[str]] = {}
-        for outcome in tag_items(task.imported_items(), settings, None):
+        for outcome in tag_items(items, replace(settings, giving_way=giving_way), None):
             self._tally.add(outcome)
             genres[outcome.model.id] = outcome.new
             say = self._log.warning if outcome.state is State.FAILED else self._log.info
             say("{}", outcome)
-        if task.is_album and (on_album := tag_album(task.album, genres, settings)):
+        if not task.is_album:
+            return
+        if (type(task.album), task.album.id) in self._without_genre:
+            settings = replace(settings, tags=replace(settings.tags, existing="replace"))
+        if on_album := tag_album(task.album, genres, settings):
             self._tally.add(on_album)
             self._albums[task.album.id] = on_album
             self._log.info("album {}", on_album)

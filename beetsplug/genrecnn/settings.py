@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import confuse
 from beets import ui
 
 import genretagger
 
+if TYPE_CHECKING:
+    from beets.library import Item
+
 DEFAULTS: dict[str, Any] = {
     "auto": True,
+    "prefer": None,
     "pretend": False,
     "existing": None,
     "force": False,
@@ -55,8 +59,13 @@ class Settings:
         Also those that have other names: symbolic and hard links.
     by : {"track", "album", "artist"}
         What gets one decision.
+    prefer : {"lastgenre", "genrecnn"} or None
+        Whose genre an imported track gets where both know one; None: of the one that is the
+        first in beets' list of plugins.
     jobs : int
         Worker processes; 0: one for each core.
+    giving_way : frozenset of int
+        Ids of tracks whose genres give way to what is heard, whatever `tags` says.
     """
 
     bundle: genretagger.Bundle
@@ -66,7 +75,13 @@ class Settings:
     write: bool
     write_links: bool
     by: Literal["track", "album", "artist"]
+    prefer: Literal["lastgenre", "genrecnn"] | None
     jobs: int
+    giving_way: frozenset[int] = frozenset()
+
+    def tags_policy(self, item: Item) -> genretagger.TagPolicy:
+        """Say what becomes of the genres that a track has."""
+        return replace(self.tags, existing="replace") if item.id in self.giving_way else self.tags
 
     @property
     def words(self) -> Mapping[genretagger.State, str]:
@@ -96,6 +111,7 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
         by=config["by"].as_choice(("track", "album", "artist")),
+        prefer=config["prefer"].get(confuse.Optional(confuse.Choice(("lastgenre", "genrecnn")))),
         jobs=jobs,
     )
 

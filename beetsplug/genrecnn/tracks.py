@@ -105,7 +105,7 @@ def _answers(
 
 
 def _keeps(item: Item, settings: Settings) -> bool:
-    return bool(genretagger.why_kept(tags_of(item), settings.tags))
+    return bool(genretagger.why_kept(tags_of(item), settings.tags_policy(item)))
 
 
 def _predict(
@@ -155,7 +155,8 @@ def _decide(item: Item, answer: _Answer, settings: Settings) -> Outcome[Item]:
     if isinstance(answer, genretagger.TrackError):
         return Outcome(item, State.FAILED, old, old, (str(answer),))
     decision = genretagger.decide_genres(answer, settings.policy) if answer else None
-    line = genretagger.plan_genres(item.filepath, tags_of(item), settings.tags, decision, answer)
+    policy = settings.tags_policy(item)
+    line = genretagger.plan_genres(item.filepath, tags_of(item), policy, decision, answer)
     return Outcome(item, line.state, old, list(line.new), line.reason, answer, line.genres)
 
 
