@@ -137,6 +137,14 @@ class TestBesideLastgenre(Helper):
         found = self.run_import(("One", heard(Rock=0.9)), ("Two", heard(Rock=0.1)))
         assert found == {"One": ["Rock"], "Two": ["Shoegaze"]}
 
+    def test_lastgenre_after_it_may_give_an_album_one_genre_over_what_was_heard(self):
+        """The reason why a preference wants the other order."""
+        self.prepare(order=BOTH[::-1])
+        self.known["An Album"] = ["shoegaze"]
+        titles = ("Rock", "Jazz", "Folk")
+        found = self.run_import(*((title, heard(**{title: 0.9})) for title in titles))
+        assert found == dict.fromkeys(titles, ["Shoegaze"])
+
     # later, by their commands
 
     def test_the_commands_one_after_the_other_do_the_same(self):
