@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from genretagger.aggregate import aggregate as aggregate_probabilities
     from genretagger.albums import Named, combine_each
+    from genretagger.audit import Audit
     from genretagger.bundle import DEFAULT as DEFAULT_BUNDLE
     from genretagger.bundle import Bundle
     from genretagger.bundle import locate as locate_bundle
@@ -36,16 +37,20 @@ if TYPE_CHECKING:
     )
     from genretagger.hearing import hearing_id
     from genretagger.library import TrackGenres, predict
+    from genretagger.pipeline import audit_tracks
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
     from genretagger.plan import TagPolicy, read_condition, why_kept
     from genretagger.plan import plan as plan_genres
     from genretagger.records import Decision, GenreBlock, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
+    from genretagger.report.remarks import lines as remark_lines
+    from genretagger.report.remarks import not_compared
     from genretagger.report.terminal import progress_bar
     from genretagger.rows import plan_row
+    from genretagger.subgenres import Names
     from genretagger.text import counted, printable, reason_text
-    from genretagger.words import PLANNED, WRITTEN
+    from genretagger.words import AUDITED, PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.history import last_in_force as last_journal_in_force
     from genretagger.writing.history import numbered as numbered_journal
@@ -61,12 +66,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AUDITED",
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
     "JUNK",
     "PLANNED",
     "WRITTEN",
+    "Audit",
     "Bundle",
     "Decision",
     "DecisionPolicy",
@@ -78,6 +85,7 @@ __all__ = [
     "Head",
     "Journal",
     "Named",
+    "Names",
     "Prediction",
     "ReportPage",
     "State",
@@ -89,6 +97,7 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "aggregate_probabilities",
+    "audit_tracks",
     "canonical",
     "combine_each",
     "counted",
@@ -101,6 +110,7 @@ __all__ = [
     "list_journals",
     "locate_bundle",
     "located",
+    "not_compared",
     "numbered_journal",
     "only_writer",
     "opened_cache",
@@ -116,6 +126,7 @@ __all__ = [
     "read_mapping",
     "reason_text",
     "recover",
+    "remark_lines",
     "rewrite",
     "says_nothing",
     "state_folder",
@@ -126,6 +137,7 @@ __all__ = [
 
 _MODULES = {
     "albums": ("Named", "combine_each"),
+    "audit": ("Audit",),
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy", "decision_policy"),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
@@ -138,10 +150,13 @@ _MODULES = {
     "places": ("state_folder",),
     "plan": ("TagPolicy", "read_condition", "why_kept"),
     "records": ("Decision", "GenreBlock", "Prediction", "State", "TagChange", "TrackTags"),
+    "pipeline": ("audit_tracks",),
+    "report.remarks": ("not_compared",),
     "report.terminal": ("progress_bar",),
     "rows": ("plan_row",),
+    "subgenres": ("Names",),
     "text": ("counted", "printable", "reason_text"),
-    "words": ("PLANNED", "WRITTEN"),
+    "words": ("AUDITED", "PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Head", "Journal"),
     "writing.lock": ("only_writer",),
@@ -165,6 +180,7 @@ _RENAMED = {
     "predict_tracks": ("pipeline", "predict"),
     "read_bundle": ("bundle", "read"),
     "read_journal": ("writing.journal", "read"),
+    "remark_lines": ("report.remarks", "lines"),
 }
 _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names} | _RENAMED
 

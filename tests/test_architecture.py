@@ -15,15 +15,15 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate albums bundle cache decide hearing library pipeline plan report "
-        "rows writing",
+        "__init__": "aggregate albums audit bundle cache decide hearing library pipeline plan "
+        "report rows writing",
         "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan "
         "planfile playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "library": "bundle cache decide pipeline rows",
         "learn": "decide heads",
-        "pipeline": "albums bundle cache decide hearing plan recall workers",
+        "pipeline": "albums audit bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
         "audit": "aggregate albums plan",
         "similarity": "",
@@ -53,7 +53,8 @@ ROOMS = {
         "database": "",
     },
     "beetsplug.genrecnn": {
-        "__init__": "albums id3v23 outcomes page progress runs settings tracks",
+        "__init__": "albums auditing id3v23 outcomes page progress runs settings tracks",
+        "auditing": "outcomes page progress settings",
         "runs": "albums outcomes tracks",
         "page": "outcomes settings",
         "albums": "outcomes settings",

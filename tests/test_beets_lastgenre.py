@@ -143,7 +143,7 @@ class TestBesideLastgenre(Helper):
         self.known["An Album"] = ["shoegaze"]
         titles = ("Rock", "Jazz", "Folk")
         found = self.run_import(*((title, heard(**{title: 0.9})) for title in titles))
-        assert found == dict.fromkeys(titles, ["Shoegaze"])
+        assert found == {title: ["Shoegaze"] for title in titles}
 
     # later, by their commands
 

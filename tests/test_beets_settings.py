@@ -68,7 +68,7 @@ class TestSettings(Helper):
     def test_every_option_has_a_configuration_key_and_every_key_is_documented(self):
         (command,) = genrecnn.GenreCnnPlugin().commands()
         options = {option.dest for option in command.parser.option_list if option.dest}
-        assert options - {"undo", "report", "album"} == genrecnn.DEFAULTS.keys() - {
+        assert options - {"undo", "audit", "report", "album"} == genrecnn.DEFAULTS.keys() - {
             "auto",
             "prefer",
             "force",

@@ -20,6 +20,7 @@ from beets.plugins import BeetsPlugin
 
 import genretagger
 from beetsplug.genrecnn.albums import remember_album, tag_album, tag_albums
+from beetsplug.genrecnn.auditing import audit_items
 from beetsplug.genrecnn.id3v23 import Id3v23
 from beetsplug.genrecnn.outcomes import Outcome, Tally, has_genre, named
 from beetsplug.genrecnn.page import report_page
@@ -136,6 +137,12 @@ class GenreCnnPlugin(BeetsPlugin):
             help="take back the last run that wrote files and is in force, or the one that is "
             "named: by its number in 'genretagger history', or its journal's path",
         )
+        add(
+            "--audit",
+            action="store_true",
+            help="say which genres of the library deserve a look; change nothing",
+        )
+        add("--mapping", metavar="FILE", help="for --audit: what names mean: 'Lied = Classical'")
         add("--report", metavar="FILE.html", help="also write a page for the browser")
         command.func = self._command
         return [command]
@@ -143,11 +150,11 @@ class GenreCnnPlugin(BeetsPlugin):
     # the command
 
     def _command(self, lib: Library, opts: Values, args: list[str]) -> None:
-        own = ("undo", "report", "album")
+        own = ("undo", "audit", "report", "album")
         self.config.set_args({k: v for k, v in vars(opts).items() if k not in own})
         try:
             if opts.undo:
-                if len(args) > 1 or opts.album:
+                if len(args) > 1 or opts.album or opts.audit:
                     raise ui.UserError("--undo takes back a whole run: name one, or none")
                 path = named_run(args[0]) if args else last_run()
                 undo(lib, path, pretend=self.config["pretend"].get(bool))
@@ -159,13 +166,18 @@ class GenreCnnPlugin(BeetsPlugin):
     def _run(self, lib: Library, opts: Values, args: list[str]) -> None:
         settings = read_settings(self.config)
         report = Path(opts.report).expanduser() if opts.report else None
-        command = " ".join([RUN, *(["--album"] if opts.album else []), *args])
+        flags = [f"--{name}" for name in ("audit", "album") if getattr(opts, name)]
+        command = " ".join([RUN, *flags, *args])
+        items = _found(lib, opts, args)
+        if opts.audit:
+            audit_items(items, settings, command, report)
+            return
         writes = settings.write and not settings.pretend
         with only_writer(command) if writes else contextlib.nullcontext():
             if writes:
                 recover()
             with report_page(report, command, settings) as report_track:
-                _tag(_found(lib, opts, args), lib, settings, command, report_track)
+                _tag(items, lib, settings, command, report_track)
 
     # at import
 

@@ -72,8 +72,9 @@ class Tally:
     def lines(self, words: Mapping[State, str]) -> Iterator[str]:
         """Sum up in lines for people, with these words for the states."""
         counts = ", ".join(f"{self.tracks[state]} {word}" for state, word in words.items())
-        albums = f"{self.albums[State.CHANGE]} {words[State.CHANGE]}"
-        yield f"{genretagger.counted(self.tracks.total(), 'track')}: {counts}; albums: {albums}"
+        if State.CHANGE in words:
+            counts += f"; albums: {self.albums[State.CHANGE]} {words[State.CHANGE]}"
+        yield f"{genretagger.counted(self.tracks.total(), 'track')}: {counts}"
         if self.failures:
             yield "failed:"
             yield from (f"  {failure}" for failure in self.failures)

@@ -12,27 +12,28 @@ import genretagger
 
 
 @contextlib.contextmanager
-def shown_progress(n_tracks: int) -> Iterator[Callable[[str], None]]:
+def shown_progress(n_tracks: int) -> Iterator[Callable[..., None]]:
     """Show on a terminal how far a run is, and how long it will take, below its lines.
 
     Yields
     ------
     callable
-        Says the line of a track, which is done with that.
+        To be called when a track is done, with its line if it has one.
     """
     if not sys.stderr.isatty():
-        yield ui.print_
+        yield lambda *lines: ui.print_(*lines) if lines else None
         return
     from rich.console import Console  # noqa: PLC0415 - pipes do without
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     with genretagger.progress_bar(console, lambda: n_tracks) as advance:
 
-        def say(line: str) -> None:
-            if sys.stdout.isatty():  # where the bar is, which must know of it
-                console.print(genretagger.printable(line))
-            else:
-                ui.print_(line)
+        def say(*lines: str) -> None:
+            for line in lines:
+                if sys.stdout.isatty():  # where the bar is, which must know of it
+                    console.print(genretagger.printable(line))
+                else:
+                    ui.print_(line)
             advance()
 
         yield say

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import confuse
 from beets import ui
@@ -15,6 +16,8 @@ import genretagger
 
 if TYPE_CHECKING:
     from beets.library import Item
+
+_Parsed = TypeVar("_Parsed")
 
 DEFAULTS: dict[str, Any] = {
     "auto": True,
@@ -34,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "protect_if": [],
     "junk": ",".join(genretagger.JUNK),
     "map": None,
+    "mapping": None,
     "jobs": 0,
     "bundle": "default",
 }
@@ -51,6 +55,8 @@ class Settings:
     tags : genretagger.TagPolicy
         What becomes of the genres that tracks and albums have, and under which names new ones
         are set.
+    names : genretagger.Names
+        What the names of genres mean, for an audit.
     pretend : bool
         Change neither library nor files.
     write : bool
@@ -71,6 +77,7 @@ class Settings:
     bundle: genretagger.Bundle
     policy: genretagger.DecisionPolicy
     tags: genretagger.TagPolicy
+    names: genretagger.Names
     pretend: bool
     write: bool
     write_links: bool
@@ -107,6 +114,9 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         bundle=bundle,
         policy=_decision_policy(config, bundle),
         tags=_tag_policy(config, bundle.vocabulary),
+        names=_read_file(
+            config["mapping"], partial(genretagger.Names, vocabulary=bundle.vocabulary)
+        ),
         pretend=config["pretend"].get(bool),
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
@@ -141,7 +151,7 @@ def _tag_policy(
     return genretagger.TagPolicy(
         existing=config["existing"].get(confuse.Optional(choices)) or by_force,
         style="multi",
-        names=_mapping(config["map"], vocabulary),
+        names=_read_file(config["map"], partial(genretagger.read_mapping, vocabulary=vocabulary)),
         protect=_names(config["protect"]),
         protect_if=tuple(map(_condition, config["protect_if"].as_str_seq(split=False))),
         junk=_names(config["junk"]),
@@ -157,16 +167,15 @@ def _condition(text: str) -> tuple[str, re.Pattern[str]]:
         raise confuse.ConfigValueError(f"genrecnn.protect_if: {error}") from error
 
 
-def _mapping(config: confuse.ConfigView, vocabulary: genretagger.Vocabulary) -> dict[str, str]:
+def _read_file(config: confuse.ConfigView, parse: Callable[[str], _Parsed]) -> _Parsed:
+    """Read the file that the configuration names; without one, what an empty one holds."""
     path = config.get(confuse.Optional(confuse.Filename()))
-    if path is None:
-        return {}
     try:
-        return genretagger.read_mapping(Path(path).read_text(encoding="utf-8-sig"), vocabulary)
+        return parse("" if path is None else Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ui.UserError(f"genrecnn.map: {path}: {error.strerror}") from error
+        raise ui.UserError(f"{config.name}: {path}: {error.strerror}") from error
     except ValueError as error:
-        raise ui.UserError(f"genrecnn.map: {path}, {error}") from error
+        raise ui.UserError(f"{config.name}: {path}, {error}") from error
 
 
 def _names(config: confuse.ConfigView) -> tuple[str, ...]:
