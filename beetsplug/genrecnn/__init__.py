@@ -168,16 +168,15 @@ class GenreCnnPlugin(BeetsPlugin):
         report = Path(opts.report).expanduser() if opts.report else None
         flags = [f"--{name}" for name in ("audit", "album") if getattr(opts, name)]
         command = " ".join([RUN, *flags, *args])
-        items = _found(lib, opts, args)
         if opts.audit:
-            audit_items(items, settings, command, report)
+            audit_items(_found(lib, opts, args), settings, command, report)
             return
         writes = settings.write and not settings.pretend
         with only_writer(command) if writes else contextlib.nullcontext():
             if writes:
                 recover()
             with report_page(report, command, settings) as report_track:
-                _tag(items, lib, settings, command, report_track)
+                _tag(_found(lib, opts, args), lib, settings, command, report_track)
 
     # at import
 
@@ -190,7 +189,8 @@ class GenreCnnPlugin(BeetsPlugin):
                 "genrecnn.prefer: name genrecnn after lastgenre in 'plugins:', so that it knows "
                 "what Last.fm says"
             )
-        self._without_genre: set[tuple[type[Item | Album], int]] = set()
+        self._tracks_without: set[int | None] = set()
+        self._albums_without: set[int | None] = set()
         self._tally = Tally()
         self._journal = genretagger.Journal(
             IMPORT, program="beets", roots=[library_folder(session.lib)]
@@ -208,19 +208,18 @@ class GenreCnnPlugin(BeetsPlugin):
         """Note what has no genre before lastgenre gives it one."""
         if self._at_import.prefer != "genrecnn":
             return
-        models = [*task.imported_items(), *([task.album] if task.is_album else [])]
-        self._without_genre.update(
-            (type(model), model.id)
-            for model in models
-            if not has_genre(model, self._at_import.tags)
-        )
+        policy = self._at_import.tags
+        bare = [item.id for item in task.imported_items() if not has_genre(item, policy)]
+        self._tracks_without.update(bare)
+        if task.is_album and not has_genre(task.album, policy):
+            self._albums_without.add(task.album.id)
 
     def _import_task(self, session: ImportSession, task: ImportTask) -> None:
         # the items' files are the originals until beets has copied them: not to be written yet
         writes = self._at_import.write and not _is_beets_to_write(session, task)
         settings = replace(self._at_import, write=writes)
         items = task.imported_items()
-        giving_way = frozenset(i.id for i in items if (type(i), i.id) in self._without_genre)
+        giving_way = frozenset(self._tracks_without & {item.id for item in items})
         genres: dict[int | None, list[str]] = {}
         for outcome in tag_items(items, replace(settings, giving_way=giving_way), None):
             self._tally.add(outcome)
@@ -229,7 +228,7 @@ class GenreCnnPlugin(BeetsPlugin):
             say("{}", outcome)
         if not task.is_album:
             return
-        if (type(task.album), task.album.id) in self._without_genre:
+        if task.album.id in self._albums_without:
             settings = replace(settings, tags=replace(settings.tags, existing="replace"))
         if on_album := tag_album(task.album, genres, settings):
             self._tally.add(on_album)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 import confuse
 from beets import ui
@@ -17,6 +17,7 @@ import genretagger
 if TYPE_CHECKING:
     from beets.library import Item
 
+_Existing: TypeAlias = Literal["skip", "replace", "append", "prepend"]
 _Parsed = TypeVar("_Parsed")
 
 DEFAULTS: dict[str, Any] = {
@@ -70,7 +71,7 @@ class Settings:
         first in beets' list of plugins.
     jobs : int
         Worker processes; 0: one for each core.
-    giving_way : frozenset of int
+    giving_way : frozenset of (int or None)
         Ids of tracks whose genres give way to what is heard, whatever `tags` says.
     """
 
@@ -84,7 +85,7 @@ class Settings:
     by: Literal["track", "album", "artist"]
     prefer: Literal["lastgenre", "genrecnn"] | None
     jobs: int
-    giving_way: frozenset[int] = frozenset()
+    giving_way: frozenset[int | None] = frozenset()
 
     def tags_policy(self, item: Item) -> genretagger.TagPolicy:
         """Say what becomes of the genres that a track has."""
@@ -146,10 +147,10 @@ def _decision_policy(
 def _tag_policy(
     config: confuse.ConfigView, vocabulary: genretagger.Vocabulary
 ) -> genretagger.TagPolicy:
-    choices = confuse.Choice(("skip", "replace", "append", "prepend"))
-    by_force = "replace" if config["force"].get(bool) else "skip"
+    by_force: _Existing = "replace" if config["force"].get(bool) else "skip"
+    existing = config["existing"]
     return genretagger.TagPolicy(
-        existing=config["existing"].get(confuse.Optional(choices)) or by_force,
+        existing=by_force if existing.get() is None else existing.as_choice(get_args(_Existing)),
         style="multi",
         names=_read_file(config["map"], partial(genretagger.read_mapping, vocabulary=vocabulary)),
         protect=_names(config["protect"]),
