@@ -158,7 +158,7 @@ class TestImport(Helper):
 
     def test_a_folder_by_genre_is_right_at_import(self):
         self.prepare(("One", heard(Rock=0.9)))
-        self.config["paths"] = {"default": "$genres/$title"}
+        self.place("$genres/$title")
         self.run_import("--noautotag")
         (item,) = self.lib.items()
         assert item.filepath.parent.name == "Rock"

@@ -10,7 +10,7 @@ from beets_library import Helper, heard
 class TestGenresInPaths(Helper):
     def load_plugins(self, *_):
         self.config["plugins"] = ["inline", "genrecnn"]
-        self.config["paths"] = {"default": "$genre_folder/$album/$title"}
+        self.place("$genre_folder/$album/$title")
         self.config["album_fields"] = {"genre_folder": 'genres[0] if genres else "No genre"'}
         plugins.load_plugins()
 

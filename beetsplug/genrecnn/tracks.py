@@ -321,7 +321,7 @@ def take_back(
 
 
 def _clear_fields(item: Item) -> None:
-    for name in item.keys(with_album=False):
+    for name in set(item.keys(with_album=False)):  # beets 2.9 may list a field twice
         if name.startswith("genrecnn_"):  # all of a track's are of its last prediction
             del item[name]
 
