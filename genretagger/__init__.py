@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         says_nothing,
     )
     from genretagger.hearing import hearing_id
+    from genretagger.identity import check_writable
     from genretagger.library import TrackGenres, predict
     from genretagger.pipeline import audit_tracks
     from genretagger.pipeline import predict as predict_tracks
@@ -99,6 +100,7 @@ __all__ = [
     "aggregate_probabilities",
     "audit_tracks",
     "canonical",
+    "check_writable",
     "combine_each",
     "counted",
     "decide_genres",
@@ -146,6 +148,7 @@ _MODULES = {
         "says_nothing",
     ),
     "hearing": ("hearing_id",),
+    "identity": ("check_writable",),
     "library": ("TrackGenres", "predict"),
     "places": ("state_folder",),
     "plan": ("TagPolicy", "read_condition", "why_kept"),

@@ -335,8 +335,10 @@ class TestWriting(Helper):
         item, other = self.track("Bad", heard(Rock=0.9)), self.track("Good", heard(Rock=0.9))
         content = item.filepath.read_bytes()
         item.filepath.chmod(0o444)
-        out = self.beet("genrecnn", "title+")
-        assert "Bad: failed: the file is read-only; make it writable, or leave it out" in out
+        for options in (["--pretend"], []):
+            out = self.beet("genrecnn", "title+", *options)
+            assert "Bad: failed: the file is read-only; make it writable, or leave it out" in out
+            assert "Good: (none) -> Rock" in out
         assert (self.again(item).genres, item.filepath.read_bytes()) == ([], content)
         item.filepath.chmod(0o644)
         assert "Bad: (none) -> Rock | Rock 0.90 | heard before" in self.beet("genrecnn")

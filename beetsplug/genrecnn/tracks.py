@@ -181,6 +181,8 @@ def _tag(
     may_write = settings.write and journal is not None and may_write_file(item, settings)
     if outcome.state is State.CHANGE and settings.write and journal is not None and not may_write:
         outcome = replace(outcome, reason=(*outcome.reason, STAYS))
+    if settings.pretend and outcome.state is State.CHANGE and may_write:
+        return _rehearsed(outcome)
     if settings.pretend or not isinstance(answer, genretagger.Prediction):
         return outcome
     before = item.genres, item.mtime
@@ -195,6 +197,15 @@ def _tag(
             item["genrecnn_reason"] = f"failed: {cause}"
             item.store()
             return replace(outcome, state=State.FAILED, new=outcome.old, reason=(cause,))
+    return outcome
+
+
+def _rehearsed(outcome: Outcome[Item]) -> Outcome[Item]:
+    """Let a change fail whose file the run would find read-only."""
+    try:
+        genretagger.check_writable(outcome.model.filepath)
+    except genretagger.TrackError as error:
+        return replace(outcome, state=State.FAILED, new=outcome.old, reason=(str(error),))
     return outcome
 
 
