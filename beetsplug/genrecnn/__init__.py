@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from beets import plugins, ui
 from beets.dbcore import types
 from beets.importer import Action
-from beets.library import FileOperationError
+from beets.library import Album, FileOperationError, Item
 from beets.plugins import BeetsPlugin
 
 import genretagger
 from beetsplug.genrecnn.albums import remember_album, tag_album, tag_albums
 from beetsplug.genrecnn.auditing import audit_items
 from beetsplug.genrecnn.id3v23 import Id3v23
-from beetsplug.genrecnn.outcomes import Outcome, Tally, has_genre, named
+from beetsplug.genrecnn.outcomes import Outcome, Tally, named, own_genres
 from beetsplug.genrecnn.page import report_page
 from beetsplug.genrecnn.progress import shown_progress
 from beetsplug.genrecnn.runs import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from optparse import Values
 
     from beets.importer import ImportSession, ImportTask
-    from beets.library import Album, Item, Library
+    from beets.library import LibModel, Library
 
 
 # beets loads the last plugin class of a module: this one
@@ -184,13 +184,12 @@ class GenreCnnPlugin(BeetsPlugin):
         """Refuse what cannot work before anything is imported."""
         # one task is heard while the next is matched; more processes would get in the way
         self._at_import = replace(read_settings(self.config), jobs=1)
-        if self._at_import.prefer and self._comes_before_lastgenre():
+        if self._comes_before_lastgenre():
             raise ui.UserError(
-                "genrecnn.prefer: name genrecnn after lastgenre in 'plugins:', so that it knows "
-                "what Last.fm says"
+                "name genrecnn after lastgenre in 'plugins:', or genres are lost; whose genre "
+                "counts is said by 'genrecnn: prefer:'"
             )
-        self._tracks_without: set[int | None] = set()
-        self._albums_without: set[int | None] = set()
+        self._before: dict[tuple[type[LibModel], int | None], list[str]] = {}
         self._tally = Tally()
         self._journal = genretagger.Journal(
             IMPORT, program="beets", roots=[library_folder(session.lib)]
@@ -205,21 +204,37 @@ class GenreCnnPlugin(BeetsPlugin):
         return asks and names.index(self.name) < names.index("lastgenre")
 
     def _look_before_others(self, _: ImportSession, task: ImportTask) -> None:
-        """Note what has no genre before lastgenre gives it one."""
-        if self._at_import.prefer != "genrecnn":
-            return
-        policy = self._at_import.tags
-        bare = [item.id for item in task.imported_items() if not has_genre(item, policy)]
-        self._tracks_without.update(bare)
-        if task.is_album and not has_genre(task.album, policy):
-            self._albums_without.add(task.album.id)
+        """Note which genres are there before lastgenre gives others, or takes them away."""
+        for item in task.imported_items():
+            self._before[Item, item.id] = own_genres(item)
+        if task.is_album:
+            self._before[Album, task.album.id] = own_genres(task.album)
+
+    def _had_genre(self, model: Item | Album) -> bool:
+        """Tell whether a track or album had a genre before lastgenre; give it back if it counts.
+
+        lastgenre empties the tracks of an album of which Last.fm knows nothing.
+        """
+        before, settings = self._before.pop((type(model), model.id)), self._at_import
+        if not settings.is_telling(before):
+            return False
+        now = own_genres(model)
+        is_last_fm_preferred = settings.prefer == "lastgenre" and settings.is_telling(now)
+        if not is_last_fm_preferred and now != before:
+            model.genres = before
+            if isinstance(model, Album) and not settings.pretend:
+                model.store(inherit=False)
+            elif not settings.pretend:
+                model.store()
+        return True
 
     def _import_task(self, session: ImportSession, task: ImportTask) -> None:
         # the items' files are the originals until beets has copied them: not to be written yet
         writes = self._at_import.write and not _is_beets_to_write(session, task)
         settings = replace(self._at_import, write=writes)
         items = task.imported_items()
-        giving_way = frozenset(self._tracks_without & {item.id for item in items})
+        bare = frozenset([item.id for item in items if not self._had_genre(item)])
+        giving_way = bare if settings.prefer == "genrecnn" else frozenset()
         genres: dict[int | None, list[str]] = {}
         for outcome in tag_items(items, replace(settings, giving_way=giving_way), None):
             self._tally.add(outcome)
@@ -228,7 +243,7 @@ class GenreCnnPlugin(BeetsPlugin):
             say("{}", outcome)
         if not task.is_album:
             return
-        if task.album.id in self._albums_without:
+        if not self._had_genre(task.album) and settings.prefer == "genrecnn":
             settings = replace(settings, tags=replace(settings.tags, existing="replace"))
         if on_album := tag_album(task.album, genres, settings):
             self._tally.add(on_album)

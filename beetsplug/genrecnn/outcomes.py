@@ -85,11 +85,6 @@ def own_genres(model: Item | Album) -> list[str]:
     return [genre for genre in model.genres if genre.strip()]
 
 
-def has_genre(model: Item | Album, policy: genretagger.TagPolicy) -> bool:
-    """Tell whether a track or album has a genre in the library that says something."""
-    return bool(genretagger.why_kept(tags_of(model), genretagger.TagPolicy(junk=policy.junk)))
-
-
 def tags_of(model: Item | Album) -> genretagger.TrackTags:
     """Say what the library has on a track or album, as the tags of a file do."""
     genres = genretagger.GenreBlock(_LIBRARY, tuple(own_genres(model)))

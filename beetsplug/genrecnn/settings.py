@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ _Parsed = TypeVar("_Parsed")
 
 DEFAULTS: dict[str, Any] = {
     "auto": True,
-    "prefer": None,
+    "prefer": "lastgenre",
     "pretend": False,
     "existing": None,
     "force": False,
@@ -66,9 +66,8 @@ class Settings:
         Also those that have other names: symbolic and hard links.
     by : {"track", "album", "artist"}
         What gets one decision.
-    prefer : {"lastgenre", "genrecnn"} or None
-        Whose genre an imported track gets where both know one; None: of the one that is the
-        first in beets' list of plugins.
+    prefer : {"lastgenre", "genrecnn"}
+        Whose genre an imported track gets where both know one.
     jobs : int
         Worker processes; 0: one for each core.
     giving_way : frozenset of (int or None)
@@ -83,9 +82,13 @@ class Settings:
     write: bool
     write_links: bool
     by: Literal["track", "album", "artist"]
-    prefer: Literal["lastgenre", "genrecnn"] | None
+    prefer: Literal["lastgenre", "genrecnn"]
     jobs: int
     giving_way: frozenset[int | None] = frozenset()
+
+    def is_telling(self, genres: Iterable[str]) -> bool:
+        """Tell whether one of some genres says something."""
+        return not all(genretagger.says_nothing(genre, self.tags.junk) for genre in genres)
 
     def tags_policy(self, item: Item) -> genretagger.TagPolicy:
         """Say what becomes of the genres that a track has."""
@@ -122,7 +125,7 @@ def read_settings(config: confuse.ConfigView) -> Settings:
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
         by=config["by"].as_choice(("track", "album", "artist")),
-        prefer=config["prefer"].get(confuse.Optional(confuse.Choice(("lastgenre", "genrecnn")))),
+        prefer=config["prefer"].as_choice(("lastgenre", "genrecnn")),
         jobs=jobs,
     )
 
