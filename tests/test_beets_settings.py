@@ -10,6 +10,7 @@ from beets import ui
 from beets_library import ROOT, Helper, genres_in, heard
 
 from beetsplug import genrecnn
+from genretagger.cli.options import commands_of, parser
 
 
 class TestSettings(Helper):
@@ -80,6 +81,21 @@ class TestSettings(Helper):
         assert documented == {
             key: words.get(str(value), str(value)) for key, value in genrecnn.DEFAULTS.items()
         }
+
+    def test_what_tag_can_the_plugin_can_or_the_docs_say_why_not(self):
+        def options(parser):
+            return {
+                name
+                for action in (getattr(parser, "option_list", None) or parser._actions)
+                for name in (getattr(action, "_long_opts", None) or action.option_strings)
+                if name.startswith("--") and name != "--help"
+            }
+
+        (command,) = genrecnn.GenreCnnPlugin().commands()
+        missing = options(commands_of(parser())["tag"]) - options(command.parser)
+        text = (ROOT / "docs/beets.md").read_text()
+        table = text.partition("no counterpart:")[2].partition("\n\n`auto`")[0]
+        assert missing == set(re.findall(r"`(--[a-z0-9-]+)`(?=[,  ].*\|)", table)) - {"--pretend"}
 
     def test_every_option_is_documented(self):
         (command,) = genrecnn.GenreCnnPlugin().commands()

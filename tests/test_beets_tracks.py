@@ -1,5 +1,6 @@
 """What the plugin decides on tracks, stores in the library and writes to files."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import mutagen.id3
 import pytest
 
 import genretagger
-from genretagger import pipeline
+from genretagger import cli, pipeline
 
 pytest.importorskip("beets")
 from beets import ui
@@ -156,6 +157,53 @@ class TestPolicies(Helper):
         item = self.track("One", heard(Rock=0.9, Pop=0.8))
         self.beet("genrecnn", *options)
         assert self.again(item).genres == genres_in(item.filepath) == expected
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--existing", "skip"],
+            ["--existing", "prepend", "--map", "MAP"],
+            ["--existing", "append", "--map", "MAP", "--max-genres", "1"],
+            ["--existing", "replace", "--protect", "blues", "--exclude", "Pop"],
+            ["--existing", "replace", "--threshold", "0.95", "--always"],
+            ["--junk", "blues", "--only", "Pop", "--by", "artist"],
+        ],
+    )
+    def test_library_and_files_get_the_same_genres(self, options, monkeypatch, capsys):
+        names = self.tmp / "names.txt"
+        names.write_text("Pop = Schlager")
+        options = [str(names) if option == "MAP" else option for option in options]
+        items = [
+            self.track(f"T{n}", prediction, genre=genre, artist="AB"[n % 2])
+            for n, (prediction, genre) in enumerate(
+                (prediction, genre)
+                for prediction in (heard(Rock=0.9, Pop=0.8), heard(Folk=0.3))
+                for genre in ((), ("Blues", "pop"), ("Schlager", "Rock"), ("Unknown",))
+            )
+        ]
+        monkeypatch.setattr(
+            pipeline,
+            "hear_tracks",
+            lambda files, **_: iter([self.heard[file.path.stem] for file in files]),
+        )
+        threshold = [] if "--threshold" in options else ["--threshold", "0.5"]
+        more = ["--genre-style", "multi", "--dry-run", "--no-cache", "--format", "json"]
+        cli.main(["tag", *options, *threshold, *more, *(str(i.filepath) for i in items)])
+        rows = {Path(r["path"]): r for r in map(json.loads, capsys.readouterr().out.splitlines())}
+        out = self.beet("genrecnn", "title+", *options)
+        for item in items:
+            row = rows[item.filepath]
+            assert self.again(item).genres == row["new"]
+            assert genres_in(item.filepath) == row["new"]
+            if row["state"] != "keep":  # in a dry run also what is kept is heard
+                reason = row["reason"].replace("file has", "library has")
+                assert f"{item.title}: " in out
+                assert f" | {reason}\n" in out
+        states = [row["state"] for row in rows.values()]
+        counts = "{} changed, {} kept, {} undecided".format(
+            *map(states.count, ("change", "keep", "undecided"))
+        )
+        assert f"8 tracks: {counts}, 0 failed" in out
 
     def test_genres_are_set_under_the_names_of_a_mapping_and_known_by_them(self):
         names = self.tmp / "names.txt"
