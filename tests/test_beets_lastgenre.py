@@ -6,7 +6,7 @@ pytest.importorskip("beets")
 pytest.importorskip("pylast", reason="lastgenre needs: pip install 'beets[lastgenre]'")
 import pylast
 from beets import plugins, ui
-from beets_library import Helper, genres_in, heard
+from beets_library import Helper, genres_in, heard, helper
 
 BOTH = ("lastgenre", "genrecnn")
 
@@ -147,6 +147,26 @@ class TestBesideLastgenre(Helper):
             ("One", heard(Rock=0.9)), ("Two", heard(Rock=0.1)), options=["--singletons"]
         )
         assert found == {"One": ["Rock"], "Two": ["Shoegaze"]}
+
+    @pytest.mark.parametrize(
+        ("prefer", "expected"), [("lastgenre", "Shoegaze"), ("genrecnn", "Rock")]
+    )
+    def test_with_a_match_the_file_gets_the_genre_that_is_preferred(self, prefer, expected):
+        self.prepare(prefer)
+        self.config["match"]["strong_rec_thresh"] = 1.0  # take any match
+        matcher = helper.AutotagStub(helper.AutotagStub.IDENT).install()
+        folder = self.tmp / "incoming"
+        folder.mkdir()
+        self.track("One", heard(Rock=0.9), folder=folder)
+        self.known["An Album"] = ["shoegaze"]
+        try:
+            self.beet("import", "--quiet", "--autotag", str(folder))
+        finally:
+            matcher.restore()
+        (item,) = self.lib.items()
+        assert item.title == "Applied Track 1"
+        assert item.genres == genres_in(item.filepath) == [expected]
+        assert self.album_genres() == [expected]
 
     # which goes first
 

@@ -215,10 +215,10 @@ class GenreCnnPlugin(BeetsPlugin):
 
         lastgenre empties the tracks of an album of which Last.fm knows nothing.
         """
-        before, settings = self._before.pop((type(model), model.id)), self._at_import
+        now, settings = own_genres(model), self._at_import
+        before = self._before.pop((type(model), model.id), now)
         if not settings.is_telling(before):
             return False
-        now = own_genres(model)
         is_last_fm_preferred = settings.prefer == "lastgenre" and settings.is_telling(now)
         if not is_last_fm_preferred and now != before:
             model.genres = before
