@@ -33,7 +33,7 @@ def lay_out(components: Floats, seed: int = 0) -> Floats:
     Returns
     -------
     numpy.ndarray, shape (n_tracks, 2), float32
-        In [0, 1], with one scale for both.
+        In [0, 1], with one scale for both, and the middle at 0.5.
     """
     n = len(components)
     drawn = np.sort(np.random.default_rng(seed).permutation(n)[:_MOST_LAID_OUT])
@@ -46,5 +46,6 @@ def lay_out(components: Floats, seed: int = 0) -> Floats:
     if len(others):
         neighbours = KNeighborsRegressor(_N_NEIGHBOURS, weights="distance")
         places[others] = neighbours.fit(components[drawn], known).predict(components[others])
-    places -= places.min(axis=0)
-    return np.asarray(places / max(float(places.max()), 1e-6), dtype=np.float32)
+    low, high = places.min(axis=0), places.max(axis=0)
+    middle, size = (low + high) / 2, max(float((high - low).max()), 1e-6)
+    return np.asarray((places - middle) / size + 0.5, dtype=np.float32)

@@ -65,8 +65,8 @@ def gist(collection: Collection) -> str:
     if n_groups == 1:
         return f"{n_tracks} tracks: nothing in their sound sets groups apart"
     return (
-        f"{n_groups} groups among {n_tracks} tracks; from other seeds, the groups are the same by "
-        f"{collection.agreement:.2f} (1: the same, 0: by chance)"
+        f"{n_groups} groups among {n_tracks} tracks; groups from other seeds agree with them by "
+        f"{collection.agreement:.2f} (1: wholly, 0: by chance)"
     )
 
 
@@ -202,7 +202,7 @@ def _data(collection: Collection, places: Floats) -> dict[str, Any]:
         "heard": np.rint(100 * heard).astype(int).ravel().tolist(),
         "n_strongest": strongest.shape[1],
         "group": [int(group) for group in collection.group],
-        "n_groups": len(collection.portraits),
+        "groups": list(map(_name, collection.portraits)),
         "sureness": [round(100 * float(value)) for value in collection.sureness],
         "place": np.rint(_SIDE * places).astype(int).ravel().tolist(),
         "side": _SIDE,

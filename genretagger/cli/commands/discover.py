@@ -47,6 +47,8 @@ except ModuleNotFoundError as error:
 
 def run(options: argparse.Namespace) -> int:
     """Find groups by sound, and show them; never write but playlists and the page."""
+    if options.listen and server is None:
+        raise FatalError(f"--listen needs: {command_for('review')}")
     run = Run(options, HEARD)
     roots = run.named_paths(options)
     bundle = chosen_bundle(options)
@@ -87,9 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_places(options: argparse.Namespace) -> None:
-    """Refuse, before hours of hearing, what could not be shown after them."""
-    if options.listen and server is None:
-        raise FatalError(f"--listen needs: {command_for('review')}")
+    """Refuse, before hours of hearing, what could not be written after them."""
     try:
         if options.m3u:
             options.m3u.mkdir(parents=True, exist_ok=True)

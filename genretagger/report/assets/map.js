@@ -16,6 +16,7 @@
   const MOST_COLOURS = 14; // genres; the others are grey together
   const MOST_LISTED = 100;
   const [NEAR, FAR] = [1, 60]; // scale
+  const SMALL = 2.5; // radius in pixels, below which a square will do
   const [MOUSE, FINGER] = [10, 22]; // pixels from a point that still mean it
   const STILL = 5; // pixels that a click may move
 
@@ -58,7 +59,7 @@
   const COLOURED = {
     group: () => ({
       of: data.group,
-      categories: Array.from({ length: data.n_groups }, (_, g) => ({ name: `Group ${g + 1}` })),
+      categories: data.groups.map((name, g) => ({ name: `${g + 1} ${name}` })),
     }),
     genre: () => byName(indices.map((i) => genresOf(i)[0] ?? data.none)),
     heard: () => byName(indices.map((i) => data.vocabulary[data.strongest[i * data.n_strongest]])),
@@ -87,7 +88,8 @@
   const isLit = (i) => isMatch[i] && (only === null || category[i] === only);
   const lit = () => indices.filter(isLit);
 
-  // the drawing: a point is a small picture, made once for each colour
+  // the drawing: a point is a small picture, made once for each colour; the many points of a large
+  // collection are squares, which a processor alone draws twenty times as fast
 
   const canvas = byId("map");
   const context = canvas.getContext("2d");
@@ -97,6 +99,7 @@
   const left = (i) => (data.place[2 * i] - view.x) * perUnit() + width / 2;
   const top = (i) => (view.y - data.place[2 * i + 1]) * perUnit() + height / 2;
   const radius = () => Math.min(7, (n > 5000 ? 1.8 : n > 800 ? 2.6 : 4) * Math.sqrt(view.scale) ** 0.7);
+  const fills = () => [...categories.map((_, k) => colour(k)), dark.matches ? "#343a44" : "#dde0e5"];
   const sprite = (fill, r) => {
     const made = document.createElement("canvas");
     made.width = made.height = Math.ceil(2 * r * density) + 2;
@@ -112,9 +115,7 @@
     const wanted = `${mode} ${dark.matches} ${density} ${radius().toFixed(1)}`;
     if (wanted === spritesOf) return;
     spritesOf = wanted;
-    sprites = [...categories.map((_, k) => colour(k)), dark.matches ? "#343a44" : "#dde0e5"].map((fill) =>
-      sprite(fill, radius()),
-    );
+    sprites = fills().map((fill) => sprite(fill, radius()));
   };
   const middles = () => {
     const of = categories.map(() => [[], []]);
@@ -131,10 +132,17 @@
     const [per, half] = [perUnit() * density, sprites[0].width / 2];
     const [x0, y0] = [width * density / 2 - view.x * per - half, height * density / 2 + view.y * per - half];
     const [right, bottom] = [canvas.width, canvas.height];
+    const [isSmall, size, squares] = [radius() < SMALL, Math.round(2 * radius() * density), fills()];
     for (let i = 0; i < n; i++) {
       if (!isIn(i)) continue;
       const [x, y] = [x0 + data.place[2 * i] * per, y0 - data.place[2 * i + 1] * per];
-      if (x > -20 && y > -20 && x < right && y < bottom) context.drawImage(sprites[of(i)], x | 0, y | 0);
+      if (x < -20 || y < -20 || x > right || y > bottom) continue;
+      if (!isSmall) {
+        context.drawImage(sprites[of(i)], x | 0, y | 0);
+        continue;
+      }
+      context.fillStyle = squares[of(i)];
+      context.fillRect(x | 0, y | 0, size, size);
     }
   };
   const draw = () => {
