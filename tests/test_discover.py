@@ -76,6 +76,7 @@ def test_groups_that_nothing_sets_apart_are_not_stable():
     assert len(groups.members) > 2
     assert groups.agreement < 0.9
     assert min(groups.stability) < 0.8
+    assert groups.sureness.mean() < 0.95  # though given the one mixture, nearly all are sure
 
 
 def test_the_same_audio_many_times_is_one_piece_of_evidence_and_in_one_group():

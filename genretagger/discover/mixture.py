@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genretagger.arrays import Floats, Halves
 
 _Ints: TypeAlias = "NDArray[np.int64]"
+_Numbers: TypeAlias = "NDArray[np.float64]"
 
 _N_COMPONENTS = 12
 """Principal components. With 8 and 16, groups of the labelled clips agreed no better with their
@@ -57,7 +58,8 @@ class Groups:
     group : numpy.ndarray, shape (n_tracks,), int
         Of each track.
     sureness : numpy.ndarray, shape (n_tracks,), float32
-        The probability of that group, given the mixture.
+        The probability of that group, on average over the mixture and those that were fitted from
+        other seeds. Given one mixture, nearly every track is sure.
     components : numpy.ndarray, shape (n_tracks, n_components), float32
         What the mixture was fitted to.
     stability : tuple of float
@@ -110,16 +112,19 @@ def find_groups(embeddings: Sequence[Halves], seed: int = 0) -> Groups:
     drawn = y[np.sort(rng.permutation(len(y))[:_MOST_FITTED])]
     fits = [fit for kind in _COVARIANCES for fit in _by_number(drawn, kind, seed)]
     best = min(fits, key=lambda fit: fit[1])[0]
-    labels, others = best.predict(y), list(_again(best, drawn, y, rng))
+    own, others = best.predict_proba(y), list(_again(best, drawn, y, rng))
+    labels, other_labels = own.argmax(axis=1), [other.argmax(axis=1) for other in others]
     recording = recording.reshape(-1)  # numpy 2.0 gives it another shape
     group, members, order = _in_order(best, y, labels, recording)
     return Groups(
         members=members,
         group=group,
-        sureness=np.float32(best.predict_proba(y).max(axis=1))[recording],
+        sureness=_sureness(labels, [own, *others])[recording],
         components=y[recording],
-        stability=tuple(_stability(labels == g, others) for g in order),
-        agreement=float(np.mean([adjusted_mutual_info_score(labels, other) for other in others])),
+        stability=tuple(_stability(labels == g, other_labels) for g in order),
+        agreement=float(
+            np.mean([adjusted_mutual_info_score(labels, other) for other in other_labels])
+        ),
     )
 
 
@@ -153,12 +158,25 @@ def _by_number(y: Floats, covariance: str, seed: int) -> Iterator[tuple[Gaussian
 
 def _again(
     best: GaussianMixture, drawn: Floats, y: Floats, rng: np.random.Generator
-) -> Iterator[_Ints]:
-    """Group the tracks by mixtures that start from other seeds, fitted to most of them."""
+) -> Iterator[_Numbers]:
+    """Give the probabilities of mixtures that start from other seeds, fitted to most tracks."""
     for seed in range(1, N_SEEDS + 1):
         some = rng.permutation(len(drawn))[: round(_SHARE_DRAWN * len(drawn))]
         again = _mixture(drawn[np.sort(some)], best.n_components, best.covariance_type, seed)
-        yield again.predict(y)
+        yield np.asarray(again.predict_proba(y))
+
+
+def _sureness(labels: _Ints, mixtures: Sequence[_Numbers]) -> Floats:
+    """Average the probability of each track's own group over mixtures, (n_tracks, n_groups) each.
+
+    A group of another mixture counts as the one with which it shares most tracks.
+    """
+    sums = np.zeros(len(labels))
+    for probabilities in mixtures:
+        shared = np.zeros((probabilities.shape[1], labels.max() + 1))
+        np.add.at(shared, (probabilities.argmax(axis=1), labels), 1)
+        sums += np.where(shared.argmax(axis=1) == labels[:, None], probabilities, 0).sum(axis=1)
+    return np.asarray(sums / len(mixtures), dtype=np.float32)
 
 
 def _stability(is_member: NDArray[np.bool_], others: Sequence[_Ints]) -> float:
@@ -191,7 +209,7 @@ def _in_order(
     return group, members, order
 
 
-def _depths(best: GaussianMixture, y: Floats, labels: _Ints) -> NDArray[np.float64]:
+def _depths(best: GaussianMixture, y: Floats, labels: _Ints) -> _Numbers:
     """Give each track's squared Mahalanobis distance from the middle of its group."""
     depths = np.empty(len(y))
     for g, (mean, precision) in enumerate(zip(best.means_, best.precisions_, strict=True)):

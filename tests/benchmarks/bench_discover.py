@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ import numpy as np
 from bench_similar import LEAST_CONFIDENCE, heard
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
-
 
 from genretagger import bundle
 from genretagger.discover import layout, mixture
