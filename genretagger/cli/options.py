@@ -298,8 +298,19 @@ def _learn(parser: argparse.ArgumentParser) -> None:
         "the =, a genre is not learned",
     )
     _add_bundle(parser)
-    _add_work(parser.add_argument_group("run"))
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_figures_page(group)
     parser.set_defaults(format="table", output=None)
+
+
+def _add_figures_page(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page for the browser: what each genre of a model of your own is worth",
+    )
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -323,6 +334,7 @@ def _model(parser: argparse.ArgumentParser) -> None:
         "--verify", action="store_true", help="run the golden segment and compare the outcome"
     )
     parser.add_argument("--json", action="store_true", help="show all there is to know, as JSON")
+    _add_figures_page(parser)
 
 
 def _cache(parser: argparse.ArgumentParser) -> None:

@@ -165,6 +165,7 @@ _shtab_genretagger_learn_options=(
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
+  "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -177,6 +178,7 @@ _shtab_genretagger_model_options=(
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--verify[run the golden segment and compare the outcome]"
   "--json[show all there is to know, as JSON]"
+  "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
 )
 
