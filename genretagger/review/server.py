@@ -350,8 +350,8 @@ def serve(application: ASGIApp, *, say: Callable[[str], Any], browse: bool) -> N
             server_header=False,
             timeout_graceful_shutdown=2,
         )
+        loopback.listen()  # so that who is quick waits, and is not turned away
         say(f"http://{host}/{token}/")
-        loopback.listen()  # so that a browser that is quick waits, and is not turned away
         if browse:
             webbrowser.open(f"http://{host}/{guard.ticket}/")
         uvicorn.Server(config).run(sockets=[loopback])
