@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsRegressor
 if TYPE_CHECKING:
     from genretagger.arrays import Floats
 
-_MOST_LAID_OUT = 4000  # by t-SNE: 20 s of one core
+_MOST_LAID_OUT = 4000  # by t-SNE: a minute of one core
 _PERPLEXITY = 30.0  # the authors' middle value
 _N_NEIGHBOURS = 5
 
