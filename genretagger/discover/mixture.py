@@ -38,8 +38,8 @@ _PATIENCE = 3
 _COVARIANCES = ("full", "diag")
 """Gaussians of any direction take many tracks, and few tracks are better told by plain ones."""
 _MOST_FITTED = 5000
-"""Tracks that mixtures are fitted to; of more, these are drawn by chance. They are more than the 3,600
-parameters of 40 groups, and the time stays below a minute."""
+"""Tracks that mixtures are fitted to; of more, these are drawn by chance. They are more than 40
+groups have parameters (3,600), and the time stays below a minute."""
 _LEAST_VARIANCE = 1e-3
 """Of a Gaussian, of the variance of all: encodings of one recording make no group."""
 N_SEEDS = 5
