@@ -17,14 +17,15 @@ ROOMS = {
         "__main__": "cli",
         "__init__": "aggregate albums audit bundle cache decide hearing library pipeline plan "
         "report rows writing",
-        "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan "
-        "planfile playlist recall report review rows scan similarity tags writing",
+        "cli": "audit bundle cache classifier decide discover expression hearing learn pipeline "
+        "plan planfile playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "library": "bundle cache decide pipeline rows",
         "learn": "decide heads",
         "pipeline": "albums audit bundle cache decide hearing plan recall workers",
-        "report": "bundle explain rows",
+        "report": "bundle discover explain rows",
+        "discover": "playlist similarity",
         "audit": "aggregate albums plan",
         "similarity": "",
         "playlist": "",
@@ -110,7 +111,7 @@ what ships."""
 OWNERS = {
     "mutagen": "genretagger.tags",
     "soundfile": "genretagger.audio",
-    "sklearn": "genretagger.learn training.measure",
+    "sklearn": "genretagger.discover genretagger.learn training.measure",
     "ai_edge_litert": "genretagger.classifier training.features training.networks",
     "requests": "training.collect",
     "urllib3": "training.collect",

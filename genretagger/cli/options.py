@@ -245,6 +245,39 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
     _add_format(group, ("table", "json"))
 
 
+def _discover(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_bundle(parser)
+    group = parser.add_argument_group("what is shown")
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page for the browser: a map of the collection, coloured by group or "
+        "genre",
+    )
+    group.add_argument(
+        "--listen",
+        action="store_true",
+        help="show the map in the browser, where a click plays a track, until Ctrl-C; needs: pip "
+        "install 'genretagger[review]'",
+    )
+    group.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="with --listen: print the address, and open no browser",
+    )
+    group.add_argument(
+        "--m3u",
+        type=Path,
+        metavar="FOLDER",
+        help="write a playlist for each group into this folder, the most typical tracks first",
+    )
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group, ("table", "json"))
+
+
 def _learn(parser: argparse.ArgumentParser) -> None:
     _add_input(parser)
     parser.add_argument(
@@ -265,8 +298,19 @@ def _learn(parser: argparse.ArgumentParser) -> None:
         "the =, a genre is not learned",
     )
     _add_bundle(parser)
-    _add_work(parser.add_argument_group("run"))
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_figures_page(group)
     parser.set_defaults(format="table", output=None)
+
+
+def _add_figures_page(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page for the browser: what each genre of a model of your own is worth",
+    )
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -290,6 +334,7 @@ def _model(parser: argparse.ArgumentParser) -> None:
         "--verify", action="store_true", help="run the golden segment and compare the outcome"
     )
     parser.add_argument("--json", action="store_true", help="show all there is to know, as JSON")
+    _add_figures_page(parser)
 
 
 def _cache(parser: argparse.ArgumentParser) -> None:
@@ -618,6 +663,14 @@ COMMANDS = {
         "list the tracks in which certain genres are heard",
         "List the tracks whose probabilities fit a condition, those that fit best first: each "
         "recording once. No file of the collection is opened for writing.",
+    ),
+    "discover": Command(
+        _discover,
+        "find groups of tracks that sound alike, whatever their tags say",
+        "Fit Gaussian mixtures to the embeddings, what the network says of a track before its last "
+        "layer, and show the groups: what their tags have in common, their typical tracks, and how "
+        "far to trust them. No file of the collection is opened for writing. Needs: pip install "
+        "'genretagger[learn]'",
     ),
     "show": Command(
         _show,

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/genretagger
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_genretagger_subparsers=(tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache)
+_shtab_genretagger_subparsers=(tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
 
 _shtab_genretagger_tag_option_strings=(-h --help --files-from --ignore --bundle --threshold --max-genres --always --only --exclude -n --dry-run --plan --existing --protect --protect-if --junk --map --genre-style --separator --field --id3 --by --preserve-mtime -j --jobs --no-cache --format -o --output --changes-only --report -q --quiet -v --verbose --no-config)
 _shtab_genretagger_review_option_strings=(-h --help --files-from --ignore --bundle --threshold --max-genres --always --only --exclude --plan --existing --protect --protect-if --junk --map --genre-style --separator --field --id3 --by --preserve-mtime -j --jobs --no-cache --no-browser --no-config)
@@ -17,10 +17,11 @@ _shtab_genretagger_predict_option_strings=(-h --help --files-from --ignore --bun
 _shtab_genretagger_audit_option_strings=(-h --help --files-from --ignore --bundle --mapping --junk --check --most -j --jobs --no-cache --format -o --output --report --no-config)
 _shtab_genretagger_similar_option_strings=(-h --help --from --ignore --bundle -n --per-artist --m3u -j --jobs --no-cache --format -o --output --no-config)
 _shtab_genretagger_playlist_option_strings=(-h --help --from --ignore --bundle -n --per-artist --m3u -j --jobs --no-cache --format -o --output --no-config)
+_shtab_genretagger_discover_option_strings=(-h --help --files-from --ignore --bundle --report --listen --no-browser --m3u -j --jobs --no-cache --format -o --output --no-config)
 _shtab_genretagger_show_option_strings=(-h --help --bundle --threshold --max-genres --always --only --exclude --why --html --png --no-config)
-_shtab_genretagger_learn_option_strings=(-h --help --files-from --ignore --out --field --map --bundle -j --jobs --no-cache --no-config)
+_shtab_genretagger_learn_option_strings=(-h --help --files-from --ignore --out --field --map --bundle -j --jobs --no-cache --report --no-config)
 _shtab_genretagger_genres_option_strings=(-h --help --bundle --no-config)
-_shtab_genretagger_model_option_strings=(-h --help --bundle --verify --json --no-config)
+_shtab_genretagger_model_option_strings=(-h --help --bundle --verify --json --report --no-config)
 _shtab_genretagger_demo_option_strings=(-h --help --no-config)
 _shtab_genretagger_config_option_strings=(-h --help --no-config)
 _shtab_genretagger_completion_option_strings=(-h --help --no-config)
@@ -72,6 +73,12 @@ _shtab_genretagger_playlist___bundle_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_playlist___m3u_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_playlist__o_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_playlist___output_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_discover_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_discover___files_from_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_discover___bundle_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_discover___report_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_discover__o_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_discover___output_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_show_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_show___bundle_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_show___html_COMPGEN=_shtab_compgen_files
@@ -80,8 +87,10 @@ _shtab_genretagger_learn_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_learn___files_from_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_learn___map_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_learn___bundle_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_learn___report_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_genres___bundle_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_model___bundle_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_model___report_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_cache___bundle_COMPGEN=_shtab_compgen_files
 
 _shtab_genretagger_tag___existing_choices=(skip replace append prepend)
@@ -100,9 +109,10 @@ _shtab_genretagger_predict___format_choices=(table json csv)
 _shtab_genretagger_audit___format_choices=(table json)
 _shtab_genretagger_similar___format_choices=(table json)
 _shtab_genretagger_playlist___format_choices=(table json)
-_shtab_genretagger_config_pos_0_choices=(tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache)
+_shtab_genretagger_discover___format_choices=(table json)
+_shtab_genretagger_config_pos_0_choices=(tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
 _shtab_genretagger_completion_pos_0_choices=(bash zsh fish)
-_shtab_genretagger_pos_0_choices=(tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache)
+_shtab_genretagger_pos_0_choices=(tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
 
 _shtab_genretagger_tag_pos_0_nargs='*'
 _shtab_genretagger_tag__h_nargs=0
@@ -188,6 +198,13 @@ _shtab_genretagger_playlist__h_nargs=0
 _shtab_genretagger_playlist___help_nargs=0
 _shtab_genretagger_playlist___no_cache_nargs=0
 _shtab_genretagger_playlist___no_config_nargs=0
+_shtab_genretagger_discover_pos_0_nargs='*'
+_shtab_genretagger_discover__h_nargs=0
+_shtab_genretagger_discover___help_nargs=0
+_shtab_genretagger_discover___listen_nargs=0
+_shtab_genretagger_discover___no_browser_nargs=0
+_shtab_genretagger_discover___no_cache_nargs=0
+_shtab_genretagger_discover___no_config_nargs=0
 _shtab_genretagger_show__h_nargs=0
 _shtab_genretagger_show___help_nargs=0
 _shtab_genretagger_show___always_nargs=0

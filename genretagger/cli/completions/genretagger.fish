@@ -50,7 +50,7 @@ function _shtab_genretagger_using
   test "$_shtab_genretagger_cmdpath" = "$argv"
 end
 
-set -g _shtab_genretagger_commands tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache
+set -g _shtab_genretagger_commands tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache
 set -g _shtab_genretagger_opts_with_value --bundle --by --exclude --existing --field --files-from --format --from --genre-style --html --id3 --ignore --jobs --junk --m3u --map --mapping --max-genres --most --only --out --output --per-artist --plan --png --protect --protect-if --prune --report --separator --threshold -j -n -o
 
 complete -c genretagger -e
@@ -216,6 +216,21 @@ complete -c genretagger -n '_shtab_genretagger_using playlist' -l no-cache -d 'r
 complete -c genretagger -n '_shtab_genretagger_using playlist' -l format -xka "table json" -d 'json is one object a line (default: table)'
 complete -c genretagger -n '_shtab_genretagger_using playlist' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write the report to this file'
 complete -c genretagger -n '_shtab_genretagger_using playlist' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
+complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a discover -d 'Fit Gaussian mixtures to the embeddings, what the network says of a track before its last layer, and show the groups: what their tags have in common, their typical tracks, and how far to trust them. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
+complete -c genretagger -n '_shtab_genretagger_using discover' -s h -l help -d 'show this help message and exit'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l files-from -xka "(__fish_complete_path (commandline -ct))" -d 'read more files from a playlist (M3U, PLS, XSPF) or list; - is standard input'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l ignore -x -d 'skip files and folders whose name or path matches; may be repeated'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l bundle -xka "(__fish_complete_path (commandline -ct))" -d 'the model to use: '"'"'default'"'"', '"'"'accurate'"'"' (hears better, takes several times as long), one of your own, which '"'"'genretagger model'"'"' lists, or a folder (default: default)'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l report -xka "(__fish_complete_path (commandline -ct))" -d 'also write a page for the browser: a map of the collection, coloured by group or genre'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l listen -d 'show the map in the browser, where a click plays a track, until Ctrl-C; needs: pip install '"'"'genretagger[review]'"'"''
+complete -c genretagger -n '_shtab_genretagger_using discover' -l no-browser -d 'with --listen: print the address, and open no browser'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l m3u -x -d 'write a playlist for each group into this folder, the most typical tracks first'
+complete -c genretagger -n '_shtab_genretagger_using discover' -s j -l jobs -x -d 'processes (default: one for each core)'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l no-cache -d 'read and hear every track anew, and remember nothing'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l format -xka "table json" -d 'json is one object a line (default: table)'
+complete -c genretagger -n '_shtab_genretagger_using discover' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write the report to this file'
+complete -c genretagger -n '_shtab_genretagger_using discover' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
+complete -c genretagger -n '_shtab_genretagger_using discover; and test $_shtab_genretagger_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a file or folder'
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a show -d 'Hear one track and show its genres at once, then hear it all the way through and show how they change; with --why, what moved the leading one. No file is opened for writing but those that are asked for.'
 complete -c genretagger -n '_shtab_genretagger_using show' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using show' -l bundle -xka "(__fish_complete_path (commandline -ct))" -d 'the model to use: '"'"'default'"'"', '"'"'accurate'"'"' (hears better, takes several times as long), one of your own, which '"'"'genretagger model'"'"' lists, or a folder (default: default)'
@@ -239,6 +254,7 @@ complete -c genretagger -n '_shtab_genretagger_using learn' -l map -xka "(__fish
 complete -c genretagger -n '_shtab_genretagger_using learn' -l bundle -xka "(__fish_complete_path (commandline -ct))" -d 'the model to use: '"'"'default'"'"', '"'"'accurate'"'"' (hears better, takes several times as long), one of your own, which '"'"'genretagger model'"'"' lists, or a folder (default: default)'
 complete -c genretagger -n '_shtab_genretagger_using learn' -s j -l jobs -x -d 'processes (default: one for each core)'
 complete -c genretagger -n '_shtab_genretagger_using learn' -l no-cache -d 'read and hear every track anew, and remember nothing'
+complete -c genretagger -n '_shtab_genretagger_using learn' -l report -xka "(__fish_complete_path (commandline -ct))" -d 'write a page for the browser: what each genre of a model of your own is worth'
 complete -c genretagger -n '_shtab_genretagger_using learn' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
 complete -c genretagger -n '_shtab_genretagger_using learn; and test $_shtab_genretagger_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a file or folder'
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a genres -d 'list a model'"'"'s genres, their other spellings, and which go together'
@@ -250,6 +266,7 @@ complete -c genretagger -n '_shtab_genretagger_using model' -s h -l help -d 'sho
 complete -c genretagger -n '_shtab_genretagger_using model' -l bundle -xka "(__fish_complete_path (commandline -ct))" -d 'the model to use: '"'"'default'"'"', '"'"'accurate'"'"' (hears better, takes several times as long), one of your own, which '"'"'genretagger model'"'"' lists, or a folder (default: default)'
 complete -c genretagger -n '_shtab_genretagger_using model' -l verify -d 'run the golden segment and compare the outcome'
 complete -c genretagger -n '_shtab_genretagger_using model' -l json -d 'show all there is to know, as JSON'
+complete -c genretagger -n '_shtab_genretagger_using model' -l report -xka "(__fish_complete_path (commandline -ct))" -d 'write a page for the browser: what each genre of a model of your own is worth'
 complete -c genretagger -n '_shtab_genretagger_using model' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a demo -d 'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
 complete -c genretagger -n '_shtab_genretagger_using demo' -s h -l help -d 'show this help message and exit'
@@ -257,7 +274,7 @@ complete -c genretagger -n '_shtab_genretagger_using demo' -l no-config -d 'take
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a config -d 'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
 complete -c genretagger -n '_shtab_genretagger_using config' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using config' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
-complete -c genretagger -n '_shtab_genretagger_using config; and test $_shtab_genretagger_npos -eq 0' -ka "tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache" -d 'show all options of this command'
+complete -c genretagger -n '_shtab_genretagger_using config; and test $_shtab_genretagger_npos -eq 0' -ka "tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache" -d 'show all options of this command'
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a completion -d 'Print a script for a shell. For bash, put this line into ~/.bashrc:'
 complete -c genretagger -n '_shtab_genretagger_using completion' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using completion' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'

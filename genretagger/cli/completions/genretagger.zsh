@@ -16,6 +16,7 @@ _shtab_genretagger_commands() {
     completion:'Print a script for a shell. For bash, put this line into ~/.bashrc:'
     config:'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
     demo:'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
+    discover:'Fit Gaussian mixtures to the embeddings, what the network says of a track before its last layer, and show the groups: what their tags have in common, their typical tracks, and how far to trust them. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
     genres:'list a model'"'"'s genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
     learn:'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
@@ -101,7 +102,7 @@ _shtab_genretagger_completion_defaults_added=0
 _shtab_genretagger_config_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
-  ":show all options of this command:(tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache)"
+  ":show all options of this command:(tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -115,6 +116,26 @@ _shtab_genretagger_demo_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_demo_defaults_added=0
+
+_shtab_genretagger_discover_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--files-from[read more files from a playlist (M3U, PLS, XSPF) or list\; - is standard input]:FILE:_files"
+  "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
+  "--report[also write a page for the browser\: a map of the collection, coloured by group or genre]:FILE.html:_files"
+  "--listen[show the map in the browser, where a click plays a track, until Ctrl-C\; needs\: pip install \'genretagger\[review\]\']"
+  "--no-browser[with --listen\: print the address, and open no browser]"
+  "--m3u[write a playlist for each group into this folder, the most typical tracks first]:FOLDER:"
+  {-j,--jobs}"[processes (default\: one for each core)]:N:"
+  "--no-cache[read and hear every track anew, and remember nothing]"
+  "--format[json is one object a line (default\: table)]:format:(table json)"
+  {-o,--output}"[write the report to this file]:FILE:_files"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  "(*)::a file or folder:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_discover_defaults_added=0
 
 _shtab_genretagger_genres_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -144,6 +165,7 @@ _shtab_genretagger_learn_options=(
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
+  "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -156,6 +178,7 @@ _shtab_genretagger_model_options=(
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--verify[run the golden segment and compare the outcome]"
   "--json[show all there is to know, as JSON]"
+  "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
 )
 
@@ -369,6 +392,7 @@ _shtab_genretagger() {
         completion) _arguments -C -s $_shtab_genretagger_completion_options ;;
         config) _arguments -C -s $_shtab_genretagger_config_options ;;
         demo) _arguments -C -s $_shtab_genretagger_demo_options ;;
+        discover) _arguments -C -s $_shtab_genretagger_discover_options ;;
         genres) _arguments -C -s $_shtab_genretagger_genres_options ;;
         history) _arguments -C -s $_shtab_genretagger_history_options ;;
         learn) _arguments -C -s $_shtab_genretagger_learn_options ;;
