@@ -22,7 +22,7 @@ _MOST = 256
 
 _TICK_S = 1.0  # where the system has no other way to interrupt a wait, Ctrl-C waits so long
 
-_BREATH_S = 0.2  # events of a file that is being written come by the hundred
+_BREATH_S = 0.2  # what happens in so short a time is taken together
 
 _TOLD = frozenset(("attrib", "closed", "created", "modified", "moved"))
 """Types of events after which a file is another."""
@@ -159,7 +159,8 @@ class Arrivals:
 
     def _take_events(self) -> None:
         """Wait for an event, or until there is something to do, and take all there are."""
-        until_s = min([self._next_scan_s or 0.0, *(e.due_s for e in self._expected.values())])
+        dues_s = [expected.due_s + _BREATH_S for expected in self._expected.values()]
+        until_s = min([self._next_scan_s or 0.0, *dues_s])
         paths = set()
         try:
             timeout_s = min(max(until_s - time.monotonic(), 0.0), _TICK_S)
