@@ -98,9 +98,9 @@ class Arrivals:
         while True:
             if self._next_scan_s is None or time.monotonic() >= self._next_scan_s:
                 self._look_through()
-            self._take_events()
             if whole := self._whole():
                 return whole
+            self._take_events()
 
     def known(self) -> list[Path]:
         """List the files that were given, and are still there and as they were."""
@@ -159,11 +159,13 @@ class Arrivals:
 
     def _take_events(self) -> None:
         """Wait for an event, or until there is something to do, and take all there are."""
-        dues_s = [expected.due_s + _BREATH_S for expected in self._expected.values()]
+        now_s = time.monotonic()
+        # what is due already was looked at, and waits for others in its folder
+        dues_s = [e.due_s + _BREATH_S for e in self._expected.values() if e.due_s > now_s]
         until_s = min([self._next_scan_s or 0.0, *dues_s])
         paths = set()
         try:
-            timeout_s = min(max(until_s - time.monotonic(), 0.0), _TICK_S)
+            timeout_s = min(max(until_s - now_s, 0.0), _TICK_S)
             paths.add(self._events.get(timeout=timeout_s))
             time.sleep(_BREATH_S)
             while True:
@@ -204,9 +206,6 @@ class Arrivals:
                 break
         if self._together:
             partial = {path.parent for path in self._expected.keys() - set(whole)}
-            for path in whole:
-                if path.parent in partial:
-                    self._expected[path] = self._expected[path]._replace(due_s=now_s + _TICK_S)
             whole = [path for path in whole if path.parent not in partial]
         for path in whole:
             self._known[path] = self._expected.pop(path).state

@@ -58,8 +58,9 @@ def next_whole(arrivals):
     """Give what is whole now, without waiting for more: one round of `Arrivals.wait`."""
     if arrivals._next_scan_s is None or time.monotonic() >= arrivals._next_scan_s:
         arrivals._look_through()
+    whole = arrivals._whole()
     arrivals._take_events()
-    return arrivals._whole()
+    return whole
 
 
 def test_what_lies_there_is_given_first_and_once(folder, arrivals):

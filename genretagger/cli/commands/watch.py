@@ -32,7 +32,7 @@ from genretagger.writing.signals import once_interrupted, uninterrupted
 try:
     from genretagger.arrival import Arrivals
 except ModuleNotFoundError as error:
-    if error.name != "watchdog":
+    if (error.name or "").partition(".")[0] != "watchdog":
         raise
     raise FatalError(f"watch needs: {command_for('watch')}") from error
 
