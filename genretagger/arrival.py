@@ -172,6 +172,8 @@ class Arrivals:
                 paths.add(self._events.get_nowait())
         except queue.Empty:
             pass
+        if any(map(is_folder, paths)):
+            self._listen()  # watchdog before 7.1 does not watch a folder that was moved in
         for path in sorted(paths):
             self._take(path)
 
