@@ -311,7 +311,7 @@ def _show(parser: argparse.ArgumentParser) -> None:
         help="find out, too, what moved the leading genre: the network is asked as often as for "
         "half an hour of music",
     )
-    group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group = parser.add_argument_group("pictures (need the extra 'review')")
     group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
     group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
 
@@ -588,6 +588,11 @@ def _add_page(group: argparse._ActionsContainer) -> None:
     )
 
 
+def _needs(extra: str) -> str:
+    # how to install it depends on how this was installed, and to find that out takes files
+    return f"Needs the extra {extra!r}; where it is missing, the command says how to install it."
+
+
 class Command(NamedTuple):
     """A command as the parser needs it."""
 
@@ -608,14 +613,14 @@ COMMANDS = {
         "tag what comes into folders, as it comes",
         "Do what 'tag' does with the files that lie in some folders, and then with each that "
         "comes, once it is whole, until Ctrl-C. What the settings file says for 'tag' holds here, "
-        "too. Needs: pip install 'genretagger[watch]'",
+        f"too. {_needs('watch')}",
     ),
     "review": Command(
         _review,
         "decide line by line in the browser, with ears and eyes, then write",
         "Make a plan, or go on with one, and show it in the browser: listen, accept, "
         "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
-        "written into files before Apply. Needs: pip install 'genretagger[review]'",
+        f"written into files before Apply. {_needs('review')}",
     ),
     "apply": Command(
         _apply,
@@ -679,7 +684,7 @@ COMMANDS = {
         "learn a model for your own genres from your own tags",
         "Hear the tracks that have a genre, and learn from them a model of these genres, whatever "
         "they are: at least 8 tracks of 3 artists for each. No file of the collection is opened "
-        "for writing. Needs: pip install 'genretagger[learn]'",
+        f"for writing. {_needs('learn')}",
     ),
     "genres": Command(
         _add_bundle, "list a model's genres, their other spellings, and which go together"

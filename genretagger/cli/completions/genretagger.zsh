@@ -18,17 +18,17 @@ _shtab_genretagger_commands() {
     demo:'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
     genres:'list a model'"'"'s genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
-    learn:'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
+    learn:'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs the extra '"'"'learn'"'"'; where it is missing, the command says how to install it.'
     model:'show what the model is, and what its word is worth'
     playlist:'List the tracks whose probabilities fit a condition, those that fit best first: each recording once. No file of the collection is opened for writing.'
     predict:'Hear every track and say what it is. No file is opened for writing.'
     redo:'Make the changes again that the last undo has taken back; a second redo goes on with the undo before.'
-    review:'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs: pip install '"'"'genretagger[review]'"'"''
+    review:'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs the extra '"'"'review'"'"'; where it is missing, the command says how to install it.'
     show:'Hear one track and show its genres at once, then hear it all the way through and show how they change; with --why, what moved the leading one. No file is opened for writing but those that are asked for.'
     similar:'Compare the embeddings, what the network says of a track before its last layer, and list the nearest: each recording once, and not the track itself. No file of the collection is opened for writing.'
     tag:'Hear every track, decide, and write the genre. With --dry-run, only show what would be written.'
     undo:'Give the files that a run has changed their bytes back, run by run: a second undo takes back the run before. Files that were moved since are sought. A file that something else has changed since is left alone. Says on a terminal what it will take back, and asks.'
-    watch:'Do what '"'"'tag'"'"' does with the files that lie in some folders, and then with each that comes, once it is whole, until Ctrl-C. What the settings file says for '"'"'tag'"'"' holds here, too. Needs: pip install '"'"'genretagger[watch]'"'"''
+    watch:'Do what '"'"'tag'"'"' does with the files that lie in some folders, and then with each that comes, once it is whole, until Ctrl-C. What the settings file says for '"'"'tag'"'"' holds here, too. Needs the extra '"'"'watch'"'"'; where it is missing, the command says how to install it.'
   )
   _describe 'genretagger commands' _commands
 }
