@@ -123,11 +123,14 @@ class _Watcher:
             return
         options = self._options
         journal = history.journal_of_today(options.command_line, options.paths)
+        is_first_of_day = journal.path is None
         done = apply(line, journal, field=options.field, preserve_mtime=options.preserve_mtime)
         if done.state is State.CHANGE:
             remember(done.path, options.field, cache)
             self._arrivals.note_written(done.path)
         self._take(done)
+        if is_first_of_day and (message := history.warning()):
+            warn(message)
 
     def _is_up_to_date(self, line: TagChange) -> bool:
         """Tell whether a line still holds; a file that has changed meanwhile is awaited anew."""
