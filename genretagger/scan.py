@@ -112,7 +112,7 @@ def _walk(
     folders = []
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith(".") or _matches(path, ignore):
+        if _is_passed_over(path, ignore):
             continue
         try:
             if entry.is_dir():
@@ -136,8 +136,21 @@ def _is_new(stat: os.stat_result, seen: set[int]) -> bool:
     return True
 
 
-def _matches(path: Path, patterns: Sequence[str]) -> bool:
-    return any(fnmatch(path.name, p) or fnmatch(str(path), p) for p in patterns)
+def _is_passed_over(path: Path, ignore: Sequence[str]) -> bool:
+    name = path.name
+    return name.startswith(".") or any(fnmatch(name, p) or fnmatch(str(path), p) for p in ignore)
+
+
+def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:
+    """Tell whether a walk of a folder meets what lies below it, as far as names tell.
+
+    Examples
+    --------
+    >>> is_met(Path("music/a/b.mp3"), Path("music")), is_met(Path("music/.a/b.mp3"), Path("music"))
+    (True, False)
+    """
+    steps = [path, *path.parents][: len(path.relative_to(folder).parts)]
+    return not any(_is_passed_over(step, ignore) for step in steps)
 
 
 def _stop(path: Path, why: str) -> None:

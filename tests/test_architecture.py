@@ -17,8 +17,8 @@ ROOMS = {
         "__main__": "cli",
         "__init__": "aggregate albums audit bundle cache decide hearing library pipeline plan "
         "report rows writing",
-        "cli": "audit bundle cache classifier decide discover expression hearing learn pipeline "
-        "plan planfile playlist recall report review rows scan similarity tags writing",
+        "cli": "arrival audit bundle cache classifier decide discover expression hearing learn "
+        "pipeline plan planfile playlist recall report review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "library": "bundle cache decide pipeline rows",
@@ -29,6 +29,7 @@ ROOMS = {
         "audit": "aggregate albums plan",
         "similarity": "",
         "playlist": "",
+        "arrival": "scan",
         "expression": "",
         "planfile": "plan rows verdicts",
         "verdicts": "plan rows",
@@ -115,6 +116,7 @@ OWNERS = {
     "ai_edge_litert": "genretagger.classifier training.features training.networks",
     "requests": "training.collect",
     "urllib3": "training.collect",
+    "watchdog": "genretagger.arrival",
 }
 """The rooms that import a library; training runs its teachers by LiteRT, too."""
 

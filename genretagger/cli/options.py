@@ -55,6 +55,44 @@ def _tag(parser: argparse.ArgumentParser) -> None:
     _add_talk(group)
 
 
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder")
+    _add_ignore(parser)
+    _add_bundle(parser)
+    _add_decision(parser)
+    group = parser.add_argument_group("what is written")
+    group.add_argument(
+        "-n",
+        "--dry-run",
+        action="store_true",
+        help="show what would be written; open no file for writing",
+    )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    group = parser.add_argument_group("when")
+    group.add_argument(
+        "--settle",
+        type=count,
+        default=10,
+        metavar="SECONDS",
+        help="a file is whole when it has stayed as it is for so long (default: %(default)s)",
+    )
+    group.add_argument(
+        "--rescan",
+        type=count,
+        default=60,
+        metavar="MINUTES",
+        help="look through the folders so often, too: of a disk of the network, the system does "
+        "not tell what other machines write there (default: %(default)s)",
+    )
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_form(group)
+    _add_changes_only(group)
+    _add_talk(group)
+    parser.set_defaults(output=None)
+
+
 def _review(parser: argparse.ArgumentParser) -> None:
     _add_input(parser)
     _add_bundle(parser)
@@ -210,13 +248,7 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
         metavar="PATH",
         help=sources,
     )
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="skip files and folders whose name or path matches; may be repeated",
-    )
+    _add_ignore(parser)
     _add_bundle(parser)
     group = parser.add_argument_group("what is chosen")
     group.add_argument(
@@ -323,7 +355,7 @@ def _show(parser: argparse.ArgumentParser) -> None:
         help="find out, too, what moved the leading genre: the network is asked as often as for "
         "half an hour of music",
     )
-    group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group = parser.add_argument_group("pictures (need the extra 'review')")
     group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
     group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
 
@@ -388,6 +420,10 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="read more files from a playlist (M3U, PLS, XSPF) or list; - is standard input",
     )
+    _add_ignore(parser)
+
+
+def _add_ignore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ignore",
         action="append",
@@ -541,17 +577,22 @@ def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_format(
-    group: argparse._ActionsContainer, formats: tuple[str, ...] = ("table", "json", "csv")
-) -> None:
+_FORMATS = ("table", "json", "csv")
+
+
+def _add_format(group: argparse._ActionsContainer, formats: tuple[str, ...] = _FORMATS) -> None:
+    _add_form(group, formats)
+    group.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
+    )
+
+
+def _add_form(group: argparse._ActionsContainer, formats: tuple[str, ...] = _FORMATS) -> None:
     group.add_argument(
         "--format",
         choices=formats,
         default="table",
         help="json is one object a line (default: %(default)s)",
-    )
-    group.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
     )
 
 
@@ -592,6 +633,11 @@ def _add_page(group: argparse._ActionsContainer) -> None:
     )
 
 
+def _needs(extra: str) -> str:
+    # how to install it depends on how this was installed, and to find that out takes files
+    return f"Needs the extra {extra!r}; where it is missing, the command says how to install it."
+
+
 class Command(NamedTuple):
     """A command as the parser needs it."""
 
@@ -607,12 +653,19 @@ COMMANDS = {
         "Hear every track, decide, and write the genre. With --dry-run, only show "
         "what would be written.",
     ),
+    "watch": Command(
+        _watch,
+        "tag what comes into folders, as it comes",
+        "Do what 'tag' does with the files that lie in some folders, and then with each that "
+        "comes, once it is whole, until Ctrl-C. What the settings file says for 'tag' holds here, "
+        f"too. {_needs('watch')}",
+    ),
     "review": Command(
         _review,
         "decide line by line in the browser, with ears and eyes, then write",
         "Make a plan, or go on with one, and show it in the browser: listen, accept, "
         "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
-        "written into files before Apply. Needs: pip install 'genretagger[review]'",
+        f"written into files before Apply. {_needs('review')}",
     ),
     "apply": Command(
         _apply,
@@ -684,7 +737,7 @@ COMMANDS = {
         "learn a model for your own genres from your own tags",
         "Hear the tracks that have a genre, and learn from them a model of these genres, whatever "
         "they are: at least 8 tracks of 3 artists for each. No file of the collection is opened "
-        "for writing. Needs: pip install 'genretagger[learn]'",
+        f"for writing. {_needs('learn')}",
     ),
     "genres": Command(
         _add_bundle, "list a model's genres, their other spellings, and which go together"
@@ -762,7 +815,7 @@ def parser() -> Parser:
 
 def _operands(parser: argparse.ArgumentParser) -> list[str]:
     """List what a command takes beside options, as a usage line has it."""
-    forms = {"*": "[{} ...]", "?": "[{}]", None: "{}"}
+    forms = {"*": "[{} ...]", "+": "{} ...", "?": "[{}]", None: "{}"}
     return [
         forms[action.nargs].format(action.metavar)  # type: ignore[index]
         for action in parser._actions

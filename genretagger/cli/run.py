@@ -42,6 +42,8 @@ class Run:
         left out.
     row : callable
         What the report shows of a line.
+    is_endless : bool
+        It goes on until it is stopped: what fails is said at once, and not again at the end.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Run:
         words: Words,
         *,
         row: Callable[[TagChange], Row] = plan_row,
+        is_endless: bool = False,
     ) -> None:
         rest = vars(options)
         self._format: str = options.format
@@ -66,6 +69,7 @@ class Run:
         self._options = options
         self._is_quiet = rest.get("talk") == "quiet"
         self._is_verbose = rest.get("talk") == "verbose"
+        self._is_endless = is_endless
         self._only_changes: bool = rest.get("changes_only", False)
         self._words = words
         self._row = row
@@ -103,10 +107,10 @@ class Run:
             options.error("name at least one file or folder, or give --files-from")
         paths = list(options.paths)
         for source in options.files_from:
-            paths += read_list(Path(source), _content(source), self._fail)
+            paths += read_list(Path(source), _content(source), self.fail)
         return paths
 
-    def _fail(self, path: Path, why: str) -> None:
+    def fail(self, path: Path, why: str) -> None:
         """Take a file or folder that cannot be used, even before the report is open."""
         line = TagChange(path, State.FAILED, reason=(why,))
         if self._is_reporting:
@@ -127,7 +131,7 @@ class Run:
         if self._shows_progress:
             count = partial(find, heard_only=heard_only)
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
-        for path in find(heard_only=True, on_error=self._fail):
+        for path in find(heard_only=True, on_error=self.fail):
             if heard_only or not is_heard_only(path):
                 yield path
             else:
@@ -181,12 +185,7 @@ class Run:
                 self._is_interrupted = True
 
     def _take(self, line: TagChange) -> None:
-        self._counts[line.state] += 1
-        if line.state is State.FAILED:
-            self._failures.append(line)
-        else:
-            self._before.update(_genres(line.old))
-            self._after.update(_genres(line.new))
+        self.count(line)
         row = self._row(line)
         if self._page is not None:
             self._page.add(row)
@@ -195,9 +194,24 @@ class Run:
         for report in self._reports:
             report.add(row)
 
+    def count(self, line: TagChange) -> None:
+        """Count a line without reporting it."""
+        self._counts[line.state] += 1
+        if line.state is State.FAILED:
+            self._take_failure(line)
+        else:
+            self._before.update(_genres(line.old))
+            self._after.update(_genres(line.new))
+
+    def _take_failure(self, line: TagChange) -> None:
+        if not self._is_endless:
+            self._failures.append(line)
+        elif self._is_quiet or not self._is_table_shown:
+            say(f"failed: {line.path}: {reason_text(line.reason)}")
+
     @property
     def _shows_progress(self) -> bool:
-        return self._messages.is_terminal and not self._is_quiet
+        return self._messages.is_terminal and not self._is_quiet and not self._is_endless
 
     @property
     def _is_table_shown(self) -> bool:
@@ -231,12 +245,14 @@ class Run:
             say("failed:")
         for line in self._failures:
             say(f"  {line.path}: {reason_text(line.reason)}")
-        if self._is_interrupted:
+        if self._is_interrupted and not self._is_endless:
             left = "some tracks" if self.total is None else counted(self._n_left, "track")
             are = "is" if left == "1 track" else "are"
             say(f"interrupted: every file is whole, {left} {are} left")
         if self.is_talking:
             self._say_counts(if_nothing)
+        if self._is_endless:
+            return OK
         if self._is_interrupted:
             return INTERRUPTED
         return SOME_FAILED if self._failures else OK
@@ -244,7 +260,8 @@ class Run:
     @property
     def is_talking(self) -> bool:
         """Whether the summary, and what to do next, is wanted."""
-        is_news = self.n_changes or self._failures or self._is_interrupted
+        is_interrupted = self._is_interrupted and not self._is_endless
+        is_news = self.n_changes or self._counts[State.FAILED] or is_interrupted
         return not self._is_quiet and bool(is_news or not self._only_changes)
 
     @property

@@ -34,6 +34,20 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+class OtherWriterError(FatalError):
+    """Another run is writing.
+
+    Parameters
+    ----------
+    holder : str
+        Which one, in words.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"another run is writing ({holder}); wait for it, or stop it")
+        self.holder = holder
+
+
 @contextlib.contextmanager
 def only_writer(folder: str | PathLike[str], command: str) -> Iterator[None]:
     """Keep every other writing run of this user away while the block runs.
@@ -47,8 +61,10 @@ def only_writer(folder: str | PathLike[str], command: str) -> Iterator[None]:
 
     Raises
     ------
+    OtherWriterError
+        If another run is writing.
     FatalError
-        If another run is writing, or the lock cannot be had.
+        If the lock cannot be had.
     """
     path = Path(folder, "writing.lock")
     with _locked(path) as file:
@@ -71,8 +87,7 @@ def _locked(path: Path) -> BinaryIO:
     except (BlockingIOError, PermissionError) as error:  # what Unix and Windows say
         holder = path.read_text(encoding="utf-8", errors="replace").strip()
         file.close()
-        message = f"another run is writing ({holder or 'just begun'}); wait for it, or stop it"
-        raise FatalError(message) from error
+        raise OtherWriterError(holder or "just begun") from error
     except OSError as error:  # a file system without locks
         file.close()
         raise _unusable(path, error) from error

@@ -19,6 +19,7 @@ from genretagger.cli.output import warn, write_file
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.errors import FatalError, TrackError
+from genretagger.installation import command_for
 from genretagger.plan import spelled_out
 from genretagger.recall import look_at, read_tags
 from genretagger.records import Prediction, State, TagChange, Track
@@ -31,7 +32,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "sklearn":
         raise
-    raise FatalError("learn needs: pip install 'genretagger[learn]'") from error
+    raise FatalError(f"learn needs: {command_for('learn')}") from error
 
 _MOST_NAMED = 12  # genres in a message
 

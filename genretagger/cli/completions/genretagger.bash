@@ -5,9 +5,10 @@
 #    source ~/.local/share/bash_completion/genretagger
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_genretagger_subparsers=(tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
+_shtab_genretagger_subparsers=(tag watch review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
 
 _shtab_genretagger_tag_option_strings=(-h --help --files-from --ignore --bundle --threshold --max-genres --always --only --exclude -n --dry-run --plan --existing --protect --protect-if --junk --map --genre-style --separator --field --id3 --by --preserve-mtime -j --jobs --no-cache --format -o --output --changes-only --report -q --quiet -v --verbose --no-config)
+_shtab_genretagger_watch_option_strings=(-h --help --ignore --bundle --threshold --max-genres --always --only --exclude -n --dry-run --existing --protect --protect-if --junk --map --genre-style --separator --field --id3 --by --preserve-mtime --settle --rescan -j --jobs --no-cache --format --changes-only -q --quiet -v --verbose --no-config)
 _shtab_genretagger_review_option_strings=(-h --help --files-from --ignore --bundle --threshold --max-genres --always --only --exclude --plan --existing --protect --protect-if --junk --map --genre-style --separator --field --id3 --by --preserve-mtime -j --jobs --no-cache --no-browser --no-config)
 _shtab_genretagger_apply_option_strings=(-h --help --preserve-mtime --format -o --output --changes-only --report -q --quiet -v --verbose --no-config)
 _shtab_genretagger_undo_option_strings=(-h --help -n --dry-run -y --yes --preserve-mtime --format -o --output -q --quiet -v --verbose --no-config)
@@ -36,6 +37,9 @@ _shtab_genretagger_tag___map_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_tag__o_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_tag___output_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_tag___report_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_watch_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_watch___bundle_COMPGEN=_shtab_compgen_files
+_shtab_genretagger_watch___map_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_review_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_review___files_from_COMPGEN=_shtab_compgen_files
 _shtab_genretagger_review___bundle_COMPGEN=_shtab_compgen_files
@@ -98,6 +102,11 @@ _shtab_genretagger_tag___genre_style_choices=(combined multi)
 _shtab_genretagger_tag___id3_choices=(keep 2.3 2.4)
 _shtab_genretagger_tag___by_choices=(track album artist)
 _shtab_genretagger_tag___format_choices=(table json csv)
+_shtab_genretagger_watch___existing_choices=(skip replace append prepend)
+_shtab_genretagger_watch___genre_style_choices=(combined multi)
+_shtab_genretagger_watch___id3_choices=(keep 2.3 2.4)
+_shtab_genretagger_watch___by_choices=(track album artist)
+_shtab_genretagger_watch___format_choices=(table json csv)
 _shtab_genretagger_review___existing_choices=(skip replace append prepend)
 _shtab_genretagger_review___genre_style_choices=(combined multi)
 _shtab_genretagger_review___id3_choices=(keep 2.3 2.4)
@@ -110,9 +119,9 @@ _shtab_genretagger_audit___format_choices=(table json)
 _shtab_genretagger_similar___format_choices=(table json)
 _shtab_genretagger_playlist___format_choices=(table json)
 _shtab_genretagger_discover___format_choices=(table json)
-_shtab_genretagger_config_pos_0_choices=(tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
+_shtab_genretagger_config_pos_0_choices=(tag watch review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
 _shtab_genretagger_completion_pos_0_choices=(bash zsh fish)
-_shtab_genretagger_pos_0_choices=(tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
+_shtab_genretagger_pos_0_choices=(tag watch review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)
 
 _shtab_genretagger_tag_pos_0_nargs='*'
 _shtab_genretagger_tag__h_nargs=0
@@ -128,6 +137,20 @@ _shtab_genretagger_tag___quiet_nargs=0
 _shtab_genretagger_tag__v_nargs=0
 _shtab_genretagger_tag___verbose_nargs=0
 _shtab_genretagger_tag___no_config_nargs=0
+_shtab_genretagger_watch_pos_0_nargs=+
+_shtab_genretagger_watch__h_nargs=0
+_shtab_genretagger_watch___help_nargs=0
+_shtab_genretagger_watch___always_nargs=0
+_shtab_genretagger_watch__n_nargs=0
+_shtab_genretagger_watch___dry_run_nargs=0
+_shtab_genretagger_watch___preserve_mtime_nargs=0
+_shtab_genretagger_watch___no_cache_nargs=0
+_shtab_genretagger_watch___changes_only_nargs=0
+_shtab_genretagger_watch__q_nargs=0
+_shtab_genretagger_watch___quiet_nargs=0
+_shtab_genretagger_watch__v_nargs=0
+_shtab_genretagger_watch___verbose_nargs=0
+_shtab_genretagger_watch___no_config_nargs=0
 _shtab_genretagger_review_pos_0_nargs='*'
 _shtab_genretagger_review__h_nargs=0
 _shtab_genretagger_review___help_nargs=0

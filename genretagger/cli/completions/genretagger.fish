@@ -50,8 +50,8 @@ function _shtab_genretagger_using
   test "$_shtab_genretagger_cmdpath" = "$argv"
 end
 
-set -g _shtab_genretagger_commands tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache
-set -g _shtab_genretagger_opts_with_value --bundle --by --exclude --existing --field --files-from --format --from --genre-style --html --id3 --ignore --jobs --junk --m3u --map --mapping --max-genres --most --only --out --output --per-artist --plan --png --protect --protect-if --prune --report --separator --threshold -j -n -o
+set -g _shtab_genretagger_commands tag watch review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache
+set -g _shtab_genretagger_opts_with_value --bundle --by --exclude --existing --field --files-from --format --from --genre-style --html --id3 --ignore --jobs --junk --m3u --map --mapping --max-genres --most --only --out --output --per-artist --plan --png --protect --protect-if --prune --report --rescan --separator --settle --threshold -j -n -o
 
 complete -c genretagger -e
 complete -c genretagger -f
@@ -91,7 +91,38 @@ complete -c genretagger -n '_shtab_genretagger_using tag' -s q -l quiet -d 'no t
 complete -c genretagger -n '_shtab_genretagger_using tag' -s v -l verbose -d 'say also which model, settings, cache and journal are used'
 complete -c genretagger -n '_shtab_genretagger_using tag' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
 complete -c genretagger -n '_shtab_genretagger_using tag; and test $_shtab_genretagger_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a file or folder'
-complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a review -d 'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs: pip install '"'"'genretagger[review]'"'"''
+complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a watch -d 'Do what '"'"'tag'"'"' does with the files that lie in some folders, and then with each that comes, once it is whole, until Ctrl-C. What the settings file says for '"'"'tag'"'"' holds here, too. Needs the extra '"'"'watch'"'"'; where it is missing, the command says how to install it.'
+complete -c genretagger -n '_shtab_genretagger_using watch' -s h -l help -d 'show this help message and exit'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l ignore -x -d 'skip files and folders whose name or path matches; may be repeated'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l bundle -xka "(__fish_complete_path (commandline -ct))" -d 'the model to use: '"'"'default'"'"', '"'"'accurate'"'"' (hears better, takes several times as long), one of your own, which '"'"'genretagger model'"'"' lists, or a folder (default: default)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l threshold -x -d 'one threshold for all genres, 0 to 1 (default: the model'"'"'s own for each genre)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l max-genres -x -d 'at most so many genres for a track (default: 2)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l always -d 'take the best genre even below its threshold'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l only -x -d 'decide among these alone, such as '"'"'Jazz,Classical'"'"''
+complete -c genretagger -n '_shtab_genretagger_using watch' -l exclude -x -d 'never decide for these'
+complete -c genretagger -n '_shtab_genretagger_using watch' -s n -l dry-run -d 'show what would be written; open no file for writing'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l existing -xka "skip replace append prepend" -d 'what to do where a file has a genre (default: skip, it stays untouched)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l protect -x -d 'leave files alone that have one of these, such as '"'"'Blues,Reggae'"'"', whatever --existing says'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l protect-if -x -d 'the same for a condition: '"'"'genre matches REGEX'"'"' or '"'"'comment matches REGEX'"'"', in any case of letters; may be repeated'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l junk -x -d 'names that say nothing, and count as no genre (default: '"'"'Unknown,Other,Misc,None'"'"'; '"'"''"'"' for none); blanks and numbers that stand for no genre always do'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l map -xka "(__fish_complete_path (commandline -ct))" -d 'write genres under other names: lines such as '"'"'Hip Hop = Rap'"'"''
+complete -c genretagger -n '_shtab_genretagger_using watch' -l genre-style -xka "combined multi" -d 'several genres as one value, '"'"'Pop; Rock'"'"', or as the container'"'"'s native values (default: combined)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l separator -x -d 'between the genres of a combined value (default: '"'"'; '"'"')'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l field -x -d 'write to this field instead, and leave GENRE alone'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l id3 -xka "keep 2.3 2.4" -d 'version of the ID3 tag (default: keep the file'"'"'s; new tags get 2.4)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l by -xka "track album artist" -d 'one decision for each track, for each album or folder (the tracks of compilations are decided one by one), or for each artist (default: track)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l preserve-mtime -d 'keep the files'"'"' modification times'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l settle -x -d 'a file is whole when it has stayed as it is for so long (default: 10)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l rescan -x -d 'look through the folders so often, too: of a disk of the network, the system does not tell what other machines write there (default: 60)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -s j -l jobs -x -d 'processes (default: one for each core)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l no-cache -d 'read and hear every track anew, and remember nothing'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l format -xka "table json csv" -d 'json is one object a line (default: table)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l changes-only -d 'report only tracks that change or fail, and say nothing at all if there is none (for cron)'
+complete -c genretagger -n '_shtab_genretagger_using watch' -s q -l quiet -d 'no table, no progress, no summary: say only what failed'
+complete -c genretagger -n '_shtab_genretagger_using watch' -s v -l verbose -d 'say also which model, settings, cache and journal are used'
+complete -c genretagger -n '_shtab_genretagger_using watch' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
+complete -c genretagger -n '_shtab_genretagger_using watch; and test $_shtab_genretagger_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a folder'
+complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a review -d 'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs the extra '"'"'review'"'"'; where it is missing, the command says how to install it.'
 complete -c genretagger -n '_shtab_genretagger_using review' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using review' -l files-from -xka "(__fish_complete_path (commandline -ct))" -d 'read more files from a playlist (M3U, PLS, XSPF) or list; - is standard input'
 complete -c genretagger -n '_shtab_genretagger_using review' -l ignore -x -d 'skip files and folders whose name or path matches; may be repeated'
@@ -244,7 +275,7 @@ complete -c genretagger -n '_shtab_genretagger_using show' -l html -xka "(__fish
 complete -c genretagger -n '_shtab_genretagger_using show' -l png -xka "(__fish_complete_path (commandline -ct))" -d 'write the picture alone'
 complete -c genretagger -n '_shtab_genretagger_using show' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
 complete -c genretagger -n '_shtab_genretagger_using show; and test $_shtab_genretagger_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'an audio file'
-complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a learn -d 'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
+complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a learn -d 'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs the extra '"'"'learn'"'"'; where it is missing, the command says how to install it.'
 complete -c genretagger -n '_shtab_genretagger_using learn' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using learn' -l files-from -xka "(__fish_complete_path (commandline -ct))" -d 'read more files from a playlist (M3U, PLS, XSPF) or list; - is standard input'
 complete -c genretagger -n '_shtab_genretagger_using learn' -l ignore -x -d 'skip files and folders whose name or path matches; may be repeated'
@@ -274,7 +305,7 @@ complete -c genretagger -n '_shtab_genretagger_using demo' -l no-config -d 'take
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a config -d 'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
 complete -c genretagger -n '_shtab_genretagger_using config' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using config' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
-complete -c genretagger -n '_shtab_genretagger_using config; and test $_shtab_genretagger_npos -eq 0' -ka "tag review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache" -d 'show all options of this command'
+complete -c genretagger -n '_shtab_genretagger_using config; and test $_shtab_genretagger_npos -eq 0' -ka "tag watch review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache" -d 'show all options of this command'
 complete -c genretagger -n '_shtab_genretagger_using; and test $_shtab_genretagger_npos -eq 0' -a completion -d 'Print a script for a shell. For bash, put this line into ~/.bashrc:'
 complete -c genretagger -n '_shtab_genretagger_using completion' -s h -l help -d 'show this help message and exit'
 complete -c genretagger -n '_shtab_genretagger_using completion' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
