@@ -17,12 +17,14 @@ ROOMS = {
         "__main__": "cli",
         "__init__": "aggregate albums bundle cache decide hearing library pipeline report rows "
         "writing",
-        "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan "
-        "planfile playlist recall report review rows scan similarity tags writing",
+        "cli": "audit bundle cache classifier cluster decide expression hearing learn pipeline "
+        "plan planfile playlist recall report results review rows scan similarity tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "library": "bundle cache decide pipeline rows",
         "learn": "decide heads",
+        "cluster": "bundle hearing pipeline",
+        "results": "decide report rows writing",
         "pipeline": "albums bundle cache decide hearing plan recall workers",
         "report": "bundle explain rows",
         "audit": "aggregate albums plan",
@@ -110,6 +112,8 @@ OWNERS = {
     "soundfile": "genretagger.audio",
     "sklearn": "genretagger.learn training.measure",
     "ai_edge_litert": "genretagger.classifier training.features training.networks",
+    "distributed": "genretagger.cluster",
+    "pyarrow": "genretagger.results",
     "requests": "training.collect",
     "urllib3": "training.collect",
 }
