@@ -14,7 +14,7 @@ import queue
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from os import PathLike
@@ -68,7 +68,7 @@ def hear(
     embedding: bool = False,
     say: Callable[[str], object],
     remark: Callable[[str], object] = lambda _: None,
-) -> Iterator[tuple[Path, Prediction | TrackError]]:
+) -> Generator[tuple[Path, Prediction | TrackError], None, None]:
     """Hear tracks on a Dask cluster as `pipeline.predict` does on this machine.
 
     Parameters

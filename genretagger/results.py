@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -179,30 +179,33 @@ class _Lines:
             ) from error
         self.n_rows += 1
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Generator[Row, None, None]:
         """Read all rows, also those that were added."""
-        yield from (json.loads(line) for line in self._read_lines() if line.endswith(b"\n"))
+        with self._reader() as lines:
+            yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
 
-    def _read_lines(self) -> Iterator[bytes]:
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[BufferedReader]:
         self._file.seek(0)
         reader = BufferedReader(self._file)
         try:
-            yield from reader
+            yield reader
         finally:
             reader.detach()  # else it would close the file
 
     def _read(self) -> None:
         """Learn what is there, and cut off a line that was begun when a run was killed."""
         whole = 0
-        for number, line in enumerate(self._read_lines(), 1):
-            if not line.endswith(b"\n") and _is_begun(line):
-                self._file.truncate(whole)
-                return
-            row = _parsed(self._path, number, line)
-            _check(self._path, row, self._made)
-            self._known.learn(row["path"])
-            whole += len(line)
-            self.n_rows += 1
+        with self._reader() as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n") and _is_begun(line):
+                    break
+                row = _parsed(self._path, number, line)
+                _check(self._path, row, self._made)
+                self._known.learn(row["path"])
+                whole += len(line)
+                self.n_rows += 1
+        self._file.truncate(whole)
 
 
 def _is_begun(line: bytes) -> bool:
@@ -283,7 +286,8 @@ class _Parts:
         gathered, part = self._gathered, self._folder / f"part-{self._number:05}.parquet"
         if self._lines.n_rows:
             try:
-                _write_parquet(part, self._lines.rows(), self._schema)
+                with contextlib.closing(self._lines.rows()) as rows:
+                    _write_parquet(part, rows, self._schema)
             except OSError as error:  # a full disk; the rows stay where they are
                 raise _full(part, error) from error
             self._number += 1

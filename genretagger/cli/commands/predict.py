@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from genretagger import cluster, pipeline, results
@@ -63,16 +64,17 @@ def _on_cluster(
     paths = run.tracks(named, options.ignore, heard_only=True)
     embedding = options.embedding
     made = results.Made(hearing_id(bundle), results.decision_id(policy, embedding=embedding))
-    with (
-        results.opened(
-            options.output,
-            options.format,
-            made,
-            bundle.vocabulary.genres,
-            embedding=embedding,
-        ) as known,
-        run.reporting(into=known) as add,
-    ):
+    with contextlib.ExitStack() as stack:
+        known = stack.enter_context(
+            results.opened(
+                options.output,
+                options.format,
+                made,
+                bundle.vocabulary.genres,
+                embedding=embedding,
+            )
+        )
+        add = stack.enter_context(run.reporting(into=known))
         if len(known):
             run.note(f"{options.output} has {counted(len(known), 'track')}; going on with the rest")
         answers = cluster.hear(
@@ -83,11 +85,10 @@ def _on_cluster(
             say=run.note,
             remark=run.remark,
         )
-        for path, answer in answers:
+        for path, answer in stack.enter_context(contextlib.closing(answers)):
             add(_line(path, answer, policy))
-    return run.summary(
-        if_nothing="nothing is left to hear" if len(known) else "no audio files found"
-    )
+    if_nothing = "nothing is left to hear" if len(known) else "no audio files found"
+    return run.summary(if_nothing=if_nothing)
 
 
 def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -> TagChange:
