@@ -8,6 +8,7 @@ any, because a worker that hears otherwise than this machine is refused, and mus
 from __future__ import annotations
 
 import itertools
+import logging
 import multiprocessing
 import os
 import queue
@@ -150,6 +151,8 @@ def _connected(address: str) -> Client:
         from distributed import Client  # noqa: PLC0415 - one option of one command needs it
     except ImportError as error:
         raise FatalError(f"--cluster needs Dask: {command_for('cluster')}") from error
+    for name in ("distributed", "distributed.client"):  # what it warns of is said in our words
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         return Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
