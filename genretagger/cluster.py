@@ -10,7 +10,9 @@ from __future__ import annotations
 import itertools
 import logging
 import multiprocessing
+import operator
 import os
+import pkgutil
 import queue
 import shutil
 import time
@@ -98,13 +100,22 @@ def hear(
     model = bundle.read(named)
     if embedding:
         bundle.require_embedding(model)
-    task = _Task(_as_workers_find_it(named), _ears(model), embedding)
+    task = _Task(_as_workers_find_it(named), _ears(model), embedding=embedding)
     with _connected(address) as client:
         yield from _Dispatch(client, task, paths, address, say=say, remark=remark).answers()
 
 
 class _Task(NamedTuple):
-    """What a worker is told beside the files."""
+    """What a worker is told beside the files.
+
+    Attributes
+    ----------
+    named : str
+        The bundle.
+    ears : str
+        How to hear.
+    embedding : bool
+    """
 
     named: str
     ears: str
@@ -124,23 +135,39 @@ def _ears(model: Bundle) -> str:
     return f"genretagger {genretagger.__version__}, model {hearing_id(model)}, {ffmpeg} ffmpeg"
 
 
-def _hear_batch(paths: tuple[str, ...], task: _Task) -> _Outcome:
-    """Hear files on a worker: as everywhere, in a process that may crash."""
+_HEAR = f"{__name__}:hear_batch"
+# A worker seeks it by its name: one without genretagger would die of a function of ours, as it
+# would of any value of ours, and so gets none.
+
+
+def hear_batch(paths: tuple[str, ...], named: str, ears: str, embedding: bool) -> _Outcome:
+    """Hear files on a worker: as everywhere, in a process that may crash.
+
+    Parameters
+    ----------
+    paths : tuple of str
+    named, ears, embedding
+        As in `_Task`.
+
+    Returns
+    -------
+    _Outcome
+    """
     # Dask marks its workers as daemons, which may have no children. They are ended with Dask's own
     # process all the same: loky's end when the other end of their pipe does.
     multiprocessing.current_process().daemon = False
-    model = _read(task.named)
-    ears = _ears(model)
-    if ears != task.ears:
-        return _Outcome(ears, [], [])
-    heard = pipeline.predict(paths, model, jobs=1, embedding=task.embedding)
+    model = _read(named)
+    own_ears = _ears(model)
+    if own_ears != ears:
+        return _Outcome(own_ears, [], [])
+    heard = pipeline.predict(paths, model, jobs=1, embedding=embedding)
     answers = [answer for _, answer in heard]
     unseen = [
         i
         for i, answer in enumerate(answers)
         if isinstance(answer, TrackError) and not os.path.lexists(paths[i])
     ]
-    return _Outcome(ears, answers, unseen)
+    return _Outcome(own_ears, answers, unseen)
 
 
 _read = lru_cache(maxsize=2)(bundle.read)
@@ -176,9 +203,10 @@ class _Batch:
 
 @dataclass
 class _Worker:
-    """A worker, and the batches that it has, by the keys of their futures."""
+    """A worker, where it has `hear_batch`, and what is under way by the keys of the futures."""
 
     n_threads: int
+    hear: Future
     under_way: dict[str, tuple[Future, _Batch]] = field(default_factory=dict)
 
     def has_room_for(self, batch: _Batch | None) -> bool:
@@ -255,7 +283,8 @@ class _Dispatch:
         self._refused = {name: why for name, why in self._refused.items() if name in n_threads}
         for name in n_threads.keys() - self._workers.keys() - self._refused.keys():
             self._remark(f"worker {name}: {n_threads[name]} at a time")
-            self._workers[name] = _Worker(n_threads[name])
+            hear = self._client.submit(pkgutil.resolve_name, _HEAR, workers=[name], pure=False)
+            self._workers[name] = _Worker(n_threads[name], hear)
         if self._refused and not self._workers:
             raise FatalError(f"every worker at {self._address} is refused; nothing hears")
         if not n_threads and not self._is_waiting:
@@ -285,9 +314,8 @@ class _Dispatch:
             if batch is None:
                 self._is_at_end = True
                 return False
-        future = self._client.submit(
-            _hear_batch, batch.paths, self._task, workers=[name], pure=False
-        )
+        call = operator.methodcaller("__call__", batch.paths, *self._task)
+        future = self._client.submit(call, worker.hear, workers=[name], pure=False)
         worker.under_way[future.key] = (future, batch)
         future.add_done_callback(lambda done: self._arrived.put((name, done)))
         return True
@@ -355,9 +383,9 @@ class _Dispatch:
 
     def _without(self, name: str) -> list[_Batch]:
         """Take a worker from the list, and give the batches that it had."""
-        under_way = self._workers.pop(name).under_way.values()
-        self._client.cancel([future for future, _ in under_way])
-        return [batch for _, batch in under_way]
+        worker = self._workers.pop(name)
+        self._client.cancel([future for future, _ in worker.under_way.values()] + [worker.hear])
+        return [batch for _, batch in worker.under_way.values()]
 
     def _hear_again(self, batch: _Batch) -> None:
         """Have a batch heard again whose worker died."""

@@ -78,6 +78,13 @@ class Cluster:
         log = self._folder / f"{self._started.index(process)}.log"
         return log.read_text(encoding="utf-8", errors="replace")
 
+    def n_workers(self) -> int:
+        """Count the workers that the scheduler knows."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            return len(client.nthreads())
+
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill all of a scheduler's or worker's session at once, as a power cut would."""
         with contextlib.suppress(ProcessLookupError):

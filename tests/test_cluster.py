@@ -242,6 +242,7 @@ def test_a_decoder_that_crashes_costs_one_track(empty, album, tmp_path, capsys, 
         (_OTHER_EARS, "it has genretagger 0.1.0, model 6972f740e859-99, with"),
         (_NO_EARS, "it cannot hear (ModuleNotFoundError: "),
     ],
+    ids=["another version", "none at all"],
 )
 def test_a_worker_that_hears_otherwise_is_refused(empty, album, tmp_path, capsys, code, why):
     empty.worker(env=altered(tmp_path, code))
@@ -251,6 +252,7 @@ def test_a_worker_that_hears_otherwise_is_refused(empty, album, tmp_path, capsys
     assert f"is refused: {why}" in err
     assert f"every worker at {empty.address} is refused; nothing hears" in err
     assert rows(output) == []
+    assert empty.n_workers() == 1  # it is left alone, as others may need it
     empty.worker()  # beside it, one that hears as this machine does
     status, err = call(capsys, *words(empty, output, album))
     assert (status, len(paths_once(output))) == (1, 8)
