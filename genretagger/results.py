@@ -174,9 +174,7 @@ class _Lines:
             while line:
                 line = line[self._file.write(line) :]
         except OSError as error:  # a full disk
-            raise FatalError(
-                f"{self._path}: {error.strerror}; then the same command goes on"
-            ) from error
+            raise _full(self._path, error) from error
         self.n_rows += 1
 
     def rows(self) -> Generator[Row, None, None]:
