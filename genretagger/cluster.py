@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import genretagger
 from genretagger import bundle, pipeline
@@ -33,6 +33,7 @@ from genretagger.installation import command_for
 from genretagger.records import Prediction
 
 if TYPE_CHECKING:
+    from dask.typing import Key
     from distributed import Client, Future
 
 _Answer = Prediction | TrackError
@@ -206,8 +207,8 @@ class _Worker:
     """A worker, where it has `hear_batch`, and what is under way by the keys of the futures."""
 
     n_threads: int
-    hear: Future
-    under_way: dict[str, tuple[Future, _Batch]] = field(default_factory=dict)
+    hear: Future[Any]
+    under_way: dict[Key, tuple[Future[Any], _Batch]] = field(default_factory=dict)
 
     def has_room_for(self, batch: _Batch | None) -> bool:
         """Tell whether it can take a batch; None stands for a new one."""
@@ -234,7 +235,7 @@ class _Dispatch:
         self._say, self._remark = say, remark
         self._workers: dict[str, _Worker] = {}
         self._refused: dict[str, str] = {}
-        self._arrived: queue.SimpleQueue[tuple[str, Future]] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[str, Future[Any]]] = queue.SimpleQueue()
         self._answers: deque[tuple[Path, _Answer]] = deque()
         self._look_at_s = 0.0
         self._is_waiting = False
@@ -360,7 +361,7 @@ class _Dispatch:
             self._again.append(_Batch(left, batch.n_deaths))
             self._refuse(name, f"it does not see {left[0]}, which is there on this machine")
 
-    def _fail(self, name: str, future: Future) -> None:
+    def _fail(self, name: str, future: Future[Any]) -> None:
         """Take a batch that was not heard because the worker could not run it, or died of it."""
         from distributed import KilledWorker  # noqa: PLC0415 - as above
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
@@ -183,7 +183,7 @@ class _Lines:
             yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
 
     @contextlib.contextmanager
-    def _reader(self) -> Iterator[BufferedReader]:
+    def _reader(self) -> Iterator[BinaryIO]:
         self._file.seek(0)
         reader = BufferedReader(self._file)
         try:
@@ -212,7 +212,7 @@ def _is_begun(line: bytes) -> bool:
 
 def _parsed(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
     try:
-        row = json.loads(line)
+        row: Row = json.loads(line)
         if not isinstance(row["path"], str) or not {*Made._fields} <= row.keys():
             raise ValueError("it lacks a key")
     except (ValueError, KeyError, TypeError) as error:

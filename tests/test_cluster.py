@@ -25,7 +25,7 @@ from genretagger.records import Prediction
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-_N_LONG = 160  # tracks that take two workers some seconds
+_N_LONG = 80  # tracks that take two workers some seconds
 
 _OTHER_EARS = "import genretagger.audio\ngenretagger.audio.HEARING_VERSION = 99\n"
 _NO_EARS = "import sys\nsys.modules['genretagger'] = None\n"
@@ -187,7 +187,7 @@ def test_a_worker_that_its_nanny_restarts_goes_on(empty, archive, tmp_path):
     nanny = empty.worker()
     output = tmp_path / "out.jsonl"
     with started(empty, output, archive) as client:
-        for least in (10, 60):
+        for least in (10, 40):
             until(lambda least=least: n_lines(output) > least, "nothing is heard")
             for pid in dask_cluster.children(nanny.pid):
                 with contextlib.suppress(ProcessLookupError):
@@ -300,6 +300,76 @@ def test_of_a_list_without_end_a_bounded_number_is_under_way(two, album):
             n_drawn = int(repr(drawn)[6:-1]) - 1
             most = 2 * clusters._AHEAD * clusters._BATCH  # and what has arrived in one batch
             assert n_drawn - n_answers <= most + clusters._BATCH
+
+
+class FutureOfTest:
+    """What a worker answers, at once or never."""
+
+    def __init__(self, key, answer):
+        self.key, self.status, self._answer = key, "finished" if answer else "pending", answer
+
+    def add_done_callback(self, tell):
+        if self._answer:
+            tell(self)
+
+    def result(self, timeout):
+        return self._answer
+
+
+class ClientOfTest:
+    """Two workers of which one dies when it gets a certain file; another one takes its place."""
+
+    status = "running"
+
+    def __init__(self, deadly):
+        self._numbers = itertools.count()
+        self._deadly = deadly
+        self._living = {f"worker {next(self._numbers)}": 1 for _ in range(2)}
+        self.given = []
+
+    def nthreads(self):
+        return dict(self._living)
+
+    def cancel(self, futures):
+        pass
+
+    def submit(self, call, *arguments, workers, pure):
+        if call is clusters.pkgutil.resolve_name:
+            return self._hear
+        self.given.append((workers[0], call(*arguments)))
+        answer = None
+        if workers[0] in self._living:
+            paths = self.given[-1][1]
+            if self._deadly & set(paths):
+                del self._living[workers[0]]
+                self._living[f"worker {next(self._numbers)}"] = 1
+            else:
+                answer = clusters._Outcome("alike", [Prediction(None)] * len(paths), [])
+        return FutureOfTest(len(self.given), answer)
+
+    def _hear(self, paths, named, ears, embedding):
+        return paths
+
+
+def test_a_file_that_takes_its_worker_down_costs_its_own_line(monkeypatch):
+    monkeypatch.setattr(clusters, "_LOOK_S", 0.001)
+    names = [f"/{n:03}" for n in range(200)]
+    deadly = {"/020", "/150"}
+    client = ClientOfTest(deadly)
+    dispatch = clusters._Dispatch(
+        client,
+        clusters._Task("default", "alike", embedding=False),
+        map(Path, names),
+        "tcp://test",
+        say=pytest.fail,
+        remark=lambda _: None,
+    )
+    answers = [(str(path), answer) for path, answer in dispatch.answers()]
+    assert sorted(path for path, _ in answers) == names
+    failed = {path for path, answer in answers if not isinstance(answer, Prediction)}
+    assert failed == deadly
+    alone = [paths for worker, paths in client.given if deadly & set(paths) and len(paths) == 1]
+    assert {(path,) for path in deadly} <= set(alone)
 
 
 def test_every_worker_hears_of_a_short_list(two, album):
