@@ -9,6 +9,7 @@ from pathlib import Path
 from genretagger import cluster, pipeline, results
 from genretagger.bundle import Bundle
 from genretagger.cli.caching import opened_cache
+from genretagger.cli.output import say
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle, decision_policy, described
 from genretagger.decide import DecisionPolicy, decide
@@ -82,7 +83,7 @@ def _on_cluster(
             options.cluster,
             options.bundle,
             embedding=embedding,
-            say=run.note,
+            say=say,  # also with --quiet: it is what goes wrong
             remark=run.remark,
         )
         for path, answer in stack.enter_context(contextlib.closing(answers)):
