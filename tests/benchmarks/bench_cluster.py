@@ -27,6 +27,7 @@ import bench_inputs
 import dask_cluster
 
 from genretagger.scan import find_tracks
+from genretagger.text import counted
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,13 +112,13 @@ def measure(work: Path, options: argparse.Namespace) -> dict[str, Took]:
     took: dict[str, Took] = {}
     for jobs in (1, 2):
         local = ("--no-cache", "--jobs", str(jobs))
-        took[f"this machine, {jobs} jobs"] = take(
+        took[f"this machine, {counted(jobs, 'job')}"] = take(
             music, options.tracks, work / f"{jobs}.local", *local
         )
     with dask_cluster.running(work) as cluster:
         for workers in (1, 2):
             cluster.worker()
-            took[f"cluster, {workers} workers"] = take(
+            took[f"cluster, {counted(workers, 'worker')}"] = take(
                 music,
                 options.tracks,
                 work / f"{workers}.cluster",
@@ -154,7 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tracks", type=int, default=240)
     parser.add_argument("--unheard", type=int, default=20_000)
     options = parser.parse_args(arguments)
-    print(f"{os.cpu_count()} cores; load average before {os.getloadavg()[0]:.1f}.", flush=True)
+    n_cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    is_busy = ": **disturbed, these are not final figures**" if load > 0.3 * n_cores else ""
+    print(f"{n_cores} cores; load average before {load:.1f}{is_busy}.", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
             os.environ[name] = str(Path(folder) / name)
@@ -189,10 +192,10 @@ def _print_overhead(took: dict[str, Took], unheard: Took, options: argparse.Name
 
 
 def _print_many(took: dict[str, Took], unheard: Took, options: argparse.Namespace) -> None:
-    rate = took["cluster, 1 workers"].rate
+    rate = took["cluster, 1 worker"].rate
     busiest_s = max(unheard.client_s, unheard.scheduler_s) / options.unheard
     core_hours = _MANY / rate / 3600
-    lines_gb = _MANY * took["cluster, 1 workers"].n_bytes / options.tracks / 1e9
+    lines_gb = _MANY * took["cluster, 1 worker"].n_bytes / options.tracks / 1e9
     print(
         f"\n{_MANY:,} tracks at {rate:.1f} a second and core: {core_hours:,.0f} core hours, on 100 "
         f"cores {core_hours / 100:.0f} hours. One command feeds about {1 / busiest_s / rate:,.0f} "
