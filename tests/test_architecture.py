@@ -17,12 +17,15 @@ ROOMS = {
         "__main__": "cli",
         "__init__": "aggregate albums audit bundle cache decide hearing library pipeline plan "
         "report rows writing",
-        "cli": "arrival audit bundle cache classifier decide discover expression hearing learn "
-        "pipeline plan planfile playlist recall report review rows scan similarity tags writing",
+        "cli": "arrival audit bundle cache classifier cluster decide discover expression hearing "
+        "learn pipeline plan planfile playlist recall report results review rows scan similarity "
+        "tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "library": "bundle cache decide pipeline rows",
         "learn": "decide heads",
+        "cluster": "bundle hearing pipeline",
+        "results": "decide report rows writing",
         "pipeline": "albums audit bundle cache decide hearing plan recall workers",
         "report": "bundle discover explain rows",
         "discover": "playlist similarity",
@@ -114,6 +117,8 @@ OWNERS = {
     "soundfile": "genretagger.audio",
     "sklearn": "genretagger.discover genretagger.learn training.measure",
     "ai_edge_litert": "genretagger.classifier training.features training.networks",
+    "distributed": "genretagger.cluster",
+    "pyarrow": "genretagger.results",
     "requests": "training.collect",
     "urllib3": "training.collect",
     "watchdog": "genretagger.arrival",

@@ -23,8 +23,9 @@ _UNSETTABLE = ("help", "no_config")
 
 _SHOWING = frozenset(
     (
-        *("changes_only", "embedding", "format", "html", "jobs", "json", "listen", "no_browser"),
-        *("no_cache", "output", "png", "report", "rescan", "settle", "talk", "why", "yes"),
+        *("changes_only", "cluster", "embedding", "format", "html", "jobs", "json", "listen"),
+        *("no_browser", "no_cache", "output", "png", "report", "rescan", "settle", "talk", "why"),
+        "yes",
     )
 )
 """Options that change how a run goes and what it shows, but nothing that it writes into files."""

@@ -177,12 +177,19 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     _add_decision(parser)
     group = parser.add_argument_group("run and report")
     _add_work(group)
-    _add_format(group)
+    _add_format(group, ("table", "json", "csv", "parquet"))
     group.add_argument(
         "--embedding",
         action="store_true",
-        help="with --format json: also what the network says of a track before its last layer, "
-        "a list of numbers that is alike for tracks that sound alike",
+        help="with --format json or parquet: also what the network says of a track before its last "
+        "layer, a list of numbers that is alike for tracks that sound alike",
+    )
+    group.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="hear on the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786; goes "
+        "with --format json or parquet and -o, and goes on with what is there "
+        "(pip install 'genretagger[cluster]')",
     )
     _add_talk(group)
 

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from io import FileIO
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -23,14 +24,16 @@ if sys.platform == "win32":
     # Windows locks bytes against readers, too, so one far behind the text is locked
     _FAR = 1 << 20
 
-    def _lock(file: BinaryIO) -> None:
+    def lock(file: BinaryIO | FileIO) -> None:
+        """Lock an open file as long as it is open; raise OSError if another process has."""
         file.seek(_FAR)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(file: BinaryIO) -> None:
+    def lock(file: BinaryIO | FileIO) -> None:
+        """Lock an open file as long as it is open; raise OSError if another process has."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -83,7 +86,7 @@ def _locked(path: Path) -> BinaryIO:
     except OSError as error:
         raise _unusable(path, error) from error
     try:
-        _lock(file)
+        lock(file)
     except (BlockingIOError, PermissionError) as error:  # what Unix and Windows say
         holder = path.read_text(encoding="utf-8", errors="replace").strip()
         file.close()

@@ -51,7 +51,7 @@ function _shtab_genretagger_using
 end
 
 set -g _shtab_genretagger_commands tag watch review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache
-set -g _shtab_genretagger_opts_with_value --bundle --by --exclude --existing --field --files-from --format --from --genre-style --html --id3 --ignore --jobs --junk --m3u --map --mapping --max-genres --most --only --out --output --per-artist --plan --png --protect --protect-if --prune --report --rescan --separator --settle --threshold -j -n -o
+set -g _shtab_genretagger_opts_with_value --bundle --by --cluster --exclude --existing --field --files-from --format --from --genre-style --html --id3 --ignore --jobs --junk --m3u --map --mapping --max-genres --most --only --out --output --per-artist --plan --png --protect --protect-if --prune --report --rescan --separator --settle --threshold -j -n -o
 
 complete -c genretagger -e
 complete -c genretagger -f
@@ -197,9 +197,10 @@ complete -c genretagger -n '_shtab_genretagger_using predict' -l only -x -d 'dec
 complete -c genretagger -n '_shtab_genretagger_using predict' -l exclude -x -d 'never decide for these'
 complete -c genretagger -n '_shtab_genretagger_using predict' -s j -l jobs -x -d 'processes (default: one for each core)'
 complete -c genretagger -n '_shtab_genretagger_using predict' -l no-cache -d 'read and hear every track anew, and remember nothing'
-complete -c genretagger -n '_shtab_genretagger_using predict' -l format -xka "table json csv" -d 'json is one object a line (default: table)'
+complete -c genretagger -n '_shtab_genretagger_using predict' -l format -xka "table json csv parquet" -d 'json is one object a line (default: table)'
 complete -c genretagger -n '_shtab_genretagger_using predict' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write the report to this file'
-complete -c genretagger -n '_shtab_genretagger_using predict' -l embedding -d 'with --format json: also what the network says of a track before its last layer, a list of numbers that is alike for tracks that sound alike'
+complete -c genretagger -n '_shtab_genretagger_using predict' -l embedding -d 'with --format json or parquet: also what the network says of a track before its last layer, a list of numbers that is alike for tracks that sound alike'
+complete -c genretagger -n '_shtab_genretagger_using predict' -l cluster -x -d 'hear on the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786; goes with --format json or parquet and -o, and goes on with what is there (pip install '"'"'genretagger[cluster]'"'"')'
 complete -c genretagger -n '_shtab_genretagger_using predict' -s q -l quiet -d 'no table, no progress, no summary: say only what failed'
 complete -c genretagger -n '_shtab_genretagger_using predict' -s v -l verbose -d 'say also which model, settings, cache and journal are used'
 complete -c genretagger -n '_shtab_genretagger_using predict' -l no-config -d 'take no defaults from the settings file ('"'"'genretagger config'"'"' shows them)'
