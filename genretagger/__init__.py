@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from genretagger.aggregate import aggregate as aggregate_probabilities
     from genretagger.albums import Named, combine_each
+    from genretagger.audit import Audit
     from genretagger.bundle import DEFAULT as DEFAULT_BUNDLE
     from genretagger.bundle import Bundle
     from genretagger.bundle import locate as locate_bundle
@@ -31,17 +32,26 @@ if TYPE_CHECKING:
         Vocabulary,
         canonical,
         in_order,
+        read_mapping,
         says_nothing,
     )
     from genretagger.hearing import hearing_id
+    from genretagger.identity import check_writable
     from genretagger.library import TrackGenres, predict
+    from genretagger.pipeline import audit_tracks
     from genretagger.pipeline import predict as predict_tracks
     from genretagger.places import state_folder
-    from genretagger.records import Decision, Prediction, State, TagChange, TrackTags
+    from genretagger.plan import TagPolicy, read_condition, why_kept
+    from genretagger.plan import plan as plan_genres
+    from genretagger.records import Decision, GenreBlock, Prediction, State, TagChange, TrackTags
     from genretagger.report.html import Page as ReportPage
+    from genretagger.report.remarks import lines as remark_lines
+    from genretagger.report.remarks import not_compared
+    from genretagger.report.terminal import progress_bar
     from genretagger.rows import plan_row
-    from genretagger.text import counted, reason_text
-    from genretagger.words import PLANNED, WRITTEN
+    from genretagger.subgenres import Names
+    from genretagger.text import counted, printable, reason_text
+    from genretagger.words import AUDITED, PLANNED, WRITTEN
     from genretagger.writing.change import rewrite, undo
     from genretagger.writing.history import last_in_force as last_journal_in_force
     from genretagger.writing.history import numbered as numbered_journal
@@ -57,33 +67,40 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AUDITED",
     "DEFAULT_BUNDLE",
     "FUSIONS",
     "GENRES",
     "JUNK",
     "PLANNED",
     "WRITTEN",
+    "Audit",
     "Bundle",
     "Decision",
     "DecisionPolicy",
     "Elsewhere",
     "Entry",
     "FatalError",
+    "GenreBlock",
     "GenreTaggerError",
     "Head",
     "Journal",
     "Named",
+    "Names",
     "Prediction",
     "ReportPage",
     "State",
     "TagChange",
+    "TagPolicy",
     "TrackError",
     "TrackGenres",
     "TrackTags",
     "Vocabulary",
     "__version__",
     "aggregate_probabilities",
+    "audit_tracks",
     "canonical",
+    "check_writable",
     "combine_each",
     "counted",
     "decide_genres",
@@ -95,38 +112,54 @@ __all__ = [
     "list_journals",
     "locate_bundle",
     "located",
+    "not_compared",
     "numbered_journal",
     "only_writer",
     "opened_cache",
+    "plan_genres",
     "plan_row",
     "predict",
     "predict_tracks",
+    "printable",
+    "progress_bar",
     "read_bundle",
+    "read_condition",
     "read_journal",
+    "read_mapping",
     "reason_text",
     "recover",
+    "remark_lines",
     "rewrite",
     "says_nothing",
     "state_folder",
     "undo",
     "uninterrupted",
+    "why_kept",
 ]
 
 _MODULES = {
     "albums": ("Named", "combine_each"),
+    "audit": ("Audit",),
     "bundle": ("Bundle",),
     "decide": ("DecisionPolicy", "decision_policy"),
     "errors": ("FatalError", "GenreTaggerError", "TrackError"),
     "genres": (
-        *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "says_nothing"),
+        *("FUSIONS", "GENRES", "JUNK", "Vocabulary", "canonical", "in_order", "read_mapping"),
+        "says_nothing",
     ),
     "hearing": ("hearing_id",),
+    "identity": ("check_writable",),
     "library": ("TrackGenres", "predict"),
     "places": ("state_folder",),
-    "records": ("Decision", "Prediction", "State", "TagChange", "TrackTags"),
+    "plan": ("TagPolicy", "read_condition", "why_kept"),
+    "records": ("Decision", "GenreBlock", "Prediction", "State", "TagChange", "TrackTags"),
+    "pipeline": ("audit_tracks",),
+    "report.remarks": ("not_compared",),
+    "report.terminal": ("progress_bar",),
     "rows": ("plan_row",),
-    "text": ("counted", "reason_text"),
-    "words": ("PLANNED", "WRITTEN"),
+    "subgenres": ("Names",),
+    "text": ("counted", "printable", "reason_text"),
+    "words": ("AUDITED", "PLANNED", "WRITTEN"),
     "writing.change": ("rewrite", "undo"),
     "writing.journal": ("Entry", "Head", "Journal"),
     "writing.lock": ("only_writer",),
@@ -146,9 +179,11 @@ _RENAMED = {
     "locate_bundle": ("bundle", "locate"),
     "numbered_journal": ("writing.history", "numbered"),
     "opened_cache": ("cache", "opened"),
+    "plan_genres": ("plan", "plan"),
     "predict_tracks": ("pipeline", "predict"),
     "read_bundle": ("bundle", "read"),
     "read_journal": ("writing.journal", "read"),
+    "remark_lines": ("report.remarks", "lines"),
 }
 _HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names} | _RENAMED
 

@@ -7,14 +7,15 @@ is in `writing`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from genretagger.albums import By, Named, combine, group
+from genretagger.audit import Audit
 from genretagger.bundle import Bundle, require_embedding
 from genretagger.bundle import read as read_bundle
 from genretagger.cache import Cache
@@ -22,9 +23,9 @@ from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.hearing import hearing_id, in_own_genres
 from genretagger.identity import check_writable
-from genretagger.plan import TagPolicy, failed, plan, plan_unheard, why_kept
-from genretagger.recall import look_at, read_tags, recall_or_hear, rehearse
-from genretagger.records import Prediction, Seen, State, TagChange, Track
+from genretagger.plan import TagPolicy, existing_genres, failed, plan, plan_unheard, why_kept
+from genretagger.recall import audio_id, look_at, read_tags, recall_or_hear, rehearse
+from genretagger.records import Prediction, Seen, State, TagChange, Track, TrackTags
 from genretagger.workers import hear_tracks
 
 _T = TypeVar("_T")
@@ -200,6 +201,60 @@ def examine(
         ]
         answers = _hear(to_hear, with_bundle, jobs, cache, embedding=embedding)
         yield from map(Examined, batch, tracks, answers)
+
+
+def audit_tracks(
+    paths: Iterable[Path],
+    audit: Audit,
+    with_bundle: Bundle,
+    jobs: int = 1,
+    *,
+    cache: Cache | None = None,
+    library: Mapping[Path, TrackTags] | None = None,
+) -> Iterator[TagChange]:
+    """Compare the genres of tracks with what is heard. No file is opened for writing.
+
+    Parameters
+    ----------
+    paths, with_bundle, jobs, cache
+        As in `examine`.
+    audit : Audit
+        Takes each track.
+    library : mapping of pathlib.Path to TrackTags, optional
+        What counts as the tags of each path, in place of those in the file.
+
+    Yields
+    ------
+    TagChange
+        One line for each path, which leaves it as it is: UNDECIDED where its own genre is
+        contradicted, and FAILED where it could not be heard.
+
+    Raises
+    ------
+    FatalError
+        As in `predict`.
+    """
+    for path, track, answer in examine(paths, with_bundle, jobs, cache=cache):
+        if isinstance(track, TrackError):
+            yield failed(TagChange(path, State.FAILED), track)
+            continue
+        known = replace(track, tags=library[path]) if library is not None else track
+        own = existing_genres(known.tags)
+        heard = answer if isinstance(answer, Prediction) else None
+        remark = audit.add(known, heard, audio_id(track.file, cache))
+        line = TagChange(path, State.KEEP, old=own, new=own, vocabulary=with_bundle.vocabulary)
+        if isinstance(answer, TrackError):
+            yield failed(line, answer)
+            continue
+        policy = DecisionPolicy(with_bundle.thresholds, vocabulary=with_bundle.vocabulary)
+        decision = decide(answer, policy)
+        yield replace(
+            line,
+            state=State.UNDECIDED if remark else State.KEEP,
+            genres=decision.genres,
+            probabilities=answer.probabilities,
+            reason=(remark.text,) if remark else decision.reason,
+        )
 
 
 def _hear(

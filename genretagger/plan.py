@@ -56,6 +56,8 @@ class TagPolicy:
         Names that say nothing: a genre of such a name counts as none.
     vocabulary : Vocabulary
         Of the model, whose genres are written in its order.
+    holder : str
+        What holds the genres, as reasons name it.
     """
 
     existing: Literal["skip", "replace", "append", "prepend"] = "skip"
@@ -67,6 +69,30 @@ class TagPolicy:
     protect_if: tuple[tuple[str, re.Pattern[str]], ...] = ()
     junk: tuple[str, ...] = JUNK
     vocabulary: Vocabulary = SHIPPED
+    holder: str = "file"
+
+
+def read_condition(text: str) -> tuple[str, re.Pattern[str]]:
+    """Read a condition of `TagPolicy.protect_if`.
+
+    Raises
+    ------
+    ValueError
+        If it makes no sense.
+
+    Examples
+    --------
+    >>> what, pattern = read_condition("genre matches ^Blues")
+    >>> what, bool(pattern.search("blues rock"))
+    ('genre', True)
+    """
+    words = text.split(maxsplit=2)
+    if len(words) != 3 or words[0] not in ("genre", "comment") or words[1] != "matches":
+        raise ValueError("write 'genre matches REGEX' or 'comment matches REGEX'")
+    try:
+        return words[0], re.compile(words[2], re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"{words[2]}: {error}") from error
 
 
 def existing_genres(tags: TrackTags) -> tuple[str, ...]:
@@ -87,7 +113,11 @@ def why_kept(tags: TrackTags, policy: TagPolicy) -> str:
             if pattern.search(value):
                 return f"kept: its {what} matches {pattern.pattern!r}"
     old = existing_genres(_without_junk(tags, policy))
-    return f"kept: file has {_quoted(old)}" if old and policy.existing == "skip" else ""
+    return _has(old, policy) if policy.existing == "skip" else ""
+
+
+def _has(old: tuple[str, ...], policy: TagPolicy) -> str:
+    return f"kept: {policy.holder} has {_quoted(old)}" if old else ""
 
 
 def _without_junk(tags: TrackTags, policy: TagPolicy) -> TrackTags:
@@ -165,7 +195,7 @@ def plan(
     if stays:
         return line(State.KEEP, stays)
     if not genres:
-        return line(State.UNDECIDED, f"kept: file has {_quoted(old)}" if old else "")
+        return line(State.UNDECIDED, _has(old, policy))
 
     telling = _without_junk(tags, policy)
     ordered = policy.vocabulary.in_order(genres)

@@ -9,11 +9,11 @@ import re
 import socket
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote_to_bytes, urljoin
 from xml.etree import ElementTree
 
@@ -36,6 +36,8 @@ _UTF16 = re.compile(rb"(?:[^\0]\0){3}|(?:\0[^\0]){3}")
 """Every second byte is NUL. Lists that NULs separate are not like this: audio files' names are
 longer than a letter."""
 
+_PIECE = 1 << 16  # bytes of a list; some hundred entries
+
 _PLS = re.compile(r"\s*\[playlist\][ \t]*(?:[\r\n]|$)", re.IGNORECASE)
 _PLS_ENTRY = re.compile(r"\s*File\d+\s*=(.+)", re.IGNORECASE)
 _MARKUP = re.compile(r"\s*<(?:\?|!|playlist\b|html\b|smil\b|asx\b|plist\b)", re.IGNORECASE)
@@ -46,17 +48,18 @@ _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
 def find_tracks(
-    paths: Sequence[Path],
+    paths: Iterable[Path],
     *,
     ignore: Sequence[str] = (),
     on_error: OnError,
     heard_only: bool = False,
+    once: bool = True,
 ) -> Iterator[Path]:
     """Walk folders for audio files.
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
+    paths : iterable of pathlib.Path
         Files, which are taken as they are, and folders, which are walked: files before
         subfolders, both sorted by name. Names that begin with a dot (and so macOS'
         ``._*``) are skipped in folders.
@@ -66,17 +69,20 @@ def find_tracks(
         Told of what is missing, unreadable or no audio file.
     heard_only : bool
         Yield also the kinds of audio that can be heard, but not tagged.
+    once : bool
+        Remember every file, about 100 bytes each. Otherwise folders alone are remembered.
 
     Yields
     ------
     pathlib.Path
-        Every file once, also where links or overlapping folders lead to it again.
+        Every file once, also where links or overlapping folders lead to it again; or, unless
+        `once`, under each of its names.
     """
 
     def is_wanted(path: Path) -> bool:
         return container_of(path) is not None or (heard_only and is_heard_only(path))
 
-    seen: set[int] = set()
+    seen = _Seen(once=once)
     for path in paths:
         try:
             stat = path.stat()
@@ -90,8 +96,25 @@ def find_tracks(
             yield from _walk(path, is_wanted, ignore, on_error, seen)
         elif not (is_wanted(path) and S_ISREG(stat.st_mode)):
             on_error(path, "not an audio file that genretagger knows, see docs/formats.md")
-        elif _is_new(stat, seen):
+        elif seen.is_new_file(stat):
             yield path
+
+
+class _Seen:
+    """The folders, and the files unless each name of a file counts, that a walk has met."""
+
+    def __init__(self, *, once: bool) -> None:
+        self._once = once
+        self._identities: set[int] = set()
+
+    def is_new_file(self, stat: os.stat_result) -> bool:
+        return not self._once or self.is_new_folder(stat)
+
+    def is_new_folder(self, stat: os.stat_result) -> bool:
+        identity = stat.st_dev << 64 | stat.st_ino  # one number takes half the memory of a pair
+        is_new = identity not in self._identities
+        self._identities.add(identity)
+        return is_new
 
 
 def _walk(
@@ -99,10 +122,10 @@ def _walk(
     is_wanted: Callable[[Path], bool],
     ignore: Sequence[str],
     on_error: OnError,
-    seen: set[int],
+    seen: _Seen,
 ) -> Iterator[Path]:
     try:
-        if not _is_new(folder.stat(), seen):
+        if not seen.is_new_folder(folder.stat()):
             return
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
@@ -112,7 +135,7 @@ def _walk(
     folders = []
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith(".") or _matches(path, ignore):
+        if _is_passed_over(path, ignore):
             continue
         try:
             if entry.is_dir():
@@ -120,7 +143,7 @@ def _walk(
             elif is_wanted(path):
                 # what Windows lists with a folder lacks the inode
                 stat = path.stat() if os.name == "nt" else entry.stat()
-                if S_ISREG(stat.st_mode) and _is_new(stat, seen):
+                if S_ISREG(stat.st_mode) and seen.is_new_file(stat):
                     yield path
         except OSError as error:  # a link to nowhere, or to itself
             on_error(path, f"cannot be read: {error.strerror}")
@@ -128,16 +151,21 @@ def _walk(
         yield from _walk(subfolder, is_wanted, ignore, on_error, seen)
 
 
-def _is_new(stat: os.stat_result, seen: set[int]) -> bool:
-    identity = stat.st_dev << 64 | stat.st_ino  # one number takes half the memory of a pair
-    if identity in seen:
-        return False
-    seen.add(identity)
-    return True
+def _is_passed_over(path: Path, ignore: Sequence[str]) -> bool:
+    name = path.name
+    return name.startswith(".") or any(fnmatch(name, p) or fnmatch(str(path), p) for p in ignore)
 
 
-def _matches(path: Path, patterns: Sequence[str]) -> bool:
-    return any(fnmatch(path.name, p) or fnmatch(str(path), p) for p in patterns)
+def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:
+    """Tell whether a walk of a folder meets what lies below it, as far as names tell.
+
+    Examples
+    --------
+    >>> is_met(Path("music/a/b.mp3"), Path("music")), is_met(Path("music/.a/b.mp3"), Path("music"))
+    (True, False)
+    """
+    steps = [path, *path.parents][: len(path.relative_to(folder).parts)]
+    return not any(_is_passed_over(step, ignore) for step in steps)
 
 
 def _stop(path: Path, why: str) -> None:
@@ -191,6 +219,42 @@ def read_list(source: Path, data: bytes, on_error: OnError = _stop) -> list[Path
         else:
             paths.append(path)
     return paths
+
+
+def read_long_list(source: Path, stream: BinaryIO, on_error: OnError = _stop) -> Iterator[Path]:
+    """Read a list as `read_list` does, in pieces, so that millions of entries fill no memory.
+
+    Parameters
+    ----------
+    source, on_error
+        As in `read_list`.
+    stream : file object
+        Its content, not read yet. XSPF, PLS and UTF-16 are read in one piece.
+
+    Yields
+    ------
+    pathlib.Path
+
+    Raises
+    ------
+    FatalError
+        As `read_list` does.
+    """
+    head = stream.read(_PIECE)
+    text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    is_wide = _UTF16.search(head) or head.startswith(tuple(mark for mark, _ in _MARKS[:-1]))
+    if is_wide or _MARKUP.match(text) or _PLS.match(text):
+        yield from read_list(source, head + stream.read(), on_error)
+        return
+    separator = b"\0" if b"\0" in head else b"\n"
+    begun = b""
+    while head:
+        entries, last, begun = (begun + head).rpartition(separator)
+        if last:
+            yield from read_list(source, entries + last, on_error)
+        head = stream.read(_PIECE)
+    if begun:
+        yield from read_list(source, begun + separator, on_error)
 
 
 class _Entry(NamedTuple):

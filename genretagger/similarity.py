@@ -41,13 +41,31 @@ def nearest(track: Halves, others: Sequence[Halves]) -> list[tuple[int, float]]:
         return []
     matrix = np.stack([track, *others]).astype(np.float32)
     is_enough = len(others) >= ENOUGH
-    if is_enough:
-        matrix -= matrix.mean(axis=0)
-        matrix /= np.maximum(matrix.std(axis=0), 1e-6)  # a value that never changes stays 0
-    matrix /= _lengths(matrix)
+    matrix = directions(matrix, standardise=is_enough)
     alike = np.clip(matrix[1:] @ matrix[0], -1.0, 1.0)
     ranked = [(i, float(alike[i])) for i in np.argsort(-alike, kind="stable").tolist()]
     return [(i, value) for i, value in ranked if not (is_enough and value >= SAME)]
+
+
+def directions(embeddings: Floats, *, standardise: bool = True) -> Floats:
+    """Reduce embeddings to vectors of unit length, whose products are similarities.
+
+    Parameters
+    ----------
+    embeddings : numpy.ndarray, shape (n_tracks, n_values), float32
+        Changed in place.
+    standardise : bool
+        Take away first what all tracks have in common, and how much each value varies.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_tracks, n_values), float32
+    """
+    if standardise:
+        embeddings -= embeddings.mean(axis=0)
+        embeddings /= np.maximum(embeddings.std(axis=0), 1e-6)  # a value that never changes stays 0
+    embeddings /= _lengths(embeddings)
+    return embeddings
 
 
 def _lengths(vectors: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -108,26 +109,34 @@ def _hear_in_worker(
         return error
 
 
-_pools: dict[int, Any] = {}  # the one there is, by its number of workers
-# Not loky's reusable executor: joblib shares it, and shutting it down would break other users of
-# joblib in this process.
+class _Pools(threading.local):
+    """The pool of this thread, if there is one, by its number of workers.
+
+    Not loky's reusable executor: joblib shares it, and shutting it down would break other users of
+    joblib in this process. Nor is it shared by threads, which would shut down one another's.
+    """
+
+    def __init__(self) -> None:
+        self.by_size: dict[int, Any] = {}
+
+
+_pools = _Pools()
 
 
 def _workers(jobs: int) -> Any:
     """Give the worker processes, which are started once and serve the whole run."""
-    for n_workers, pool in _pools.items():
+    for n_workers, pool in _pools.by_size.items():
         if n_workers >= jobs:  # the last tracks of a run need fewer
             return pool
     _dismiss_workers()
-    _pools[jobs] = ProcessPoolExecutor(
-        jobs, timeout=_IDLE_S, initializer=_begin_worker, env=_ONE_THREAD
-    )
-    return _pools[jobs]
+    pool = ProcessPoolExecutor(jobs, timeout=_IDLE_S, initializer=_begin_worker, env=_ONE_THREAD)
+    _pools.by_size[jobs] = pool
+    return pool
 
 
 def _dismiss_workers() -> None:
-    while _pools:
-        _, pool = _pools.popitem()
+    while _pools.by_size:
+        _, pool = _pools.by_size.popitem()
         pool.shutdown(kill_workers=True)
 
 

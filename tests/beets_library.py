@@ -73,6 +73,10 @@ class Helper(helper.PluginMixin, helper.TestHelper):
         self.config["genrecnn"]["threshold"] = 0.5
         super().setup_beets()
 
+    def place(self, path_format):
+        """Have each track lie where this says, as ``paths: default:`` does."""
+        self.lib.path_formats = [("default", path_format)]  # beets 2.9 reads it at its start
+
     def predict(self, paths, bundle, jobs=1, *, cache=None):
         """Stand in for the network: by title, what `self.heard` says."""
         self.jobs = jobs

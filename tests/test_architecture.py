@@ -15,19 +15,24 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "genretagger": {
         "__main__": "cli",
-        "__init__": "aggregate albums bundle cache decide hearing library pipeline report rows "
-        "writing",
-        "cli": "audit bundle cache classifier decide expression hearing learn pipeline plan "
-        "planfile playlist recall report review rows scan similarity tags writing",
+        "__init__": "aggregate albums audit bundle cache decide hearing library pipeline plan "
+        "report rows writing",
+        "cli": "arrival audit bundle cache classifier cluster decide discover expression hearing "
+        "learn pipeline plan planfile playlist recall report results review rows scan similarity "
+        "tags writing",
         "review": "audio bundle cache hearing plan planfile recall report rows tags verdicts "
         "writing",
         "library": "bundle cache decide pipeline rows",
         "learn": "decide heads",
-        "pipeline": "albums bundle cache decide hearing plan recall workers",
-        "report": "bundle explain rows",
+        "cluster": "bundle hearing pipeline",
+        "results": "decide report rows writing",
+        "pipeline": "albums audit bundle cache decide hearing plan recall workers",
+        "report": "bundle discover explain rows",
+        "discover": "playlist similarity",
         "audit": "aggregate albums plan",
         "similarity": "",
         "playlist": "",
+        "arrival": "scan",
         "expression": "",
         "planfile": "plan rows verdicts",
         "verdicts": "plan rows",
@@ -53,13 +58,15 @@ ROOMS = {
         "database": "",
     },
     "beetsplug.genrecnn": {
-        "__init__": "albums id3v23 outcomes page runs settings tracks",
+        "__init__": "albums auditing id3v23 outcomes page progress runs settings tracks",
+        "auditing": "outcomes page progress settings",
         "runs": "albums outcomes tracks",
         "page": "outcomes settings",
         "albums": "outcomes settings",
         "tracks": "outcomes settings",
         "outcomes": "",
         "settings": "",
+        "progress": "",
         "id3v23": "",
     },
     "training": {
@@ -108,10 +115,13 @@ what ships."""
 OWNERS = {
     "mutagen": "genretagger.tags",
     "soundfile": "genretagger.audio",
-    "sklearn": "genretagger.learn training.measure",
+    "sklearn": "genretagger.discover genretagger.learn training.measure",
     "ai_edge_litert": "genretagger.classifier training.features training.networks",
+    "distributed": "genretagger.cluster",
+    "pyarrow": "genretagger.results",
     "requests": "training.collect",
     "urllib3": "training.collect",
+    "watchdog": "genretagger.arrival",
 }
 """The rooms that import a library; training runs its teachers by LiteRT, too."""
 

@@ -1,9 +1,12 @@
 """The command ``beet genrecnn``, on a real library of real files; the tests say what is heard."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 
+import make_audio
 import pytest
 
 import genretagger
@@ -38,6 +41,18 @@ class TestCommand(Helper):
         assert (self.again(one).genres, self.again(two).genres) == ([], ["Jazz"])
         assert self.asked == ["Two.flac"]
 
+    def test_a_query_for_albums_means_all_their_tracks(self):
+        albums = [
+            self.lib.add_album([self.track(f"{year}-{n}", heard(Rock=0.9)) for n in range(2)])
+            for year in (1999, 2001)
+        ]
+        self.beet("modify", "--yes", "-a", "--noinherit", f"id:{albums[1].id}", "year=2001")
+        out = self.beet("genrecnn", "--album", "year:2001")
+        assert sorted(self.asked) == ["2001-0.flac", "2001-1.flac"]
+        assert [album.genres for album in self.lib.albums("id+")] == [[], ["Rock"]]
+        assert "2 tracks: 2 changed" in out
+        assert "beet genrecnn --album year:2001\n" in self.beet("genrecnn", "--undo")
+
     def test_pretend_shows_the_change_and_the_reason_and_makes_none(self):
         item = self.track("One", heard(Rock=0.9), genre=("Blues",))
         album = self.lib.add_album([item])
@@ -58,6 +73,51 @@ class TestCommand(Helper):
             self.run_command("genrecnn", "title+")
         assert "stopped: 1 track left for the next run" in self.capsys.readouterr().out
         assert self.again(one).genres == ["Rock"]
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_bar_below_the_lines_says_how_far_a_run_is_on_a_terminal(tmp_path, piped):
+    pty = pytest.importorskip("pty")
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for title in ("One", "Two \x1b[31m", "Three"):
+        make_audio.make("FLAC", folder / f"{len(title)}.flac", title=title, seconds=1.5)
+    (tmp_path / "config.yaml").write_text(
+        f"directory: {folder}\nlibrary: {tmp_path / 'library.db'}\nplugins: genrecnn\n"
+        "genrecnn: {auto: no, threshold: 0.5}\nimport: {copy: no}\n"
+    )
+    code = (
+        "import genretagger\n"
+        "from beets.ui import main\n"
+        "rock = tuple(0.9 * (g == 'Rock') for g in genretagger.GENRES)\n"
+        "genretagger.predict_tracks = lambda paths, *_, **__: iter(\n"
+        "    [(path, genretagger.Prediction(rock)) for path in paths])\n"
+        "main()\n"
+    )
+    environ = {**os.environ, "BEETSDIR": str(tmp_path), "HOME": str(tmp_path), "TERM": "xterm"}
+    beet = (sys.executable, "-c", code)
+    subprocess.run([*beet, "import", "-qA", str(folder)], env=environ, check=True)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*beet, "genrecnn", "--pretend"],
+        stdout=subprocess.PIPE if piped else theirs,
+        stderr=theirs,
+        env={**environ, "COLUMNS": "80"},
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # what Linux says at the end of a terminal
+        while data := os.read(ours, 65536):
+            shown += data
+    os.close(ours)
+    lines = process.communicate()[0] if piped else shown
+    assert process.wait() == 0
+    assert b"3/3" in shown
+    assert b"tracks/s" in shown
+    assert lines.count(b"(none) -> Rock | Rock 0.90") == 3
+    assert b"3 tracks: 3 to change" in lines
+    assert (b"3/3" in lines) == (not piped)
+    assert (b"\x1b[31m" in lines) == piped
 
 
 class TestFailures(Helper):

@@ -52,6 +52,21 @@ class TestImport(Helper):
         assert item.genres == ["Blues"]
         assert item.filepath.read_bytes() == content
 
+    def test_what_has_a_genre_gets_another_as_the_configuration_says(self):
+        (original,) = self.prepare(("One", heard(Rock=0.9)))
+        file = mutagen.File(original)
+        file["genre"] = ["Blues"]
+        file.save()
+        self.config["genrecnn"]["existing"] = "append"
+        self.run_import("--noautotag")
+        (item,) = self.lib.items()
+        assert item.genres == genres_in(item.filepath) == ["Blues", "Rock"]
+        assert self.lib.albums().get().genres == ["Blues", "Rock"]
+        self.beet("genrecnn", "--undo")
+        (item,) = self.lib.items()
+        assert item.genres == genres_in(item.filepath) == ["Blues"]
+        assert self.lib.albums().get().genres == ["Blues"]
+
     def test_nothing_is_written_if_beets_is_not_to_write(self):
         self.prepare(("One", heard(Rock=0.9)))
         self.run_import("--noautotag", "--nowrite")
@@ -138,6 +153,26 @@ class TestImport(Helper):
         self.beet("genrecnn", "--undo")
         assert original.read_bytes() == content
 
+    @pytest.mark.parametrize("write", [True, False])
+    @pytest.mark.parametrize("link", ["hardlink", "link"])
+    def test_a_match_is_written_through_links_by_beets_itself_if_it_may_write(self, link, write):
+        """The limit that docs/beets.md names, and its way out."""
+        (original,) = self.prepare(("One", heard(Rock=0.9)))
+        content = original.read_bytes()
+        self.config["import"]["copy"] = False
+        self.config["import"][link] = True
+        self.config["match"]["strong_rec_thresh"] = 1.0  # take any match
+        matcher = helper.AutotagStub(helper.AutotagStub.IDENT).install()
+        try:
+            self.run_import("--autotag", *(["--nowrite"] if not write else []))
+        finally:
+            matcher.restore()
+        (item,) = self.lib.items()
+        assert item.filepath.samefile(original)
+        assert item.genres == ["Rock"]
+        assert genres_in(original) == (["Rock"] if write else [])
+        assert (original.read_bytes() == content) == (not write)
+
     def test_what_an_import_could_not_write_the_next_run_does(self):
         self.prepare(("One", heard(Rock=0.9)))
         with genretagger.only_writer(genretagger.state_folder(), "another"):
@@ -158,7 +193,7 @@ class TestImport(Helper):
 
     def test_a_folder_by_genre_is_right_at_import(self):
         self.prepare(("One", heard(Rock=0.9)))
-        self.config["paths"] = {"default": "$genres/$title"}
+        self.place("$genres/$title")
         self.run_import("--noautotag")
         (item,) = self.lib.items()
         assert item.filepath.parent.name == "Rock"

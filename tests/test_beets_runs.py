@@ -115,7 +115,7 @@ class TestTakingBack(Helper):
         items = [self.track(title, heard(Rock=0.9)) for title in titles]
         content = [item.filepath.read_bytes() for item in items]
         self.beet("genrecnn", "title+")
-        self.config["paths"] = {"singleton": "$genres/$title"}
+        self.place("$genres/$title")
         self.beet("move", "title:One")
         gone, stray = items[1].filepath, items[2].filepath
         gone.rename(self.tmp / "gone.flac").unlink()

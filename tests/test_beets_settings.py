@@ -10,6 +10,7 @@ from beets import ui
 from beets_library import ROOT, Helper, genres_in, heard
 
 from beetsplug import genrecnn
+from genretagger.cli.options import commands_of, parser
 
 
 class TestSettings(Helper):
@@ -51,10 +52,13 @@ class TestSettings(Helper):
     def test_a_bad_option_stops_before_anything_is_done(self):
         self.track("One", heard(Rock=0.9))
         for option, message in [
-            ("--threshold=1.5", "threshold: 1.5 is not within 0 to 1"),
-            ("--max-genres=0", "max_genres: 0 is less than 1"),
+            ("--threshold=1.5", "genrecnn: a threshold is between 0 and 1, not 1.5"),
+            ("--max-genres=0", "genrecnn: max_genres: 0 is not at least 1"),
             ("--jobs=-1", "jobs: -1 is less than 0"),
             ("--by=folder", "by: must be one of"),
+            ("--existing=keep", "existing: must be one of"),
+            ("--only=Polka", "genrecnn: Polka is not one of Ambient, "),
+            ("--protect-if=title is x", "protect_if: write 'genre matches REGEX' or"),
         ]:
             with pytest.raises(confuse.ConfigError, match=re.escape(message)):
                 self.beet("genrecnn", option)
@@ -65,7 +69,11 @@ class TestSettings(Helper):
     def test_every_option_has_a_configuration_key_and_every_key_is_documented(self):
         (command,) = genrecnn.GenreCnnPlugin().commands()
         options = {option.dest for option in command.parser.option_list if option.dest}
-        assert options - {"undo", "report"} == genrecnn.DEFAULTS.keys() - {"auto"}
+        assert options - {"undo", "audit", "report", "album"} == genrecnn.DEFAULTS.keys() - {
+            "auto",
+            "prefer",
+            "force",
+        }
         documented = dict(
             re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", (ROOT / "docs/beets.md").read_text(), re.M)
         )
@@ -73,6 +81,21 @@ class TestSettings(Helper):
         assert documented == {
             key: words.get(str(value), str(value)) for key, value in genrecnn.DEFAULTS.items()
         }
+
+    def test_what_tag_can_the_plugin_can_or_the_docs_say_why_not(self):
+        def options(parser):
+            return {
+                name
+                for action in (getattr(parser, "option_list", None) or parser._actions)
+                for name in (getattr(action, "_long_opts", None) or action.option_strings)
+                if name.startswith("--") and name != "--help"
+            }
+
+        (command,) = genrecnn.GenreCnnPlugin().commands()
+        missing = options(commands_of(parser())["tag"]) - options(command.parser)
+        text = (ROOT / "docs/beets.md").read_text()
+        table = text.partition("no counterpart:")[2].partition("\n\n`auto`")[0]
+        assert missing == set(re.findall(r"`(--[a-z0-9-]+)`(?=[,  ].*\|)", table)) - {"--pretend"}
 
     def test_every_option_is_documented(self):
         (command,) = genrecnn.GenreCnnPlugin().commands()

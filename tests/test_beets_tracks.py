@@ -1,5 +1,6 @@
 """What the plugin decides on tracks, stores in the library and writes to files."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import mutagen.id3
 import pytest
 
 import genretagger
-from genretagger import pipeline
+from genretagger import cli, pipeline
 
 pytest.importorskip("beets")
+from beets import ui
 from beets.plugins import BeetsPlugin
-from beets_library import Helper, genres_in, heard, killed
+from beets_library import Helper, contents, genres_in, heard, killed
 
 from beetsplug.genrecnn import GenreCnnPlugin, tracks
 
@@ -25,7 +27,7 @@ class TestDeciding(Helper):
         assert self.asked == []
         assert self.again(item).genres == ["Blues"]
         assert item.filepath.read_bytes() == content
-        assert 'One: Blues | kept: has "Blues"' in out
+        assert 'One: Blues | kept: library has "Blues"' in out
         assert "1 kept" in out
 
     def test_force_replaces_it(self):
@@ -40,7 +42,7 @@ class TestDeciding(Helper):
         out = self.beet("genrecnn", "--force")
         assert self.again(item).genres == ["Blues"]
         assert item.filepath.read_bytes() == content
-        assert 'One: Blues | undecided: best Rock 0.40 < 0.50 | kept: has "Blues"' in out
+        assert 'One: Blues | undecided: best Rock 0.40 < 0.50 | kept: library has "Blues"' in out
         assert "1 undecided" in out
 
     def test_an_undecided_track_is_not_written_but_its_reason_is_kept(self):
@@ -76,6 +78,150 @@ class TestDeciding(Helper):
         self.config["genrecnn"]["junk"] = ["Other"]
         self.beet("genrecnn")
         assert self.again(items[0]).genres == ["Rock"]
+
+
+class TestPolicies(Helper):
+    """What `tag` can do with genres that are there, and with those that are heard."""
+
+    @pytest.mark.parametrize(
+        ("existing", "expected"),
+        [
+            ("skip", ["Blues", "pop"]),
+            ("replace", ["Pop", "Rock"]),
+            ("append", ["Blues", "pop", "Rock"]),
+            ("prepend", ["pop", "Rock", "Blues"]),
+        ],
+    )
+    def test_genres_that_are_there_stay_go_or_stand_before_or_behind(self, existing, expected):
+        item = self.track("One", heard(Rock=0.9, Pop=0.8), genre=("Blues", "pop"))
+        album = self.lib.add_album([item])
+        album.genres = ["Soul"]
+        album.store(inherit=False)
+        before = contents(self.lib, item)
+        self.beet("genrecnn", "--existing", existing)
+        assert self.again(item).genres == genres_in(item.filepath) == expected
+        if existing in ("append", "prepend"):
+            assert set(self.lib.albums().get().genres) == {"Soul", *expected[:2]}
+        content = item.filepath.read_bytes()
+        self.beet("genrecnn", "--existing", existing)
+        assert item.filepath.read_bytes() == content
+        if existing != "skip":
+            self.beet("genrecnn", "--undo")
+        assert contents(self.lib, item)[0] == before[0]
+        assert self.again(item).genres == ["Blues", "pop"]
+        assert self.lib.albums().get().genres == ["Soul"]
+
+    def test_the_command_overrules_the_configuration_and_force_is_to_replace(self):
+        item = self.track("One", heard(Rock=0.9), genre=("Blues",))
+        self.config["genrecnn"]["existing"] = "append"
+        assert "Blues -> Rock |" in self.beet("genrecnn", "--pretend", "--force")
+        assert "Blues -> Rock; Blues |" in self.beet("genrecnn", "-p", "--existing", "prepend")
+        assert 'Blues | kept: library has "Blues"' in self.beet("genrecnn", "-p", "--no-force")
+        self.beet("genrecnn")
+        assert self.again(item).genres == ["Blues", "Rock"]
+
+    def test_what_is_protected_stays_whatever_becomes_of_the_others(self):
+        items = [
+            self.track(title, heard(Rock=0.9), genre=(genre,), comment=comment, album=title)
+            for title, genre, comment in (
+                ("One", "Hip-Hop", ""),
+                ("Two", "Blues", "Do not touch"),
+                ("Three", "Delta Blues", ""),
+                ("Four", "Soul", ""),
+            )
+        ]
+        self.config["genrecnn"]["protect"] = ["hip hop"]
+        self.config["genrecnn"]["protect_if"] = ["genre matches ^delta", "comment matches touch"]
+        out = self.beet("genrecnn", "--force", "title+")
+        assert [self.again(item).genres for item in items] == [
+            *(["Hip-Hop"], ["Blues"], ["Delta Blues"], ["Rock"])
+        ]
+        assert self.asked == ["Four.flac"]
+        assert 'One: Hip-Hop | kept: "Hip-Hop" is protected' in out
+        assert "Two: Blues | kept: its comment matches 'touch'" in out
+        assert "--protect-if" not in out
+        out = self.beet("genrecnn", "-pf", "--protect", "", "--protect-if", "genre matches soul")
+        assert "Hip-Hop -> Rock |" in out
+        assert "Blues -> Rock |" in out
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            (["--only", "jazz,POP"], ["Pop"]),
+            (["--exclude", "Rock"], ["Pop"]),
+            (["--threshold", "0.95"], []),
+            (["--threshold", "0.95", "--always"], ["Rock"]),
+        ],
+    )
+    def test_genres_to_decide_among_are_the_users(self, options, expected):
+        item = self.track("One", heard(Rock=0.9, Pop=0.8))
+        self.beet("genrecnn", *options)
+        assert self.again(item).genres == genres_in(item.filepath) == expected
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--existing", "skip"],
+            ["--existing", "prepend", "--map", "MAP"],
+            ["--existing", "append", "--map", "MAP", "--max-genres", "1"],
+            ["--existing", "replace", "--protect", "blues", "--exclude", "Pop"],
+            ["--existing", "replace", "--threshold", "0.95", "--always"],
+            ["--junk", "blues", "--only", "Pop", "--by", "artist"],
+        ],
+    )
+    def test_library_and_files_get_the_same_genres(self, options, monkeypatch, capsys):
+        names = self.tmp / "names.txt"
+        names.write_text("Pop = Schlager")
+        options = [str(names) if option == "MAP" else option for option in options]
+        items = [
+            self.track(f"T{n}", prediction, genre=genre, artist="AB"[n % 2])
+            for n, (prediction, genre) in enumerate(
+                (prediction, genre)
+                for prediction in (heard(Rock=0.9, Pop=0.8), heard(Folk=0.3))
+                for genre in ((), ("Blues", "pop"), ("Schlager", "Rock"), ("Unknown",))
+            )
+        ]
+        monkeypatch.setattr(
+            pipeline,
+            "hear_tracks",
+            lambda files, **_: iter([self.heard[file.path.stem] for file in files]),
+        )
+        threshold = [] if "--threshold" in options else ["--threshold", "0.5"]
+        more = ["--genre-style", "multi", "--dry-run", "--no-cache", "--format", "json"]
+        cli.main(["tag", *options, *threshold, *more, *(str(i.filepath) for i in items)])
+        rows = {Path(r["path"]): r for r in map(json.loads, capsys.readouterr().out.splitlines())}
+        out = self.beet("genrecnn", "title+", *options)
+        for item in items:
+            row = rows[item.filepath]
+            assert self.again(item).genres == row["new"]
+            assert genres_in(item.filepath) == row["new"]
+            if row["state"] != "keep":  # in a dry run also what is kept is heard
+                reason = row["reason"].replace("file has", "library has")
+                assert f"{item.title}: " in out
+                assert f" | {reason}\n" in out
+        states = [row["state"] for row in rows.values()]
+        counts = "{} changed, {} kept, {} undecided".format(
+            *map(states.count, ("change", "keep", "undecided"))
+        )
+        assert f"8 tracks: {counts}, 0 failed" in out
+
+    def test_genres_are_set_under_the_names_of_a_mapping_and_known_by_them(self):
+        names = self.tmp / "names.txt"
+        names.write_text("Hip Hop = Beats  # as I call it\nPop = Schlager\n")
+        item = self.track("One", heard(Hip_Hop=0.9, Pop=0.8))
+        album = self.lib.add_album([item])
+        self.beet("genrecnn", "--map", str(names))
+        assert self.again(item).genres == genres_in(item.filepath) == ["Beats", "Schlager"]
+        assert self.lib.get_album(album.id).genres == ["Beats", "Schlager"]
+        content = item.filepath.read_bytes()
+        self.config["genrecnn"]["map"] = str(names)
+        assert "kept: already there" in self.beet("genrecnn", "--existing", "append")
+        assert item.filepath.read_bytes() == content
+        names.write_text("Hip Hop > Rap\n")
+        with pytest.raises(ui.UserError, match=r"map: .*names.txt, line 1: write it as"):
+            self.beet("genrecnn")
+        with pytest.raises(ui.UserError, match=r"map: .*nowhere: No such file"):
+            self.beet("genrecnn", "--map", str(self.tmp / "nowhere"))
 
 
 class TestTogether(Helper):
@@ -237,8 +383,10 @@ class TestWriting(Helper):
         item, other = self.track("Bad", heard(Rock=0.9)), self.track("Good", heard(Rock=0.9))
         content = item.filepath.read_bytes()
         item.filepath.chmod(0o444)
-        out = self.beet("genrecnn", "title+")
-        assert "Bad: failed: the file is read-only; make it writable, or leave it out" in out
+        for options in (["--pretend"], []):
+            out = self.beet("genrecnn", "title+", *options)
+            assert "Bad: failed: the file is read-only; make it writable, or leave it out" in out
+            assert "Good: (none) -> Rock" in out
         assert (self.again(item).genres, item.filepath.read_bytes()) == ([], content)
         item.filepath.chmod(0o644)
         assert "Bad: (none) -> Rock | Rock 0.90 | heard before" in self.beet("genrecnn")
@@ -261,7 +409,7 @@ class TestWriting(Helper):
             patched.setattr(genretagger, "rewrite", lambda *_, **__: killed())
             self.beet("genrecnn", "--force")
         assert (self.again(item).genres, item.filepath.read_bytes()) == (["Pop"], content)
-        assert 'Pop | kept: has "Pop"' in self.beet("genrecnn", "--nowrite")
+        assert 'Pop | kept: library has "Pop"' in self.beet("genrecnn", "--nowrite")
         expected = "One: Blues -> Pop | finishes what was broken off"
         assert expected in self.beet("genrecnn", "--pretend")
         assert item.filepath.read_bytes() == content

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import browser as browsers
 import embedding_bundle
 import mutagen
 import numpy as np
@@ -14,8 +15,9 @@ from genretagger import bundle, cli, places, tags
 from genretagger.errors import FatalError
 from genretagger.genres import SHIPPED, Vocabulary
 from genretagger.heads import Heads
-from genretagger.learn import fit
+from genretagger.learn import card, fit
 from genretagger.learn.labels import Tagged, label, read_synonyms
+from genretagger.report.learned import page
 
 RNG = np.random.default_rng(0)
 
@@ -291,6 +293,64 @@ def test_heads_tag_without_scikit_learn(own):
     assert done.stdout == "False\n"
 
 
+# ---- The page ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(network, tmp_path):
+    """Give the page of a model with a genre that can be heard, one that cannot, and a known one."""
+    tracks = collection(Lied=(60, 12), **{"<b>Dub": (60, 12)}, Rock=(60, 12))
+    made = label(tracks, {})
+    x = embedded(made, noise=12.0)
+    shipped = np.zeros((180, 14))
+    shipped[:, SHIPPED.genres.index("Rock")] = made.reference[
+        :, made.vocabulary.genres.index("Rock")
+    ]
+    learned = fit.learn(x, made, (SHIPPED, shipped))
+    thresholds = tuple(1.0 if g.name == "<b>Dub" else 0.4 for g in learned.genres)
+    written = bundle.write_own(
+        bundle.place_of_own("shown"),
+        network=network,
+        own_heads=Heads(np.zeros((3, network.embedding.size), np.float32), np.zeros(3, np.float32)),
+        vocabulary=made.vocabulary,
+        thresholds=thresholds,
+        about={"metrics": card.metrics(learned), "data": {"n_tracks": 180, "n_artists": 36}},
+        card="",
+    )
+    path = tmp_path / "shown.html"
+    path.write_text(page(written), encoding="utf-8")
+    return path
+
+
+def test_a_page_says_of_each_genre_whether_it_can_be_heard_and_who_does_better(browser, shown):
+    browser.get(shown.as_uri())
+    rows = [row.text for row in browser.find_elements("css selector", "tbody tr")]
+    (dub,) = [row for row in rows if row.startswith("<b>Dub")]
+    (lied,) = [row for row in rows if row.startswith("Lied")]
+    (rock,) = [row for row in rows if row.startswith("Rock")]
+    assert "cannot be heard: never proposed" in dub
+    assert "can be heard, from 0.40" in lied
+    assert "genre of that name" not in lied
+    assert "the shipped model's own genre of that name ranks" in rock
+    ranks = [float(row.split("\n")[-1].split()[0]) for row in rows]
+    assert ranks == sorted(ranks, reverse=True)
+    assert ranks[0] > ranks[-1]
+    for scheme in ("light", "dark"):
+        browsers.scheme(browser, scheme)
+        assert browsers.axe(browser) == []
+    browsers.size(browser, 360, 700, touch=True)
+    assert browsers.cut_or_covered(browser) == []
+    assert browsers.network(browser) == [shown.as_uri()]
+    assert browsers.console(browser) == []
+
+
+def test_only_a_model_of_ones_own_has_a_page(capsys, tmp_path):
+    path = tmp_path / "page.html"
+    assert cli.main(["model", "--report", str(path)]) == 3
+    assert "has no page; its card is" in capsys.readouterr().err
+    assert not path.exists()
+
+
 # ---- The command -------------------------------------------------------------------------------
 
 
@@ -314,6 +374,8 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
         str(network.path),
         "--jobs",
         "1",
+        "--report",
+        str(tmp_path / "mine.html"),
         str(folder),
     ]
     assert cli.main(arguments) == 0
@@ -325,6 +387,10 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
     learned = bundle.read(bundle.locate("mine"))
     assert set(learned.vocabulary.genres) == {"Shoegaze", "Deep House"}
     assert "| Shoegaze | 8 |" in (learned.path / "MODEL_CARD.md").read_text()
+    html = (tmp_path / "mine.html").read_text(encoding="utf-8")
+    assert "2 genres, learned from 16 tracks by 6 artists" in html
+    assert cli.main(["model", "--bundle", "mine", "--report", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
     assert len(heard) == 16
     assert cli.main(arguments) == 0  # again, in its place, from the cache
     assert len(heard) == 16

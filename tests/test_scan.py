@@ -1,3 +1,4 @@
+import io
 import os
 import re
 import socket
@@ -6,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from genretagger import scan
 from genretagger.errors import FatalError
-from genretagger.scan import find_tracks, read_list
+from genretagger.scan import find_tracks, read_list, read_long_list
 
 pytestmark = pytest.mark.quick
 
@@ -434,3 +436,48 @@ def test_entries_of_a_pipe_are_relative_to_the_working_directory(tmp_path, monke
     (tmp_path / "one.mp3").touch()
     monkeypatch.chdir("/")
     assert read_list(tmp_path / "pipe", b"one.mp3\n") == [Path("one.mp3")]
+
+
+XSPF_OF_TWO = (
+    b'<playlist version="1" xmlns="http://xspf.org/ns/0/"><trackList>'
+    b"<track><location>a.mp3</location></track>\n<track><location>b.mp3</location></track>"
+    b"</trackList></playlist>"
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"a.mp3\nb/c.flac\r\n# no file\n\nlast without an end.mp3",
+        b"a.mp3\0with\na line.mp3\0b.mp3\0",
+        b"a.mp3\0with\na line.mp3",
+        b"\xef\xbb\xbfa.mp3\n\xff.mp3\n",
+        "a.mp3\r\n\u00e4.mp3\r\n".encode("utf-16"),
+        "a.mp3\nb.mp3\n".encode("utf-16-be"),
+        b"[playlist]\nFile1=a.mp3\nTitle1=no file\nFile2=b.mp3\n",
+        XSPF_OF_TWO,
+    ],
+)
+@pytest.mark.parametrize("piece", [11, 1 << 16])
+def test_a_long_list_reads_as_a_short_one(tmp_path, monkeypatch, data, piece):
+    monkeypatch.setattr(scan, "_PIECE", piece)
+    source = tmp_path / "list"
+    assert [*read_long_list(source, io.BytesIO(data))] == read_list(source, data)
+
+
+def test_a_long_list_is_read_as_its_entries_are_asked_for(tmp_path):
+    stream = io.BytesIO(b"".join(b"%d.mp3\n" % n for n in range(200_000)))
+    paths = read_long_list(tmp_path / "list", stream)
+    assert [next(paths).name for _ in range(3)] == ["0.mp3", "1.mp3", "2.mp3"]
+    assert stream.tell() == scan._PIECE
+
+
+def test_each_name_of_a_file_counts_where_that_is_wanted(music):
+    (music / "a/link.mp3").hardlink_to(music / "b/1.mp3")
+    (music / "b/round").symlink_to(music / "b")
+    once, problems = found(music)
+    assert names(music, once) == ["c.wav", "a/link.mp3", "a/z.opus", "b/2.flac"]
+    each, _ = found(music, once=False)
+    assert names(music, each) == ["c.wav", "a/link.mp3", "a/z.opus", "b/1.mp3", "b/2.flac"]
+    assert not problems

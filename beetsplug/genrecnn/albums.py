@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import genretagger
-from beetsplug.genrecnn.outcomes import Outcome, own_genres
+from beetsplug.genrecnn.outcomes import Outcome, own_genres, tags_of
 from beetsplug.genrecnn.settings import Settings
 from genretagger import State
 
@@ -96,21 +97,33 @@ def tag_album(
     Outcome or None
         None if there is nothing to say.
     """
-    old = own_genres(album)
-    if settings.telling(old) and not settings.force:
+    tags, policy = tags_of(album), settings.tags
+    if genretagger.why_kept(tags, policy):
         return None
-    tracks = [new.get(item.id) or own_genres(item) for item in album.items()]
-    tracks = [settings.telling(genres) for genres in tracks]
-    policy = settings.policy
-    genres, reason = album_genres(tracks, policy.max_genres, policy.vocabulary)
-    if not any(tracks) or (genres and sorted(genres) == sorted(old)):
+    tracks = [_telling(new.get(item.id) or own_genres(item), policy) for item in album.items()]
+    if not any(tracks):
         return None
-    if not genres:
-        return Outcome(album, State.UNDECIDED, old, old, (reason,))
-    if not settings.pretend:
-        album.genres = genres
+    written = tuple(policy.names.get(genre, genre) for genre in policy.vocabulary.genres)
+    genres, reason = album_genres(
+        tracks, settings.policy.max_genres, genretagger.Vocabulary(written, frozenset())
+    )
+    # they are written as the tracks have them, and in this order, whosever genres they are
+    others = (genre for genre in written if genre not in genres)
+    as_they_are = replace(
+        policy, names={}, vocabulary=genretagger.Vocabulary((*genres, *others), frozenset())
+    )
+    decision = genretagger.Decision(tuple(genres), (reason,))
+    line = genretagger.plan_genres(album.filepath, tags, as_they_are, decision)
+    if line.state is State.KEEP:
+        return None
+    if line.state is State.CHANGE and not settings.pretend:
+        album.genres = list(line.new)
         album.store(inherit=False)  # the tracks keep theirs
-    return Outcome(album, State.CHANGE, old, genres, (reason,))
+    return Outcome(album, line.state, list(line.old), list(line.new), line.reason)
+
+
+def _telling(genres: Iterable[str], policy: genretagger.TagPolicy) -> list[str]:
+    return [genre for genre in genres if not genretagger.says_nothing(genre, policy.junk)]
 
 
 def remember_album(outcome: Outcome[Album], journal: genretagger.Journal) -> None:

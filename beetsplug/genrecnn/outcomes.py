@@ -31,6 +31,8 @@ class Outcome(Generic[Model]):
         Its parts, as in `genretagger.Decision`.
     prediction : genretagger.Prediction or None
         Of a track on which was decided.
+    genres : tuple of str
+        The decision, best first.
     """
 
     model: Model
@@ -39,6 +41,7 @@ class Outcome(Generic[Model]):
     new: list[str]
     reason: tuple[str, ...]
     prediction: genretagger.Prediction | None = None
+    genres: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Say it in a line, as the command and an import do."""
@@ -69,8 +72,9 @@ class Tally:
     def lines(self, words: Mapping[State, str]) -> Iterator[str]:
         """Sum up in lines for people, with these words for the states."""
         counts = ", ".join(f"{self.tracks[state]} {word}" for state, word in words.items())
-        albums = f"{self.albums[State.CHANGE]} {words[State.CHANGE]}"
-        yield f"{genretagger.counted(self.tracks.total(), 'track')}: {counts}; albums: {albums}"
+        if State.CHANGE in words:
+            counts += f"; albums: {self.albums[State.CHANGE]} {words[State.CHANGE]}"
+        yield f"{genretagger.counted(self.tracks.total(), 'track')}: {counts}"
         if self.failures:
             yield "failed:"
             yield from (f"  {failure}" for failure in self.failures)
@@ -79,6 +83,26 @@ class Tally:
 def own_genres(model: Item | Album) -> list[str]:
     """List the genres that a track or album has in the library, but for empty ones."""
     return [genre for genre in model.genres if genre.strip()]
+
+
+def tags_of(model: Item | Album) -> genretagger.TrackTags:
+    """Say what the library has on a track or album, as the tags of a file do."""
+    genres = genretagger.GenreBlock(_LIBRARY, tuple(own_genres(model)))
+    if isinstance(model, Album):
+        return genretagger.TrackTags((genres,), _LIBRARY)
+    return genretagger.TrackTags(
+        (genres,),
+        _LIBRARY,
+        album=model.album,
+        album_artist=model.albumartist,
+        artist=model.artist,
+        is_compilation=bool(model.comp),
+        comments=(model.comments,) if model.comments else (),
+    )
+
+
+_LIBRARY = "Vorbis comment"
+"""The kind of block that the library is like: it holds any number of genres, in order."""
 
 
 def named(model: Item | Album) -> str:

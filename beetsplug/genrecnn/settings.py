@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 import confuse
 from beets import ui
 
 import genretagger
 
+if TYPE_CHECKING:
+    from beets.library import Item
+
+_Existing: TypeAlias = Literal["skip", "replace", "append", "prepend"]
+_Parsed = TypeVar("_Parsed")
+
 DEFAULTS: dict[str, Any] = {
     "auto": True,
+    "prefer": "lastgenre",
     "pretend": False,
+    "existing": None,
     "force": False,
     "write": None,
     "write_links": False,
     "threshold": None,
     "max_genres": 2,
+    "always": False,
+    "only": [],
+    "exclude": [],
     "by": "track",
+    "protect": [],
+    "protect_if": [],
     "junk": ",".join(genretagger.JUNK),
+    "map": None,
+    "mapping": None,
     "jobs": 0,
     "bundle": "default",
 }
@@ -36,8 +53,11 @@ class Settings:
     ----------
     bundle : genretagger.Bundle
     policy : genretagger.DecisionPolicy
-    force : bool
-        Replace the genres that tracks and albums have.
+    tags : genretagger.TagPolicy
+        What becomes of the genres that tracks and albums have, and under which names new ones
+        are set.
+    names : genretagger.Names
+        What the names of genres mean, for an audit.
     pretend : bool
         Change neither library nor files.
     write : bool
@@ -46,25 +66,33 @@ class Settings:
         Also those that have other names: symbolic and hard links.
     by : {"track", "album", "artist"}
         What gets one decision.
-    junk : tuple of str
-        Names that say nothing: a genre of such a name counts as none.
+    prefer : {"lastgenre", "genrecnn"}
+        Whose genre an imported track gets where both know one.
     jobs : int
         Worker processes; 0: one for each core.
+    giving_way : frozenset of (int or None)
+        Ids of tracks whose genres give way to what is heard, whatever `tags` says.
     """
 
     bundle: genretagger.Bundle
     policy: genretagger.DecisionPolicy
-    force: bool
+    tags: genretagger.TagPolicy
+    names: genretagger.Names
     pretend: bool
     write: bool
     write_links: bool
     by: Literal["track", "album", "artist"]
-    junk: tuple[str, ...]
+    prefer: Literal["lastgenre", "genrecnn"]
     jobs: int
+    giving_way: frozenset[int | None] = frozenset()
 
-    def telling(self, genres: Iterable[str]) -> list[str]:
-        """Leave out genres that say nothing."""
-        return [genre for genre in genres if not genretagger.says_nothing(genre, self.junk)]
+    def is_telling(self, genres: Iterable[str]) -> bool:
+        """Tell whether one of some genres says something."""
+        return not all(genretagger.says_nothing(genre, self.tags.junk) for genre in genres)
+
+    def tags_policy(self, item: Item) -> genretagger.TagPolicy:
+        """Say what becomes of the genres that a track has."""
+        return replace(self.tags, existing="replace") if item.id in self.giving_way else self.tags
 
     @property
     def words(self) -> Mapping[genretagger.State, str]:
@@ -82,30 +110,76 @@ def read_settings(config: confuse.ConfigView) -> Settings:
     beets.ui.UserError
         If the model cannot be read.
     """
-    threshold = config["threshold"].get(confuse.Optional(confuse.Number()))
-    max_genres = config["max_genres"].get(int)
     jobs = config["jobs"].get(int)
-    if threshold is not None and not 0.0 <= threshold <= 1.0:
-        raise confuse.ConfigValueError(f"genrecnn.threshold: {threshold} is not within 0 to 1")
-    if max_genres < 1:
-        raise confuse.ConfigValueError(f"genrecnn.max_genres: {max_genres} is less than 1")
     if jobs < 0:
         raise confuse.ConfigValueError(f"genrecnn.jobs: {jobs} is less than 0")
     bundle = _read_bundle(config["bundle"])
-    thresholds = bundle.thresholds
-    if threshold is not None:
-        thresholds = (float(threshold),) * len(thresholds)
     return Settings(
         bundle=bundle,
-        policy=genretagger.DecisionPolicy(thresholds, max_genres, vocabulary=bundle.vocabulary),
-        force=config["force"].get(bool),
+        policy=_decision_policy(config, bundle),
+        tags=_tag_policy(config, bundle.vocabulary),
+        names=_read_file(
+            config["mapping"], partial(genretagger.Names, vocabulary=bundle.vocabulary)
+        ),
         pretend=config["pretend"].get(bool),
         write=ui.should_write(config["write"].get(confuse.Optional(bool))),
         write_links=config["write_links"].get(bool),
         by=config["by"].as_choice(("track", "album", "artist")),
-        junk=_names(config["junk"]),
+        prefer=config["prefer"].as_choice(("lastgenre", "genrecnn")),
         jobs=jobs,
     )
+
+
+def _decision_policy(
+    config: confuse.ConfigView, bundle: genretagger.Bundle
+) -> genretagger.DecisionPolicy:
+    try:
+        return genretagger.decision_policy(
+            bundle.thresholds,
+            threshold=config["threshold"].get(confuse.Optional(confuse.Number())),
+            max_genres=config["max_genres"].get(int),
+            always=config["always"].get(bool),
+            only=_names(config["only"]) or None,
+            exclude=_names(config["exclude"]),
+            vocabulary=bundle.vocabulary,
+        )
+    except ValueError as error:
+        raise confuse.ConfigValueError(f"genrecnn: {error}") from error
+
+
+def _tag_policy(
+    config: confuse.ConfigView, vocabulary: genretagger.Vocabulary
+) -> genretagger.TagPolicy:
+    by_force: _Existing = "replace" if config["force"].get(bool) else "skip"
+    existing = config["existing"]
+    return genretagger.TagPolicy(
+        existing=by_force if existing.get() is None else existing.as_choice(get_args(_Existing)),
+        style="multi",
+        names=_read_file(config["map"], partial(genretagger.read_mapping, vocabulary=vocabulary)),
+        protect=_names(config["protect"]),
+        protect_if=tuple(map(_condition, config["protect_if"].as_str_seq(split=False))),
+        junk=_names(config["junk"]),
+        vocabulary=vocabulary,
+        holder="library",
+    )
+
+
+def _condition(text: str) -> tuple[str, re.Pattern[str]]:
+    try:
+        return genretagger.read_condition(text)
+    except ValueError as error:
+        raise confuse.ConfigValueError(f"genrecnn.protect_if: {error}") from error
+
+
+def _read_file(config: confuse.ConfigView, parse: Callable[[str], _Parsed]) -> _Parsed:
+    """Read the file that the configuration names; without one, what an empty one holds."""
+    path = config.get(confuse.Optional(confuse.Filename()))
+    try:
+        return parse("" if path is None else Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ui.UserError(f"{config.name}: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ui.UserError(f"{config.name}: {path}, {error}") from error
 
 
 def _names(config: confuse.ConfigView) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from beets.library import FileOperationError, Item
 from mediafile import MediaFile, UnreadableFileError
 
 import genretagger
-from beetsplug.genrecnn.outcomes import Outcome, own_genres, shown
+from beetsplug.genrecnn.outcomes import Outcome, own_genres, shown, tags_of
 from beetsplug.genrecnn.settings import Settings
 from genretagger import State
 
@@ -96,32 +96,23 @@ def _answers(
         yield from ((item, answer, None) for item, answer in _predict(items, settings))
         return
     # those that keep their genres have a say, too
-    answers = [answer for _, answer in _predict(items, replace(settings, force=True))]
+    answers = [answer for _, answer in _predict(items, settings, all_of_them=True)]
     heard = [a if isinstance(a, genretagger.Prediction) else None for a in answers]
-    together = genretagger.combine_each([_named(item) for item in items], heard, settings.by)
+    named = [genretagger.Named(item.filepath, tags_of(item)) for item in items]
+    together = genretagger.combine_each(named, heard, settings.by)
     for item, answer, combined in zip(items, answers, together, strict=True):
         yield item, None if _keeps(item, settings) else answer, combined
 
 
-def _named(item: Item) -> genretagger.Named:
-    tags = genretagger.TrackTags(
-        (),
-        "",
-        album=item.album,
-        album_artist=item.albumartist,
-        artist=item.artist,
-        is_compilation=bool(item.comp),
-    )
-    return genretagger.Named(item.filepath, tags)
-
-
 def _keeps(item: Item, settings: Settings) -> bool:
-    return not settings.force and bool(settings.telling(own_genres(item)))
+    return bool(genretagger.why_kept(tags_of(item), settings.tags_policy(item)))
 
 
-def _predict(items: Sequence[Item], settings: Settings) -> Iterator[tuple[Item, _Answer]]:
+def _predict(
+    items: Sequence[Item], settings: Settings, *, all_of_them: bool = False
+) -> Iterator[tuple[Item, _Answer]]:
     """Hear the tracks that have to be, and whose prediction the library does not hold."""
-    keeps = [_keeps(item, settings) for item in items]
+    keeps = [not all_of_them and _keeps(item, settings) for item in items]
     known = [
         None if keep else _stored_prediction(item, settings.bundle)
         for item, keep in zip(items, keeps, strict=True)
@@ -159,28 +150,14 @@ def _stored_prediction(item: Item, bundle: genretagger.Bundle) -> genretagger.Pr
 
 
 def _decide(item: Item, answer: _Answer, settings: Settings) -> Outcome[Item]:
-    """Decide what becomes of a track; nothing is changed yet.
-
-    It keeps its genres if there is no prediction, if the prediction leaves it undecided, and
-    if they are the decided ones already, in whatever order.
-    """
+    """Decide what becomes of a track, as of the tags of a file; nothing is changed yet."""
     old = own_genres(item)
-    kept = f'kept: has "{shown(old)}"'
-    if answer is None:
-        return Outcome(item, State.KEEP, old, old, (kept,))
     if isinstance(answer, genretagger.TrackError):
         return Outcome(item, State.FAILED, old, old, (str(answer),))
-    decision = genretagger.decide_genres(answer, settings.policy)
-    if not decision.genres:
-        reason = (*decision.reason, kept) if old else decision.reason
-        return Outcome(item, State.UNDECIDED, old, old, reason, answer)
-    new = list(settings.policy.vocabulary.in_order(decision.genres))
-    if sorted(new) == sorted(old):
-        reason = (*decision.reason, "kept: already there")
-        return Outcome(item, State.KEEP, old, old, reason, answer)
-    junk = [genre for genre in old if genre not in settings.telling(old)]
-    reason = (*decision.reason, f'"{shown(junk)}" says nothing') if junk else decision.reason
-    return Outcome(item, State.CHANGE, old, new, reason, answer)
+    decision = genretagger.decide_genres(answer, settings.policy) if answer else None
+    policy = settings.tags_policy(item)
+    line = genretagger.plan_genres(item.filepath, tags_of(item), policy, decision, answer)
+    return Outcome(item, line.state, old, list(line.new), line.reason, answer, line.genres)
 
 
 def _tag(
@@ -204,6 +181,8 @@ def _tag(
     may_write = settings.write and journal is not None and may_write_file(item, settings)
     if outcome.state is State.CHANGE and settings.write and journal is not None and not may_write:
         outcome = replace(outcome, reason=(*outcome.reason, STAYS))
+    if settings.pretend and outcome.state is State.CHANGE and may_write:
+        return _rehearsed(outcome)
     if settings.pretend or not isinstance(answer, genretagger.Prediction):
         return outcome
     before = item.genres, item.mtime
@@ -218,6 +197,15 @@ def _tag(
             item["genrecnn_reason"] = f"failed: {cause}"
             item.store()
             return replace(outcome, state=State.FAILED, new=outcome.old, reason=(cause,))
+    return outcome
+
+
+def _rehearsed(outcome: Outcome[Item]) -> Outcome[Item]:
+    """Let a change fail whose file the run would find read-only."""
+    try:
+        genretagger.check_writable(outcome.model.filepath)
+    except genretagger.TrackError as error:
+        return replace(outcome, state=State.FAILED, new=outcome.old, reason=(str(error),))
     return outcome
 
 
@@ -344,7 +332,7 @@ def take_back(
 
 
 def _clear_fields(item: Item) -> None:
-    for name in item.keys(with_album=False):
+    for name in set(item.keys(with_album=False)):  # beets 2.9 may list a field twice
         if name.startswith("genrecnn_"):  # all of a track's are of its last prediction
             del item[name]
 

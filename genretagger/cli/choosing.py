@@ -1,10 +1,10 @@
-"""Choose tracks by what is heard, and show them: shared by `similar` and `playlist`."""
+"""Hear tracks, choose some, and show them: shared by `similar`, `playlist` and `discover`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from genretagger.cli.output import report_stream, spare_audio, warn, write_file
 from genretagger.cli.run import Run
 from genretagger.errors import FatalError, TrackError
 from genretagger.identity import is_file
+from genretagger.learn.labels import genres_of
 from genretagger.pipeline import Examined
+from genretagger.plan import spelled_out
 from genretagger.playlist import Candidate, choose, m3u
 from genretagger.recall import audio_id
 from genretagger.records import Prediction, State, TagChange, Track
@@ -35,12 +37,15 @@ class HeardTrack:
         Empty if the tags do not say, or cannot be read.
     recording : str or None
         What tracks of the same audio share; None if it is not known.
+    genres : tuple of str
+        In the tags, without those that say nothing.
     """
 
     path: Path
     prediction: Prediction
     artist: str
     recording: str | None
+    genres: tuple[str, ...] = ()
 
 
 class Chooser:
@@ -64,20 +69,11 @@ class Chooser:
 
     def heard(self, bundle: Bundle, cache: Cache | None, *, embedding: bool) -> list[HeardTrack]:
         """Hear, or recall, the tracks among which it is chosen; silent ones are left out."""
-        tracks = []
+        tracks: list[HeardTrack] = []
         paths = self._run.tracks(self._roots(cache), self._options.ignore, heard_only=True)
         with self._run.reporting(shown=False) as add:
-            examined = pipeline.examine(
-                paths, bundle, self._options.jobs, cache=cache, embedding=embedding
-            )
-            for file in examined:
-                if isinstance(file.answer, TrackError):
-                    add(TagChange(file.path, State.FAILED, reason=(str(file.answer),)))
-                    continue
-                is_silent = file.answer.probabilities is None
-                add(TagChange(file.path, State.UNDECIDED if is_silent else State.KEEP))
-                if not is_silent:
-                    tracks.append(heard_track(file, file.answer, cache))
+            jobs = self._options.jobs
+            tracks += heard_tracks(paths, bundle, jobs, cache, add, embedding=embedding)
         return tracks
 
     def _roots(self, cache: Cache | None) -> Sequence[Path]:
@@ -104,13 +100,34 @@ class Chooser:
         return code
 
 
+def heard_tracks(
+    paths: Iterable[Path],
+    bundle: Bundle,
+    jobs: int,
+    cache: Cache | None,
+    add: Callable[[TagChange], None],
+    *,
+    embedding: bool,
+) -> Iterator[HeardTrack]:
+    """Hear, or recall, tracks; `add` is told of each, and silent ones are left out."""
+    for file in pipeline.examine(paths, bundle, jobs, cache=cache, embedding=embedding):
+        if isinstance(file.answer, TrackError):
+            add(TagChange(file.path, State.FAILED, reason=(str(file.answer),)))
+            continue
+        is_silent = file.answer.probabilities is None
+        add(TagChange(file.path, State.UNDECIDED if is_silent else State.KEEP))
+        if not is_silent:
+            yield heard_track(file, file.answer, cache)
+
+
 def heard_track(file: Examined, prediction: Prediction, cache: Cache | None) -> HeardTrack:
     """Keep of a track what choosing takes."""
     track = file.track
     if not isinstance(track, Track):  # the audio may be sound though the tags are not
         return HeardTrack(file.path, prediction, "", None)
     artist = track.tags.artist or track.tags.album_artist
-    return HeardTrack(file.path, prediction, artist, audio_id(track.file, cache))
+    genres = genres_of(spelled_out(track.tags), {})
+    return HeardTrack(file.path, prediction, artist, audio_id(track.file, cache), genres)
 
 
 def _shown(track: Candidate, form: str, what: str) -> str:

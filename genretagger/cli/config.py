@@ -23,11 +23,16 @@ _UNSETTABLE = ("help", "no_config")
 
 _SHOWING = frozenset(
     (
-        *("changes_only", "embedding", "format", "html", "jobs", "json", "no_browser", "no_cache"),
-        *("output", "png", "report", "talk", "why", "yes"),
+        *("changes_only", "cluster", "embedding", "format", "html", "jobs", "json", "listen"),
+        *("no_browser", "no_cache", "output", "png", "report", "rescan", "settle", "talk", "why"),
+        "yes",
     )
 )
 """Options that change how a run goes and what it shows, but nothing that it writes into files."""
+
+
+_LIKE = {"watch": "tag"}
+"""Commands that do what another does, and so take its table where their own says nothing."""
 
 
 class Setting(NamedTuple):
@@ -157,8 +162,9 @@ def settings(
     """
     options = _options(command)
     for key, action in options.items():
-        table = name if key in content.get(name, {}) else ""
-        here = content.get(name, {}) if table else content
+        tables = (name, _LIKE.get(name, name))
+        table = next((table for table in tables if key in content.get(table, {})), "")
+        here = content[table] if table else content
         if key not in here or isinstance(here[key], dict):
             continue
         try:

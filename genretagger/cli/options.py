@@ -55,6 +55,44 @@ def _tag(parser: argparse.ArgumentParser) -> None:
     _add_talk(group)
 
 
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder")
+    _add_ignore(parser)
+    _add_bundle(parser)
+    _add_decision(parser)
+    group = parser.add_argument_group("what is written")
+    group.add_argument(
+        "-n",
+        "--dry-run",
+        action="store_true",
+        help="show what would be written; open no file for writing",
+    )
+    _add_policy(group)
+    _add_preserve_mtime(group)
+    group = parser.add_argument_group("when")
+    group.add_argument(
+        "--settle",
+        type=count,
+        default=10,
+        metavar="SECONDS",
+        help="a file is whole when it has stayed as it is for so long (default: %(default)s)",
+    )
+    group.add_argument(
+        "--rescan",
+        type=count,
+        default=60,
+        metavar="MINUTES",
+        help="look through the folders so often, too: of a disk of the network, the system does "
+        "not tell what other machines write there (default: %(default)s)",
+    )
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_form(group)
+    _add_changes_only(group)
+    _add_talk(group)
+    parser.set_defaults(output=None)
+
+
 def _review(parser: argparse.ArgumentParser) -> None:
     _add_input(parser)
     _add_bundle(parser)
@@ -139,12 +177,19 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     _add_decision(parser)
     group = parser.add_argument_group("run and report")
     _add_work(group)
-    _add_format(group)
+    _add_format(group, ("table", "json", "csv", "parquet"))
     group.add_argument(
         "--embedding",
         action="store_true",
-        help="with --format json: also what the network says of a track before its last layer, "
-        "a list of numbers that is alike for tracks that sound alike",
+        help="with --format json or parquet: also what the network says of a track before its last "
+        "layer, a list of numbers that is alike for tracks that sound alike",
+    )
+    group.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="hear on the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786; goes "
+        "with --format json or parquet and -o, and goes on with what is there "
+        "(pip install 'genretagger[cluster]')",
     )
     _add_talk(group)
 
@@ -210,13 +255,7 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
         metavar="PATH",
         help=sources,
     )
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="skip files and folders whose name or path matches; may be repeated",
-    )
+    _add_ignore(parser)
     _add_bundle(parser)
     group = parser.add_argument_group("what is chosen")
     group.add_argument(
@@ -245,6 +284,39 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
     _add_format(group, ("table", "json"))
 
 
+def _discover(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_bundle(parser)
+    group = parser.add_argument_group("what is shown")
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page for the browser: a map of the collection, coloured by group or "
+        "genre",
+    )
+    group.add_argument(
+        "--listen",
+        action="store_true",
+        help="show the map in the browser, where a click plays a track, until Ctrl-C; needs: pip "
+        "install 'genretagger[review]'",
+    )
+    group.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="with --listen: print the address, and open no browser",
+    )
+    group.add_argument(
+        "--m3u",
+        type=Path,
+        metavar="FOLDER",
+        help="write a playlist for each group into this folder, the most typical tracks first",
+    )
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_format(group, ("table", "json"))
+
+
 def _learn(parser: argparse.ArgumentParser) -> None:
     _add_input(parser)
     parser.add_argument(
@@ -265,8 +337,19 @@ def _learn(parser: argparse.ArgumentParser) -> None:
         "the =, a genre is not learned",
     )
     _add_bundle(parser)
-    _add_work(parser.add_argument_group("run"))
+    group = parser.add_argument_group("run and report")
+    _add_work(group)
+    _add_figures_page(group)
     parser.set_defaults(format="table", output=None)
+
+
+def _add_figures_page(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page for the browser: what each genre of a model of your own is worth",
+    )
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -279,7 +362,7 @@ def _show(parser: argparse.ArgumentParser) -> None:
         help="find out, too, what moved the leading genre: the network is asked as often as for "
         "half an hour of music",
     )
-    group = parser.add_argument_group("pictures (pip install 'genretagger[review]')")
+    group = parser.add_argument_group("pictures (need the extra 'review')")
     group.add_argument("--html", type=Path, metavar="FILE", help="write one page that holds it all")
     group.add_argument("--png", type=Path, metavar="FILE", help="write the picture alone")
 
@@ -290,6 +373,7 @@ def _model(parser: argparse.ArgumentParser) -> None:
         "--verify", action="store_true", help="run the golden segment and compare the outcome"
     )
     parser.add_argument("--json", action="store_true", help="show all there is to know, as JSON")
+    _add_figures_page(parser)
 
 
 def _cache(parser: argparse.ArgumentParser) -> None:
@@ -343,6 +427,10 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="read more files from a playlist (M3U, PLS, XSPF) or list; - is standard input",
     )
+    _add_ignore(parser)
+
+
+def _add_ignore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ignore",
         action="append",
@@ -496,17 +584,22 @@ def _add_preserve_mtime(group: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_format(
-    group: argparse._ActionsContainer, formats: tuple[str, ...] = ("table", "json", "csv")
-) -> None:
+_FORMATS = ("table", "json", "csv")
+
+
+def _add_format(group: argparse._ActionsContainer, formats: tuple[str, ...] = _FORMATS) -> None:
+    _add_form(group, formats)
+    group.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
+    )
+
+
+def _add_form(group: argparse._ActionsContainer, formats: tuple[str, ...] = _FORMATS) -> None:
     group.add_argument(
         "--format",
         choices=formats,
         default="table",
         help="json is one object a line (default: %(default)s)",
-    )
-    group.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the report to this file"
     )
 
 
@@ -547,6 +640,11 @@ def _add_page(group: argparse._ActionsContainer) -> None:
     )
 
 
+def _needs(extra: str) -> str:
+    # how to install it depends on how this was installed, and to find that out takes files
+    return f"Needs the extra {extra!r}; where it is missing, the command says how to install it."
+
+
 class Command(NamedTuple):
     """A command as the parser needs it."""
 
@@ -562,12 +660,19 @@ COMMANDS = {
         "Hear every track, decide, and write the genre. With --dry-run, only show "
         "what would be written.",
     ),
+    "watch": Command(
+        _watch,
+        "tag what comes into folders, as it comes",
+        "Do what 'tag' does with the files that lie in some folders, and then with each that "
+        "comes, once it is whole, until Ctrl-C. What the settings file says for 'tag' holds here, "
+        f"too. {_needs('watch')}",
+    ),
     "review": Command(
         _review,
         "decide line by line in the browser, with ears and eyes, then write",
         "Make a plan, or go on with one, and show it in the browser: listen, accept, "
         "reject or edit, then apply. What is decided is saved in the plan at once; nothing is "
-        "written into files before Apply. Needs: pip install 'genretagger[review]'",
+        f"written into files before Apply. {_needs('review')}",
     ),
     "apply": Command(
         _apply,
@@ -619,6 +724,14 @@ COMMANDS = {
         "List the tracks whose probabilities fit a condition, those that fit best first: each "
         "recording once. No file of the collection is opened for writing.",
     ),
+    "discover": Command(
+        _discover,
+        "find groups of tracks that sound alike, whatever their tags say",
+        "Fit Gaussian mixtures to the embeddings, what the network says of a track before its last "
+        "layer, and show the groups: what their tags have in common, their typical tracks, and how "
+        "far to trust them. No file of the collection is opened for writing. Needs: pip install "
+        "'genretagger[learn]'",
+    ),
     "show": Command(
         _show,
         "show what is heard in one track, from beginning to end",
@@ -631,7 +744,7 @@ COMMANDS = {
         "learn a model for your own genres from your own tags",
         "Hear the tracks that have a genre, and learn from them a model of these genres, whatever "
         "they are: at least 8 tracks of 3 artists for each. No file of the collection is opened "
-        "for writing. Needs: pip install 'genretagger[learn]'",
+        f"for writing. {_needs('learn')}",
     ),
     "genres": Command(
         _add_bundle, "list a model's genres, their other spellings, and which go together"
@@ -709,7 +822,7 @@ def parser() -> Parser:
 
 def _operands(parser: argparse.ArgumentParser) -> list[str]:
     """List what a command takes beside options, as a usage line has it."""
-    forms = {"*": "[{} ...]", "?": "[{}]", None: "{}"}
+    forms = {"*": "[{} ...]", "+": "{} ...", "?": "[{}]", None: "{}"}
     return [
         forms[action.nargs].format(action.metavar)  # type: ignore[index]
         for action in parser._actions

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from genretagger.records import State, TagChange
 from genretagger.report.html import Page
 from genretagger.report.tables import FORMATS, Report
 from genretagger.rows import Row, plan_row
-from genretagger.scan import find_tracks, read_list
+from genretagger.scan import find_tracks, read_long_list
 from genretagger.text import counted, reason_text
 from genretagger.words import Words
 
@@ -42,6 +43,11 @@ class Run:
         left out.
     row : callable
         What the report shows of a line.
+    is_endless : bool
+        It goes on until it is stopped: what fails is said at once, and not again at the end.
+    is_vast : bool
+        There may be millions of tracks: they are not counted first, a file has a line under each of
+        its names, and what fails is said at once; so the memory does not grow with their number.
 
     Raises
     ------
@@ -55,6 +61,8 @@ class Run:
         words: Words,
         *,
         row: Callable[[TagChange], Row] = plan_row,
+        is_endless: bool = False,
+        is_vast: bool = False,
     ) -> None:
         rest = vars(options)
         self._format: str = options.format
@@ -66,9 +74,11 @@ class Run:
         self._options = options
         self._is_quiet = rest.get("talk") == "quiet"
         self._is_verbose = rest.get("talk") == "verbose"
+        self._is_endless = is_endless
         self._only_changes: bool = rest.get("changes_only", False)
         self._words = words
         self._row = row
+        self._is_vast = is_vast
         self._counts: Counter[State] = Counter()
         self._before: Counter[str] = Counter()
         self._after: Counter[str] = Counter()
@@ -99,14 +109,23 @@ class Run:
         FatalError
             If a list of files cannot be read.
         """
+        return list(self.each_named_path(options))
+
+    def each_named_path(self, options: argparse.Namespace) -> Iterator[Path]:
+        """Give them as `named_paths` does, but read lists only as their entries are asked for."""
         if not options.paths and not options.files_from:
             options.error("name at least one file or folder, or give --files-from")
-        paths = list(options.paths)
-        for source in options.files_from:
-            paths += read_list(Path(source), _content(source), self._fail)
-        return paths
+        lists = map(self._listed, options.files_from)
+        return itertools.chain(options.paths, itertools.chain.from_iterable(lists))
 
-    def _fail(self, path: Path, why: str) -> None:
+    def _listed(self, source: str) -> Iterator[Path]:
+        try:
+            with _opened(source) as stream:
+                yield from read_long_list(Path(source), stream, self.fail)
+        except OSError as error:
+            raise FatalError(f"--files-from {source}: {error.strerror}") from error
+
+    def fail(self, path: Path, why: str) -> None:
         """Take a file or folder that cannot be used, even before the report is open."""
         line = TagChange(path, State.FAILED, reason=(why,))
         if self._is_reporting:
@@ -115,7 +134,7 @@ class Run:
             self._early.append(line)
 
     def tracks(
-        self, roots: Sequence[Path], ignore: Sequence[str], *, heard_only: bool = False
+        self, roots: Iterable[Path], ignore: Sequence[str], *, heard_only: bool = False
     ) -> Iterator[Path]:
         """Find the tracks below some files and folders; what cannot be read is a failure.
 
@@ -123,11 +142,11 @@ class Run:
         Tracks are found as they are asked for, so that neither the first track nor the memory
         waits for a large collection, and counted meanwhile where progress is shown.
         """
-        find = partial(find_tracks, roots, ignore=ignore)
-        if self._shows_progress:
+        find = partial(find_tracks, roots, ignore=ignore, once=not self._is_vast)
+        if self._shows_progress and not self._is_vast:
             count = partial(find, heard_only=heard_only)
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
-        for path in find(heard_only=True, on_error=self._fail):
+        for path in find(heard_only=True, on_error=self.fail):
             if heard_only or not is_heard_only(path):
                 yield path
             else:
@@ -148,20 +167,36 @@ class Run:
         if self._is_verbose:
             say(message)
 
+    def note(self, message: str) -> None:
+        """Say something that only ``--quiet`` does without."""
+        if not self._is_quiet:
+            say(message)
+
     @contextlib.contextmanager
-    def reporting(self, *, shown: bool = True) -> Iterator[Callable[[TagChange], None]]:
+    def reporting(
+        self, *, shown: bool = True, into: Report | None = None
+    ) -> Iterator[Callable[[TagChange], None]]:
         """Open the report and the page, show progress, and end quietly on Ctrl-C.
+
+        Parameters
+        ----------
+        shown : bool
+            Report what is taken.
+        into : Report, optional
+            Which is open, instead of the one of ``--format``.
 
         Yields
         ------
         callable
-            Takes one line: counts it and, if `shown`, reports it.
+            Takes one line: counts it and reports it.
         """
         if settings := config.file():
             self.remark(f"settings: {settings}{'' if config.is_there(settings) else ' (none)'}")
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(self._progress())
-            if shown and not (self._is_quiet and self._is_table_shown):
+            if into is not None:
+                self._reports.append(into)
+            elif shown and not (self._is_quiet and self._is_table_shown):
                 self._reports.append(stack.enter_context(self._report()))
             if self._page is not None and self._page_path is not None:
                 stack.enter_context(self._page.written_to(self._page_path))
@@ -181,12 +216,7 @@ class Run:
                 self._is_interrupted = True
 
     def _take(self, line: TagChange) -> None:
-        self._counts[line.state] += 1
-        if line.state is State.FAILED:
-            self._failures.append(line)
-        else:
-            self._before.update(_genres(line.old))
-            self._after.update(_genres(line.new))
+        self.count(line)
         row = self._row(line)
         if self._page is not None:
             self._page.add(row)
@@ -195,9 +225,24 @@ class Run:
         for report in self._reports:
             report.add(row)
 
+    def count(self, line: TagChange) -> None:
+        """Count a line without reporting it."""
+        self._counts[line.state] += 1
+        if line.state is State.FAILED:
+            self._take_failure(line)
+        else:
+            self._before.update(_genres(line.old))
+            self._after.update(_genres(line.new))
+
+    def _take_failure(self, line: TagChange) -> None:
+        if not self._is_endless and not self._is_vast:
+            self._failures.append(line)
+        elif self._is_vast or self._is_quiet or not self._is_table_shown:
+            say(f"failed: {_failure(line)}")
+
     @property
     def _shows_progress(self) -> bool:
-        return self._messages.is_terminal and not self._is_quiet
+        return self._messages.is_terminal and not self._is_quiet and not self._is_endless
 
     @property
     def _is_table_shown(self) -> bool:
@@ -230,21 +275,24 @@ class Run:
         if self._failures:
             say("failed:")
         for line in self._failures:
-            say(f"  {line.path}: {reason_text(line.reason)}")
-        if self._is_interrupted:
+            say(f"  {_failure(line)}")
+        if self._is_interrupted and not self._is_endless:
             left = "some tracks" if self.total is None else counted(self._n_left, "track")
             are = "is" if left == "1 track" else "are"
             say(f"interrupted: every file is whole, {left} {are} left")
         if self.is_talking:
             self._say_counts(if_nothing)
+        if self._is_endless:
+            return OK
         if self._is_interrupted:
             return INTERRUPTED
-        return SOME_FAILED if self._failures else OK
+        return SOME_FAILED if self._counts[State.FAILED] else OK
 
     @property
     def is_talking(self) -> bool:
         """Whether the summary, and what to do next, is wanted."""
-        is_news = self.n_changes or self._failures or self._is_interrupted
+        is_interrupted = self._is_interrupted and not self._is_endless
+        is_news = self.n_changes or self._counts[State.FAILED] or is_interrupted
         return not self._is_quiet and bool(is_news or not self._only_changes)
 
     @property
@@ -271,6 +319,10 @@ class Run:
         return [s.text for s in settings if s.changes_what_is_written(self._options)]
 
 
+def _failure(line: TagChange) -> str:
+    return f"{line.path}: {reason_text(line.reason)}"
+
+
 def _genres(values: Sequence[str]) -> set[str]:
     """List the genres of a track as a player would, each once; an empty text stands for none."""
     return {part for value in values for part in split_values(value) or (value,)} or {""}
@@ -294,8 +346,7 @@ def _passed_over(kinds: Counter[str]) -> str:
     return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})"
 
 
-def _content(source: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    except OSError as error:
-        raise FatalError(f"--files-from {source}: {error.strerror}") from error
+def _opened(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    if source == "-":
+        return contextlib.nullcontext(sys.stdin.buffer)
+    return Path(source).open("rb")

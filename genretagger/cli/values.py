@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
+from typing import TYPE_CHECKING
+
+from genretagger.plan import read_condition
+
+if TYPE_CHECKING:
+    import re
 
 
 def probability(text: str) -> float:
@@ -53,13 +58,10 @@ def name_list(text: str) -> tuple[str, ...]:
 
 def condition(text: str) -> tuple[str, re.Pattern[str]]:
     """Read a condition such as ``genre matches ^Blues``."""
-    words = text.split(maxsplit=2)
-    if len(words) != 3 or words[0] not in ("genre", "comment") or words[1] != "matches":
-        raise argparse.ArgumentTypeError("write 'genre matches REGEX' or 'comment matches REGEX'")
     try:
-        return words[0], re.compile(words[2], re.IGNORECASE)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"{words[2]}: {error}") from error
+        return read_condition(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def field_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Fit heads on embeddings, and find out what they are worth. The only scikit-learn import.
+"""Fit heads on embeddings, and find out what they are worth.
 
 Ridge regression of all genres at once: on embeddings of a network that was made for genres a
 linear map is enough, a genre may have 8 tracks, and 50,000 tracks of 120 genres take one

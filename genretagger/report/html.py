@@ -6,10 +6,7 @@ beside. What the scripts in it offer to each other stands at the top of assets/r
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import json
 import os
 import re
 from array import array
@@ -24,6 +21,7 @@ from typing import Any, NamedTuple
 from genretagger.errors import FatalError
 from genretagger.genres import SEPARATORS, SHIPPED, Vocabulary, split_values
 from genretagger.records import Remark, State, TagChange
+from genretagger.report.inline import asset, render
 from genretagger.report.remarks import cards
 from genretagger.rows import Row
 from genretagger.text import printable, reason_text
@@ -36,7 +34,6 @@ print and where no script runs; in the detail, and found by the search."""
 OTHER, NONE = "other genres", "no genre"
 """Counted beside the model's genres."""
 
-_ASSETS = Path(__file__).with_name("assets")
 _STATES = tuple(State)
 _REASON = list(TEXTS).index("reason")
 _N_BINS = 10  # of the histogram of confidence
@@ -189,35 +186,27 @@ class Page:
             It asks nothing of the network, and its Content-Security-Policy forbids it to,
             except what `extra` allows.
         """
-        from importlib.metadata import version  # noqa: PLC0415 - 0.1 s, as is the next
-
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-        from markupsafe import Markup  # noqa: PLC0415
+        from importlib.metadata import version  # noqa: PLC0415 - 0.1 s
 
         styles = [asset("tabulator.min.css"), asset("report.css")]
         scripts = [asset("tabulator.min.js"), asset("report.js")]
         if extra is not None:
             styles.append(extra.style)
             scripts.append(extra.script)
-        environment = Environment(
-            loader=FileSystemLoader(_ASSETS),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        root, folders = _below_root(self._folders)
+        root, folders = below_root(self._folders)
         words = {state.value: self._word(state) for state in _STATES}
         words |= extra.states if extra else {}
         overview = self._overview()
-        return environment.get_template("page.html").render(
-            self._head,
+        return render(
+            "page.html",
+            styles,
+            scripts,
+            self._data(root, folders, words, overview["failures"]),
+            connect=extra.connect if extra else "'none'",
+            media=extra.media if extra else "'none'",
+            **self._head,
             is_review=extra is not None,
-            policy=_policy(styles, scripts, extra),
-            styles=[Markup(text) for text in styles],
-            scripts=[Markup(text) for text in scripts],
-            licence=Markup(asset("tabulator.LICENSE")),
-            data=Markup(_json(self._data(root, folders, words, overview["failures"]))),
+            licence=asset("tabulator.LICENSE"),
             made=datetime.now().astimezone(),
             version=version("genretagger"),
             remarks=cards(self._remarks()) if self._remarks else [],
@@ -369,47 +358,7 @@ def patch(number: int, change: TagChange) -> dict[str, Any]:
     }
 
 
-def asset(name: str) -> str:
-    """Read a file of assets/.
-
-    Parameters
-    ----------
-    name : str
-        Of a file in assets/, such as ``"uplot.min.js"``.
-    """
-    return (_ASSETS / name).read_text(encoding="utf-8")
-
-
-def _json(data: object) -> str:
-    """Write JSON that is safe inside a script element."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=list)  # arrays
-    # inside strings only, where the escape means the same; "</script>" would end the element
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _policy(styles: list[str], scripts: list[str], extra: Extra | None) -> str:
-    """Return a Content-Security-Policy that allows the page's own parts by hash only."""
-    connect, media = (extra.connect, extra.media) if extra else ("'none'", "'none'")
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {' '.join(map(_hash, scripts))}",
-            f"style-src {' '.join(map(_hash, styles))}",
-            f"connect-src {connect}",
-            f"media-src {media}",
-            "img-src data:",  # the empty icon; without it, browsers ask a server for one
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-def _below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
+def below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
     """Return what folders have in common, and the rest of each: together, its name as it is.
 
     The last folder that all have in common is part of the rest, so that none is without a name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from genretagger.text import printable
 from genretagger.words import REMARKS
 
 _MOST_PATHS = 3  # beside a remark in the terminal
+_MOST_NAMES = 10  # of genres that are not compared
 _MOST_ON_PAGE = 200  # remarks of a kind, and paths of a remark
 
 
@@ -35,6 +37,18 @@ def lines(remarks: Sequence[Remark], most: int) -> Iterator[str]:
                 yield f"      and {len(remark.paths) - _MOST_PATHS} more"
         if len(alike) > most:
             yield f"  and {len(alike) - most} more"
+
+
+def not_compared(names: Counter[str]) -> str:
+    """Say which genres on how many tracks an audit could not compare; empty if there are none."""
+    if not names:
+        return ""
+    shown = ", ".join(f"{printable(name)} {n}" for name, n in names.most_common(_MOST_NAMES))
+    more = f", and {len(names) - _MOST_NAMES} more names" if len(names) > _MOST_NAMES else ""
+    return (
+        "not compared, as they mean none of the model's genres or are not known: "
+        f"{shown}{more}; --mapping says what a name means"
+    )
 
 
 def json_lines(remarks: Sequence[Remark]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Serve a review on loopback: Starlette and uvicorn, which come with ``[review]``.
+"""Serve a review, or a map, on loopback: Starlette and uvicorn, which come with ``[review]``.
 
 A request is checked before any route. The connection comes to 127.0.0.1, which no other machine
 reaches. The Host header is that address, so that no page of another site can pose as ours (DNS
@@ -29,8 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from genretagger.errors import GenreTaggerError
 from genretagger.records import Hearing
 from genretagger.report import figure
-from genretagger.report.html import Extra, Page, asset
+from genretagger.report.html import Extra, Page
+from genretagger.report.inline import asset
 from genretagger.review.session import WRITTEN_STATES, RefusedError, Session
+from genretagger.review.sound import Sounds
 from genretagger.rows import Row, plan_row
 from genretagger.text import printable
 from genretagger.verdicts import Answer
@@ -177,15 +179,6 @@ class Handlers:
         }
         return {"rows": plain[what]() or []}
 
-    def excerpts(self, request: Request) -> Response:
-        """Return where the excerpts of a track begin."""
-        return JSONResponse(self._session.excerpts(request.path_params["id"]))
-
-    def sound(self, request: Request) -> Response:
-        """Return the sound of an excerpt."""
-        n, start_s = request.path_params["id"], request.path_params["start_ms"] / 1000
-        return _ranged(request, self._session.sound(n, start_s), "audio/wav")
-
     def share_heard(self, _: Request) -> Response:
         """Return how much is heard of the track that is being heard all through."""
         return JSONResponse({"share": self._session.share_heard()})
@@ -242,13 +235,60 @@ def application(session: Session, title: str) -> Starlette:
             Route("/progress", handlers.progress),
             Route("/heard", handlers.share_heard),
             Route("/do/{what}", handlers.do, methods=["POST"]),
-            Route("/tracks/{id:int}", handlers.excerpts),
-            Route("/tracks/{id:int}/sound/{start_ms:int}.wav", handlers.sound),
             Route("/tracks/{id:int}/heard", handlers.story),
             Route("/tracks/{id:int}/heard/{theme}.png", handlers.picture),
+            *_sound_routes(session.excerpts, session.sound),
         ],
         exception_handlers={GenreTaggerError: _refusal},
     )
+
+
+def map_application(page: str, sounds: Sounds) -> Starlette:
+    """Return the application of a page that plays tracks, and changes nothing.
+
+    Parameters
+    ----------
+    page : str
+        HTML.
+    sounds : Sounds
+        Of its tracks, by the numbers that they have on the page.
+    """
+
+    def checked(n: int) -> int:
+        if n >= len(sounds):
+            raise RefusedError("there is no such track")
+        return n
+
+    return Starlette(
+        routes=[
+            Route("/", lambda _: HTMLResponse(page)),
+            *_sound_routes(
+                lambda n: sounds.excerpts(checked(n)),
+                lambda n, start_s: sounds.wav(checked(n), start_s),
+            ),
+        ],
+        exception_handlers={GenreTaggerError: _refusal},
+    )
+
+
+def _sound_routes(
+    excerpts: Callable[[int], Row], wav: Callable[[int, float], bytes]
+) -> list[Route]:
+    """Return the addresses where a page's player asks for sound."""
+
+    def starts(request: Request) -> Response:
+        """Return where the excerpts of a track begin."""
+        return JSONResponse(excerpts(request.path_params["id"]))
+
+    def sound(request: Request) -> Response:
+        """Return the sound of an excerpt."""
+        n, start_s = request.path_params["id"], request.path_params["start_ms"] / 1000
+        return _ranged(request, wav(n, start_s), "audio/wav")
+
+    return [
+        Route("/tracks/{id:int}", starts),
+        Route("/tracks/{id:int}/sound/{start_ms:int}.wav", sound),
+    ]
 
 
 def _refusal(_: Request, error: Exception) -> Response:
@@ -286,13 +326,13 @@ def _ranged(request: Request, data: bytes, media_type: str) -> Response:
     return Response(data[begin:end], 206, headers, media_type)
 
 
-def serve(session: Session, title: str, *, say: Callable[[str], Any], browse: bool) -> None:
-    """Serve a review until Ctrl-C.
+def serve(application: ASGIApp, *, say: Callable[[str], Any], browse: bool) -> None:
+    """Serve an application until Ctrl-C.
 
     Parameters
     ----------
-    session : Session
-    title : str
+    application : ASGI application
+        Behind a `Guard`.
     say : callable
         Told the address.
     browse : bool
@@ -302,7 +342,7 @@ def serve(session: Session, title: str, *, say: Callable[[str], Any], browse: bo
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as loopback:
         loopback.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{loopback.getsockname()[1]}"
-        guard = Guard(application(session, title), host, token)
+        guard = Guard(application, host, token)
         config = uvicorn.Config(
             guard,
             log_config=None,
@@ -310,11 +350,8 @@ def serve(session: Session, title: str, *, say: Callable[[str], Any], browse: bo
             server_header=False,
             timeout_graceful_shutdown=2,
         )
+        loopback.listen()  # so that who is quick waits, and is not turned away
         say(f"http://{host}/{token}/")
-        loopback.listen()  # so that a browser that is quick waits, and is not turned away
         if browse:
             webbrowser.open(f"http://{host}/{guard.ticket}/")
-        try:
-            uvicorn.Server(config).run(sockets=[loopback])
-        finally:
-            session.stop()
+        uvicorn.Server(config).run(sockets=[loopback])

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import re
 import threading
-import wave
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
-from genretagger import audio, places, planfile, tags
+from genretagger import places, planfile, tags
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.errors import FatalError, GenreTaggerError, TrackError
-from genretagger.hearing import hear_closely, hear_once
+from genretagger.hearing import hear_closely
 from genretagger.identity import check_writable, identify
 from genretagger.plan import plan_by_hand
 from genretagger.recall import remember
 from genretagger.records import Hearing, State, TagChange
 from genretagger.report.html import patch
+from genretagger.review.sound import Sounds
 from genretagger.rows import Row
 from genretagger.text import printable, reason_text
 from genretagger.verdicts import Answer, Decisions, Scope, Verdict, is_waiting
@@ -35,7 +32,6 @@ from genretagger.writing.change import apply, undo
 from genretagger.writing.moved import Elsewhere
 from genretagger.writing.recovery import writing_run
 
-_LISTEN_HZ = 48000  # what every sound card plays; 1 MB for 10 s, in mono as the network hears it
 _REMEMBERED = 8  # tracks heard closely: 4 MB
 
 
@@ -92,7 +88,7 @@ class Session:
         self._known_files = known_files
         self._decisions = Decisions(self.path)
         self._alone = threading.RLock()
-        self._one_network = threading.Lock()
+        self._sounds = Sounds([line.path for line in self.plan.lines], bundle)
         self._problems: dict[int, str] = dict.fromkeys(
             self.plan.refused, "outside of what was named when the plan was made"
         )
@@ -270,50 +266,14 @@ class Session:
     # ---- play and hear ---------------------------------------------------------------------
 
     def excerpts(self, n: int) -> Row:
-        """Return the length of a track, and where it is heard.
-
-        Raises
-        ------
-        TrackError
-            If it cannot be read.
-        """
+        """Return the length of a track, and where it is heard, see `Sounds.excerpts`."""
         self._check_served(n)
-        with self._one_network:
-            excerpts = hear_once(self.plan.lines[n].path, self.bundle).excerpts
-        return {
-            "duration_s": excerpts.duration_s,
-            # silence can be listened to, too
-            "starts_s": [segment.start_s for segment in excerpts.segments] or [0.0],
-            "segment_s": self.bundle.features.segment_s,
-        }
+        return self._sounds.excerpts(n)
 
     def sound(self, n: int, start_s: float) -> bytes:
-        """Decode an excerpt to be played.
-
-        Returns
-        -------
-        bytes
-            A WAV file, 16-bit mono, as long as a segment or shorter.
-
-        Raises
-        ------
-        TrackError
-            If it cannot be decoded.
-        """
+        """Decode an excerpt to be played, see `Sounds.wav`."""
         self._check_served(n)
-        y = audio.decode_stretch(
-            self.plan.lines[n].path,
-            sr=_LISTEN_HZ,
-            start_s=max(0.0, start_s),
-            length_s=self.bundle.features.segment_s,
-        )
-        stream = io.BytesIO()
-        with wave.open(stream, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(_LISTEN_HZ)
-            file.writeframes((np.clip(y, -1, 1) * 32767).astype("<i2").tobytes())
-        return stream.getvalue()
+        return self._sounds.wav(n, start_s)
 
     def _hear_closely(self, n: int, is_why: bool) -> Hearing:
         """Hear a track all the way through, unless another one is asked for meanwhile."""
@@ -325,7 +285,7 @@ class Session:
                 raise RefusedError("stopped")
             self._share_heard = share
 
-        with self._one_network:
+        with self._sounds.one_network:
             advance(0.0)
             return hear_closely(
                 self.plan.lines[n].path, self.bundle, is_why=is_why, advance=advance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from genretagger import places
 from genretagger.errors import FatalError
 from genretagger.writing import journal
-from genretagger.writing.journal import Head
+from genretagger.writing.journal import Head, Journal
 
 MANY_BYTES = 1 << 30
 """Journals that take more are worth a warning."""
@@ -122,6 +122,48 @@ def last_in_force(
         if is_meant and is_like and path.name not in reversals:
             return path
     return None
+
+
+def journal_of_today(command: str, roots: Iterable[Path]) -> Journal:
+    """Give the journal for a change of a run that goes on for days: one for each day.
+
+    Today's is gone on with, by another process, too, unless it was taken back or removed
+    meanwhile.
+
+    Parameters
+    ----------
+    command, roots
+        As in `Journal`.
+    """
+    new = Journal(command, roots=roots)
+    known = list(journal.heads())
+    reversals = _reversals(known)
+    for path, head in reversed(known):
+        is_same = head.kind == "run" and (head.command, head.roots) == (command, new.roots)
+        is_of_today = head.time.startswith(time.strftime("%Y-%m-%d"))
+        if is_same and is_of_today and path.name not in reversals and journal.has_ended(path):
+            return Journal.continuing(path, head)
+    return new
+
+
+def taken_back() -> dict[Path, int | None]:
+    """List the files that an undo in force gave their bytes back.
+
+    Returns
+    -------
+    dict of pathlib.Path to int or None
+        How many bytes each has since then; None where an older version did not note it. Journals
+        that are damaged are passed over.
+    """
+    known = list(journal.heads())
+    reversals = _reversals(known)
+    files: dict[Path, int | None] = {}
+    for path, head in known:
+        if head.kind == "undo" and path.name not in reversals:
+            with contextlib.suppress(FatalError):
+                _, entries = journal.read(path)
+                files |= {entry.path: entry.sizes and entry.sizes[1] for entry in entries}
+    return files
 
 
 def _run_of(name: str, journals: Mapping[str, tuple[Path, Head]]) -> str:

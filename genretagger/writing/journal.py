@@ -151,6 +151,18 @@ class Journal:
             roots=head.roots,
         )
 
+    @classmethod
+    def continuing(cls, path: Path, head: Head) -> Journal:
+        """Return a journal to which more changes of the same run are added."""
+        journal = cls(head.command, program=head.program, roots=head.roots)
+        journal.path = path
+        return journal
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders in which the run is to work."""
+        return self._head.roots
+
     def note_copy(self, copy: Path) -> None:
         """Remember which working copy is about to be made, so that a killed run's is removed.
 
@@ -253,6 +265,11 @@ def is_finished(path: Path) -> bool:
     return is_of_before or _last_line(path) == _FINISHED
 
 
+def has_ended(path: Path) -> bool:
+    """Tell whether the last change of a journal was written down to its end."""
+    return _last_line(path) in _ENDS
+
+
 def _head_of(path: Path) -> Head | None:
     with path.open("rb") as file:
         try:
@@ -298,7 +315,7 @@ def unfinished() -> Iterator[tuple[Path, Entry]]:
         The journal, and its last change. Journals that are damaged are passed over.
     """
     for path in history():
-        if _last_line(path) in _ENDS:
+        if has_ended(path):
             continue
         with contextlib.suppress(FatalError):  # who undoes it is told
             _, entries, is_open = _parse(path)

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from io import FileIO
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -23,15 +24,31 @@ if sys.platform == "win32":
     # Windows locks bytes against readers, too, so one far behind the text is locked
     _FAR = 1 << 20
 
-    def _lock(file: BinaryIO) -> None:
+    def lock(file: BinaryIO | FileIO) -> None:
+        """Lock an open file as long as it is open; raise OSError if another process has."""
         file.seek(_FAR)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(file: BinaryIO) -> None:
+    def lock(file: BinaryIO | FileIO) -> None:
+        """Lock an open file as long as it is open; raise OSError if another process has."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class OtherWriterError(FatalError):
+    """Another run is writing.
+
+    Parameters
+    ----------
+    holder : str
+        Which one, in words.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"another run is writing ({holder}); wait for it, or stop it")
+        self.holder = holder
 
 
 @contextlib.contextmanager
@@ -47,8 +64,10 @@ def only_writer(folder: str | PathLike[str], command: str) -> Iterator[None]:
 
     Raises
     ------
+    OtherWriterError
+        If another run is writing.
     FatalError
-        If another run is writing, or the lock cannot be had.
+        If the lock cannot be had.
     """
     path = Path(folder, "writing.lock")
     with _locked(path) as file:
@@ -67,12 +86,11 @@ def _locked(path: Path) -> BinaryIO:
     except OSError as error:
         raise _unusable(path, error) from error
     try:
-        _lock(file)
+        lock(file)
     except (BlockingIOError, PermissionError) as error:  # what Unix and Windows say
         holder = path.read_text(encoding="utf-8", errors="replace").strip()
         file.close()
-        message = f"another run is writing ({holder or 'just begun'}); wait for it, or stop it"
-        raise FatalError(message) from error
+        raise OtherWriterError(holder or "just begun") from error
     except OSError as error:  # a file system without locks
         file.close()
         raise _unusable(path, error) from error

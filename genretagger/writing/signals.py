@@ -27,20 +27,29 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def once_interrupted() -> Iterator[None]:
-    """Handle the first Ctrl-C, and ignore further ones while shutting down."""
+def once_interrupted(*numbers: int) -> Iterator[None]:
+    """Let the first signal interrupt the block, and ignore further ones while shutting down.
+
+    Parameters
+    ----------
+    *numbers : int
+        Signals; Ctrl-C's alone by default.
+    """
+    numbers = numbers or (signal.SIGINT,)
 
     def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only
         return
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
     finally:
         # an interrupted process is about to end, and is not to be disturbed at that either
-        if signal.getsignal(signal.SIGINT) is interrupt:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, handler)

@@ -15,13 +15,15 @@ from genretagger import bundle, pipeline
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.cli.caching import opened_cache
-from genretagger.cli.output import warn
+from genretagger.cli.output import warn, write_file
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.errors import FatalError, TrackError
+from genretagger.installation import command_for
 from genretagger.plan import spelled_out
 from genretagger.recall import look_at, read_tags
 from genretagger.records import Prediction, State, TagChange, Track
+from genretagger.report.learned import page
 from genretagger.text import printable
 from genretagger.words import LEARNED
 
@@ -30,7 +32,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "sklearn":
         raise
-    raise FatalError("learn needs: pip install 'genretagger[learn]'") from error
+    raise FatalError(f"learn needs: {command_for('learn')}") from error
 
 _MOST_NAMED = 12  # genres in a message
 
@@ -58,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
         (network.vocabulary, np.asarray([p.probabilities for p in heard.values()])),
     )
     written = _write(place, network, learned_from, learned, len(heard))
+    if options.report:
+        write_file("--report", options.report, page(written).encode("utf-8"))
     code = run.summary()
     _say(written, learned_from, learned)
     return code

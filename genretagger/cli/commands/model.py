@@ -10,7 +10,9 @@ from typing import Any
 from genretagger.bundle import Bundle, own, shipped
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
+from genretagger.cli.output import spare_audio, write_file
 from genretagger.cli.settings import chosen_bundle, described
+from genretagger.report.learned import page
 from genretagger.text import printable
 
 _FEW = 10  # decisions; of fewer, a share says nothing
@@ -19,6 +21,9 @@ _FEW = 10  # decisions; of fewer, a share says nothing
 def run(options: argparse.Namespace) -> int:
     """Show what the model is and what each genre's word is worth; verify it if asked to."""
     bundle = chosen_bundle(options)
+    if options.report:
+        spare_audio(options.report)
+        write_file("--report", options.report, page(bundle).encode("utf-8"))
     if options.json:
         card = {key: value for key, value in bundle.info.items() if key != "filterbank"}
         card["thresholds"] = dict(zip(bundle.vocabulary.genres, bundle.thresholds, strict=True))

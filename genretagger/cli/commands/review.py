@@ -64,12 +64,14 @@ def run(options: argparse.Namespace) -> int:
         return code
     title = ", ".join(root.name or str(root) for root in reviewed.plan.roots)
     with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
-        server.serve(
-            reviewed,
-            f"Review of {title[:80]}",
-            say=lambda address: sys.stderr.write(f"review: {address}\nCtrl-C ends it\n"),
-            browse=not options.no_browser,
-        )
+        try:
+            server.serve(
+                server.application(reviewed, f"Review of {title[:80]}"),
+                say=lambda address: sys.stderr.write(f"review: {address}\nCtrl-C ends it\n"),
+                browse=not options.no_browser,
+            )
+        finally:
+            reviewed.stop()
     if message := history.warning():
         warn(message)
     sys.stderr.write(f"to go on: genretagger review {printable(str(options.plan_file))}\n")

@@ -16,18 +16,20 @@ _shtab_genretagger_commands() {
     completion:'Print a script for a shell. For bash, put this line into ~/.bashrc:'
     config:'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
     demo:'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
+    discover:'Fit Gaussian mixtures to the embeddings, what the network says of a track before its last layer, and show the groups: what their tags have in common, their typical tracks, and how far to trust them. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
     genres:'list a model'"'"'s genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
-    learn:'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
+    learn:'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs the extra '"'"'learn'"'"'; where it is missing, the command says how to install it.'
     model:'show what the model is, and what its word is worth'
     playlist:'List the tracks whose probabilities fit a condition, those that fit best first: each recording once. No file of the collection is opened for writing.'
     predict:'Hear every track and say what it is. No file is opened for writing.'
     redo:'Make the changes again that the last undo has taken back; a second redo goes on with the undo before.'
-    review:'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs: pip install '"'"'genretagger[review]'"'"''
+    review:'Make a plan, or go on with one, and show it in the browser: listen, accept, reject or edit, then apply. What is decided is saved in the plan at once; nothing is written into files before Apply. Needs the extra '"'"'review'"'"'; where it is missing, the command says how to install it.'
     show:'Hear one track and show its genres at once, then hear it all the way through and show how they change; with --why, what moved the leading one. No file is opened for writing but those that are asked for.'
     similar:'Compare the embeddings, what the network says of a track before its last layer, and list the nearest: each recording once, and not the track itself. No file of the collection is opened for writing.'
     tag:'Hear every track, decide, and write the genre. With --dry-run, only show what would be written.'
     undo:'Give the files that a run has changed their bytes back, run by run: a second undo takes back the run before. Files that were moved since are sought. A file that something else has changed since is left alone. Says on a terminal what it will take back, and asks.'
+    watch:'Do what '"'"'tag'"'"' does with the files that lie in some folders, and then with each that comes, once it is whole, until Ctrl-C. What the settings file says for '"'"'tag'"'"' holds here, too. Needs the extra '"'"'watch'"'"'; where it is missing, the command says how to install it.'
   )
   _describe 'genretagger commands' _commands
 }
@@ -101,7 +103,7 @@ _shtab_genretagger_completion_defaults_added=0
 _shtab_genretagger_config_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
-  ":show all options of this command:(tag review apply undo redo history predict audit similar playlist show learn genres model demo config completion cache)"
+  ":show all options of this command:(tag watch review apply undo redo history predict audit similar playlist discover show learn genres model demo config completion cache)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -115,6 +117,26 @@ _shtab_genretagger_demo_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_demo_defaults_added=0
+
+_shtab_genretagger_discover_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--files-from[read more files from a playlist (M3U, PLS, XSPF) or list\; - is standard input]:FILE:_files"
+  "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
+  "--report[also write a page for the browser\: a map of the collection, coloured by group or genre]:FILE.html:_files"
+  "--listen[show the map in the browser, where a click plays a track, until Ctrl-C\; needs\: pip install \'genretagger\[review\]\']"
+  "--no-browser[with --listen\: print the address, and open no browser]"
+  "--m3u[write a playlist for each group into this folder, the most typical tracks first]:FOLDER:"
+  {-j,--jobs}"[processes (default\: one for each core)]:N:"
+  "--no-cache[read and hear every track anew, and remember nothing]"
+  "--format[json is one object a line (default\: table)]:format:(table json)"
+  {-o,--output}"[write the report to this file]:FILE:_files"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  "(*)::a file or folder:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_discover_defaults_added=0
 
 _shtab_genretagger_genres_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -144,6 +166,7 @@ _shtab_genretagger_learn_options=(
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
+  "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -156,6 +179,7 @@ _shtab_genretagger_model_options=(
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--verify[run the golden segment and compare the outcome]"
   "--json[show all there is to know, as JSON]"
+  "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
 )
 
@@ -193,9 +217,10 @@ _shtab_genretagger_predict_options=(
   "--exclude[never decide for these]:GENRES:"
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
-  "--format[json is one object a line (default\: table)]:format:(table json csv)"
+  "--format[json is one object a line (default\: table)]:format:(table json csv parquet)"
   {-o,--output}"[write the report to this file]:FILE:_files"
-  "--embedding[with --format json\: also what the network says of a track before its last layer, a list of numbers that is alike for tracks that sound alike]"
+  "--embedding[with --format json or parquet\: also what the network says of a track before its last layer, a list of numbers that is alike for tracks that sound alike]"
+  "--cluster[hear on the Dask cluster whose scheduler is there, such as tcp\:\/\/10.0.0.1\:8786\; goes with --format json or parquet and -o, and goes on with what is there (pip install \'genretagger\[cluster\]\')]:ADDRESS:"
   {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
   {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
@@ -344,6 +369,42 @@ _shtab_genretagger_undo_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_genretagger_undo_defaults_added=0
 
+_shtab_genretagger_watch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
+  "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
+  "--threshold[one threshold for all genres, 0 to 1 (default\: the model\'s own for each genre)]:P:"
+  "--max-genres[at most so many genres for a track (default\: 2)]:N:"
+  "--always[take the best genre even below its threshold]"
+  "--only[decide among these alone, such as \'Jazz,Classical\']:GENRES:"
+  "--exclude[never decide for these]:GENRES:"
+  {-n,--dry-run}"[show what would be written\; open no file for writing]"
+  "--existing[what to do where a file has a genre (default\: skip, it stays untouched)]:existing:(skip replace append prepend)"
+  "--protect[leave files alone that have one of these, such as \'Blues,Reggae\', whatever --existing says]:GENRES:"
+  "*--protect-if[the same for a condition\: \'genre matches REGEX\' or \'comment matches REGEX\', in any case of letters\; may be repeated]:CONDITION:"
+  "--junk[names that say nothing, and count as no genre (default\: \'Unknown,Other,Misc,None\'\; \'\' for none)\; blanks and numbers that stand for no genre always do]:NAMES:"
+  "--map[write genres under other names\: lines such as \'Hip Hop \= Rap\']:FILE:_files"
+  "--genre-style[several genres as one value, \'Pop\; Rock\', or as the container\'s native values (default\: combined)]:genre_style:(combined multi)"
+  "--separator[between the genres of a combined value (default\: \'\; \')]:TEXT:"
+  "--field[write to this field instead, and leave GENRE alone]:NAME:"
+  "--id3[version of the ID3 tag (default\: keep the file\'s\; new tags get 2.4)]:id3:(keep 2.3 2.4)"
+  "--by[one decision for each track, for each album or folder (the tracks of compilations are decided one by one), or for each artist (default\: track)]:by:(track album artist)"
+  "--preserve-mtime[keep the files\' modification times]"
+  "--settle[a file is whole when it has stayed as it is for so long (default\: 10)]:SECONDS:"
+  "--rescan[look through the folders so often, too\: of a disk of the network, the system does not tell what other machines write there (default\: 60)]:MINUTES:"
+  {-j,--jobs}"[processes (default\: one for each core)]:N:"
+  "--no-cache[read and hear every track anew, and remember nothing]"
+  "--format[json is one object a line (default\: table)]:format:(table json csv)"
+  "--changes-only[report only tracks that change or fail, and say nothing at all if there is none (for cron)]"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
+  "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
+  "(*):a folder:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_genretagger_watch_defaults_added=0
+
 
 _shtab_genretagger() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->genretagger'
@@ -369,6 +430,7 @@ _shtab_genretagger() {
         completion) _arguments -C -s $_shtab_genretagger_completion_options ;;
         config) _arguments -C -s $_shtab_genretagger_config_options ;;
         demo) _arguments -C -s $_shtab_genretagger_demo_options ;;
+        discover) _arguments -C -s $_shtab_genretagger_discover_options ;;
         genres) _arguments -C -s $_shtab_genretagger_genres_options ;;
         history) _arguments -C -s $_shtab_genretagger_history_options ;;
         learn) _arguments -C -s $_shtab_genretagger_learn_options ;;
@@ -381,6 +443,7 @@ _shtab_genretagger() {
         similar) _arguments -C -s $_shtab_genretagger_similar_options ;;
         tag) _arguments -C -s $_shtab_genretagger_tag_options ;;
         undo) _arguments -C -s $_shtab_genretagger_undo_options ;;
+        watch) _arguments -C -s $_shtab_genretagger_watch_options ;;
       esac
   esac
 }
