@@ -20,7 +20,12 @@ pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tenso
 FEATURES = replace(WHOLE, segment_s=3.0)
 
 SETTINGS = StudentConfig(
-    units=(24, 5, 5, 5, 3), ranks=(0, 0, 0, 0, 0), seed=0, n_first=16, n_segments=240, n_patches=2000
+    units=(24, 5, 5, 5, 3),
+    ranks=(0, 0, 0, 0, 0),
+    seed=0,
+    n_first=16,
+    n_segments=240,
+    n_patches=2000,
 )
 
 

@@ -169,14 +169,12 @@ def test_thresholds_reach_the_wanted_precision_and_distrust_a_genre_that_boasts(
 
 def test_lower_precision_gives_more_decisions():
     p, reference = calibrated()
-    covered = [
-        calibrate.coverage(
-            calibrate.written(
-                p, calibrate.choose_thresholds(p, reference, ONE_SET, wanted=w, prior=4, lowest=0.15)
-            )
-        )
-        for w in (0.6, 0.75, 0.9)
+    settings = {"prior": 4, "lowest": 0.15}
+    chosen = [
+        calibrate.choose_thresholds(p, reference, ONE_SET, wanted=wanted, **settings)
+        for wanted in (0.6, 0.75, 0.9)
     ]
+    covered = [calibrate.coverage(calibrate.written(p, thresholds)) for thresholds in chosen]
     assert covered == sorted(covered, reverse=True)
     assert covered[0] > covered[2]
 
