@@ -1,12 +1,10 @@
 """Which model learns from which clips, and is measured on which."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from training.config import SplitConfig, Subset
-from training.data.clips import Clip
+from training.data.clips import Clip, with_splits
 from training.data.trials import trials
 from training.folders import FINAL
 
