@@ -51,19 +51,24 @@ def _lines(bundle: Bundle) -> Iterator[str]:
             f"learned from: {data['n_clips']:,} clips by {data['n_groups']:,} artists, "
             f"{data['hours']:.0f} hours"
         )
+    unseen = metrics.get("unseen", {}).get("decisions", {}).get("all")
+    if unseen:
+        yield from _rights(unseen, "in collections new to it")
     if decisions:
-        right, decided = decisions["precision"], decisions["coverage"]
-        low, high = _of_100(right["low"]), _of_100(right["high"])
-        yield (
-            f"right: {_of_100(right['value'])} of 100 genres that it writes ({low} to {high}), "
-            "for artists new to it"
-        )
-        yield f"undecided: {100 - _of_100(decided['value'])} of 100 tracks, which stay as they are"
+        yield from _rights(decisions, "for artists new to it")
     yield "right of 100 where it writes a genre, and the probability that this takes:"
     cells = list(_worth(bundle, metrics.get("decisions_by_genre", {})))
     half = (len(cells) + 1) // 2
     for n in range(half):
         yield "  " + "".join(f"{cell:<38}" for cell in cells[n::half]).rstrip()
+
+
+def _rights(decisions: dict[str, Any], where: str) -> Iterator[str]:
+    """Say how often it is right, and how often it says nothing."""
+    right, decided = decisions["precision"], decisions["coverage"]
+    low, high = _of_100(right["low"]), _of_100(right["high"])
+    yield f"right: {_of_100(right['value'])} of 100 genres that it writes ({low} to {high}), {where}"
+    yield f"undecided: {100 - _of_100(decided['value'])} of 100 tracks, which stay as they are"
 
 
 def _worth(bundle: Bundle, by_genre: dict[str, Any]) -> Iterator[str]:
