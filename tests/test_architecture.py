@@ -107,7 +107,7 @@ USED_BY_TRAINING = {
     "measure": "aggregate bundle classifier decide features hearing",
     "ship": "bundle classifier features hearing",
     "study": "aggregate audio features",
-    "config": "features",
+    "config": "doubt features",
 }
 """The rooms of genretagger above its ground that training imports, so that what is measured is
 what ships."""

@@ -67,7 +67,7 @@ def test_what_is_no_bundle_is_refused(copy, text):
     ("changes", "message"),
     [
         ({"format": 3}, "bundle format 3, this version reads 1"),
-        ({"genres": ["Rock"]}, "expected 1 numbers"),
+        ({"genres": ["Rock"], "fusions": []}, "expected 1 numbers"),
         ({"genres": []}, "genres are a list of 1 to 1000 names"),
         ({"genres": [*GENRES[:-1], 7]}, "name at least one genre"),
         ({"genres": [*GENRES[:-1], "Rock/Pop"]}, "players split genres"),

@@ -18,7 +18,7 @@ import pytest
 from dask_cluster import until
 from runs import encode, run
 
-from genretagger import cli
+from genretagger import bundle, cli
 from genretagger import cluster as clusters
 from genretagger.records import Prediction
 
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 _N_LONG = 80  # tracks that take two workers some seconds
 
 _OTHER_EARS = "import genretagger.audio\ngenretagger.audio.HEARING_VERSION = 99\n"
+SHIPPED_ID = bundle.read(bundle.DEFAULT).bundle_id
 _NO_EARS = "import sys\nsys.modules['genretagger'] = None\n"
 
 
@@ -239,7 +240,7 @@ def test_a_decoder_that_crashes_costs_one_track(empty, album, tmp_path, capsys, 
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (_OTHER_EARS, "it has genretagger 0.1.0, model 6972f740e859-99, with"),
+        (_OTHER_EARS, f"it has genretagger 0.1.0, model {SHIPPED_ID}-99, with"),
         (_NO_EARS, "it cannot hear (ModuleNotFoundError: "),
     ],
     ids=["another version", "none at all"],

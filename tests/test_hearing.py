@@ -24,9 +24,19 @@ from genretagger.hearing import (
 )
 
 
+def copy_of_default(folder, doubt):
+    """Copy the default bundle, with what doubt is."""
+    shutil.copytree(bundle.DEFAULT, folder)
+    info = json.loads((folder / "bundle.json").read_text()) | {"doubt": doubt}
+    info = {key: value for key, value in info.items() if value is not None}
+    (folder / "bundle.json").write_text(json.dumps(info))
+    return bundle.read(folder)
+
+
 @pytest.fixture(scope="module")
-def classifier():
-    return Classifier(bundle.read(bundle.DEFAULT))
+def classifier(tmp_path_factory):
+    """Hear by the default bundle, which is never in doubt here."""
+    return Classifier(copy_of_default(tmp_path_factory.mktemp("sure") / "bundle", None))
 
 
 @pytest.mark.parametrize("form", ["FLAC", "M4A AAC"])
@@ -126,11 +136,8 @@ def doubting(tmp_path):
     """Give a copy of the default bundle, with what doubt is."""
 
     def make(margin, spread, excerpts=4):
-        folder = shutil.copytree(bundle.DEFAULT, tmp_path / f"bundle-{margin}-{spread}")
-        info = json.loads((folder / "bundle.json").read_text())
-        info["doubt"] = {"margin": margin, "spread": spread, "excerpts": excerpts}
-        (folder / "bundle.json").write_text(json.dumps(info))
-        return bundle.read(folder)
+        doubt = {"margin": margin, "spread": spread, "excerpts": excerpts}
+        return copy_of_default(tmp_path / f"bundle-{margin}-{spread}", doubt)
 
     return make
 

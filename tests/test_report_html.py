@@ -167,7 +167,7 @@ def test_what_is_counted_is_what_the_rows_say():
     ],
 )
 def test_folders_have_their_names_as_they_are(folders, names):
-    root, shown_names = html._below_root(folders)
+    root, shown_names = html.below_root(folders)
     assert shown_names == names
     whole = [root + name for name in names]
     assert whole == [folder or "." for folder in folders]

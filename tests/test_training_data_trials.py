@@ -42,9 +42,6 @@ def test_a_set_without_clips_has_no_model(clips):
 
 def test_a_holdout_split_has_one_model_that_is_measured_on_the_rest(clips):
     settings = SplitConfig(n_folds=3, seed=0, n_validation=1, n_test=1)
-    named = [
-        replace(c, split=s)
-        for c, s in zip(clips, ["train", "test", "train", "validation"], strict=True)
-    ]
-    (final,) = trials(named, settings, {"panda": Subset(only=("panda",))})
+    names = ["train", "test", "train", "validation"]
+    (final,) = trials(with_splits(clips, names), settings, {"panda": Subset(only=("panda",))})
     assert told(final) == ([0, 2], [1, 3])

@@ -73,7 +73,9 @@ def test_a_segment_is_predicted_in_patches_of_three_seconds(settings, embedder):
     said = embedder.predict_on_batch(patches).mean(axis=0, keepdims=True)
     logits = np.asarray(top(said, training=False)).mean(axis=1)
     assert np.ptp(logits) > 0.01
-    found = np.asarray(inference(x, training=False))
+    found, embedding = map(np.asarray, inference(x, training=False))
+    standard = top.get_layer("standard")(said, training=False)
+    assert embedding == pytest.approx(np.asarray(standard), abs=1e-4)
     assert found == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)
 
 

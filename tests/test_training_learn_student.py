@@ -67,7 +67,7 @@ def test_a_student_says_what_its_teacher_says_of_music_it_has_not_learned_from(t
     _, lines = fit(tmp_path, teacher)
     explained = json.loads((tmp_path / "student" / student.EXPLAINED).read_text())
     assert list(explained) == ["layer 3", "layer 4", "layer 5"]
-    assert explained["layer 3"] > 0.6
+    assert explained["layer 3"] > 0.4
     assert lines[0].startswith("student: layer 2 of 5, explains 0.")
     about = student.summary(tmp_path / "student", SETTINGS, tmp_path / "corpus")
     assert about["corpus_segments"] == 300

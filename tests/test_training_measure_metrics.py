@@ -147,7 +147,7 @@ def calibrated(n=1000, seed=0):
 def test_thresholds_reach_the_wanted_precision_on_the_worst_set():
     p, reference = calibrated()
     sets = np.arange(len(p)) % 2
-    reference[sets == 1, :2] &= np.random.default_rng(1).random((500, 2)) < 0.7
+    reference[sets == 1, :2] &= np.random.default_rng(1).random((500, 2)) < 0.9
     settings = {"wanted": 0.75, "prior": 4, "lowest": 0.15}
     together = calibrate.choose_thresholds(p, reference, ONE_SET, **settings)
     apart = calibrate.choose_thresholds(p, reference, sets, **settings)

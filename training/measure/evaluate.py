@@ -45,15 +45,9 @@ def write_fold_bundle(inference: Any, features: FeatureConfig, folder: Path) -> 
         filterbank=mel.filterbank(features),
         thresholds=(0.5,) * len(GENRES),
         calibration=IDENTITY,
-        about=about | named_embedding(model),
+        about=about | litert.named_embedding(model),
         card="One fold's network, for measuring; not for use.\n",
     )
-
-
-def named_embedding(model: bytes) -> dict[str, Any]:
-    """Give the entry of ``bundle.json`` that names a network's embedding, if it has one."""
-    embedding = litert.embedding_output(model)
-    return {} if embedding is None else {"embedding": embedding}
 
 
 def predict(folder: Path, paths: Sequence[Path]) -> Numbers:

@@ -29,8 +29,8 @@ def to_tflite(inference: keras.Model) -> bytes:
     return bytes(tf.lite.TFLiteConverter.from_keras_model(inference).convert())
 
 
-def embedding_output(model: bytes) -> dict[str, int] | None:
-    """Find which of a network's outputs is its embedding, as ``bundle.json`` names it.
+def named_embedding(model: bytes) -> dict[str, dict[str, int]]:
+    """Give the entry of ``bundle.json`` that names which of a network's outputs is its embedding.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ def embedding_output(model: bytes) -> dict[str, int] | None:
 
     Returns
     -------
-    dict or None
-        None if there is one output alone.
+    dict
+        Empty if there is one output alone.
     """
     from ai_edge_litert.interpreter import Interpreter
 
     sizes = [int(o["shape"][1]) for o in Interpreter(model_content=model).get_output_details()]
     if len(sizes) == 1:
-        return None
+        return {}
     output = 1 - sizes.index(len(GENRES))
-    return {"output": output, "size": sizes[output]}
+    return {"embedding": {"output": output, "size": sizes[output]}}
 
 
 def runner(network: Callable[[Any], Any], shape: Sequence[int]) -> Callable[[Floats], Floats]:

@@ -22,7 +22,6 @@ from genretagger.hearing import hear, predict_segments
 from training.arrays import Floats
 from training.config import AnyConfig
 from training.features import mel
-from training.measure import evaluate
 from training.networks import litert
 from training.ship import card
 
@@ -177,7 +176,7 @@ def export(
             "bytes": len(model),
         },
         "metrics": measured["metrics"],
-        **evaluate.named_embedding(model),
+        **litert.named_embedding(model),
     }
     if config.doubt is not None:
         about["doubt"] = asdict(config.doubt)

@@ -67,7 +67,8 @@ def _rights(decisions: dict[str, Any], where: str) -> Iterator[str]:
     """Say how often it is right, and how often it says nothing."""
     right, decided = decisions["precision"], decisions["coverage"]
     low, high = _of_100(right["low"]), _of_100(right["high"])
-    yield f"right: {_of_100(right['value'])} of 100 genres that it writes ({low} to {high}), {where}"
+    of_100 = f"{_of_100(right['value'])} of 100 genres that it writes ({low} to {high})"
+    yield f"right: {of_100}, {where}"
     yield f"undecided: {100 - _of_100(decided['value'])} of 100 tracks, which stay as they are"
 
 
