@@ -54,7 +54,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     unseen = metrics.get("unseen", {}).get("decisions", {}).get("all")
     if unseen:
         yield from _rights(unseen, "in collections new to it")
-    if decisions:
+    elif decisions:
         yield from _rights(decisions, "for artists new to it")
     yield "right of 100 where it writes a genre, and the probability that this takes:"
     cells = list(_worth(bundle, metrics.get("decisions_by_genre", {})))
