@@ -41,6 +41,8 @@ def main(music: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
         shutil.copytree(music, top / "Music")
+        for path in (top / "Music", *(top / "Music").rglob("*")):
+            path.chmod(path.stat().st_mode | 0o200)  # what may not be written fails
         report = top / "report.html"
         words = [
             "tag",
