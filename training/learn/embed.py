@@ -39,7 +39,7 @@ class Embedded:
     negatives : numpy.ndarray, shape (n_negatives, n), float32
         Of segments that have no genre.
     embedder : keras.Model
-        As `networks.heads.embedder` builds it.
+        From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, n).
     sha256 : str
         The fingerprint of the shards.
     """
@@ -86,7 +86,7 @@ def embed(
         The whole manifest.
     shards : Shards
     embedder : keras.Model
-        From `networks.heads.embedder`.
+        As in `Embedded`.
     negatives : numpy.ndarray, shape (n_negatives, n_frames, n_mels), float32
         From `negatives.read`.
     say : callable

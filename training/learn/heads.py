@@ -76,7 +76,7 @@ def train_heads(
     embedded : Embedded
         From `embed`.
     build : callable
-        Gives body, heads and the two as one, as `networks.heads.with_body` does.
+        Gives embedder, heads and both as one, as a recipe does.
     rows : sequence of int
         Indices of the clips to learn from.
     name : str

@@ -173,7 +173,11 @@ def _fit_first(network: keras.Model, config: StudentConfig, music: _Music) -> No
 
 
 def _fit_layer(
-    network: keras.Model, teacher: keras.Model, i: int, batches: Sequence[Floats], n_patches: int
+    network: keras.Model,
+    teacher: keras.Model,
+    i: int,
+    batches: Sequence[Floats],
+    config: StudentConfig,
 ) -> float:
     """Fit a layer, when those below it are fitted; give the share that is explained."""
     rng = np.random.default_rng(i)
@@ -181,10 +185,8 @@ def _fit_layer(
     moments = _Moments()
     for batch in batches:
         looked_at, heard = below(batch, training=False), told(batch, training=False)
-        moments.add(*_patches(np.asarray(looked_at), np.asarray(heard), n_patches, rng))
-    names = [layer.name for layer in network.layers]
-    layer = network.get_layer(f"before_{i}")
-    rank = network.get_layer(f"narrow_{i}").filters if f"narrow_{i}" in names else 0
+        moments.add(*_patches(np.asarray(looked_at), np.asarray(heard), config.n_patches, rng))
+    layer, rank = network.get_layer(f"before_{i}"), config.ranks[i]
     narrow, wide, bias, explained = moments.regression(rank)
     if rank:
         network.get_layer(f"narrow_{i}").set_weights([narrow.reshape(3, 3, -1, rank)])
@@ -240,9 +242,9 @@ def fit(
     _fit_first(network, config, segments)
     for i in range(1, len(student.POOLS)):
         batches = segments.draw(config.n_segments)
-        explained = _fit_layer(network, large, i, batches, config.n_patches)
+        explained = _fit_layer(network, large, i, batches, config)
         say(f"student: layer {i + 1} of {len(student.POOLS)}, explains {explained:.2f}")
-    shares = _explained(network, large, segments)
+    shares = _explained(network, large, segments, units)
     say("student: of its teacher's layers it explains " + ", ".join(map(str, shares.values())))
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / EXPLAINED, json.dumps(shares) + "\n")
@@ -252,7 +254,9 @@ def fit(
     return network
 
 
-def _explained(network: keras.Model, teacher: keras.Model, music: _Music) -> dict[str, float]:
+def _explained(
+    network: keras.Model, teacher: keras.Model, music: _Music, units: Sequence[int]
+) -> dict[str, float]:
     """Compute how much of the teacher's embedding is explained, on segments held out."""
     if len(music.measured) < 2:
         raise FatalError(f"the corpus has {len(music.measured)} segments to measure on: add music")
@@ -267,8 +271,7 @@ def _explained(network: keras.Model, teacher: keras.Model, music: _Music) -> dic
         np.corrcoef(a, b)[0, 1] ** 2 if a.std() and b.std() else 0.0
         for a, b in zip(told.T, given.T, strict=True)
     ]
-    sizes = [network.get_layer(f"before_{i}").filters for i in range(2, len(student.POOLS))]
-    parts = np.split(np.array(likeness), np.cumsum(sizes)[:-1])
+    parts = np.split(np.array(likeness), np.cumsum(units[2:])[:-1])
     return {f"layer {i}": round(float(part.mean()), 3) for i, part in enumerate(parts, 3)}
 
 
