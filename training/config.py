@@ -177,18 +177,24 @@ class StudentConfig:
     ranks : tuple of int, length 5
         Values by way of which a layer's units look; 0 for directly.
     seed : int
-    n_first, n_segments : int
-        Segments that the first layer, and each other layer, is fitted on.
+    n_segments : int
+        Segments of free music that it is fitted on.
     n_patches : int
-        Places that each batch of them is looked at.
+        Places that each eight of them are looked at.
+    passes, batch_size : int
+        Over these places, and of them at a time, for the first two layers.
+    learning_rate : float
+        Of Adam, for these.
     """
 
     units: tuple[Count, ...]
     ranks: tuple[Amount, ...]
     seed: Amount
-    n_first: Count
     n_segments: Count
     n_patches: Count
+    passes: Count
+    batch_size: Count
+    learning_rate: Positive
 
     def __post_init__(self) -> None:
         """Refuse another number of layers."""
