@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from training.config import Config, OwnCnn, TrainConfig
+from training.config import Config, OwnCnn, TrainConfig, digest
 from training.data.clips import Clip
 from training.features.shards import Shards
 from training.folders import ModelFolder
@@ -102,7 +102,10 @@ def train_cnn(
     FatalError
         If the folder holds a model, whole or begun, of another configuration.
     """
-    if models.is_trained(config, folder, shards.sha256):
+    learned_from = models.LearnedFrom(
+        models.stamp(clips[i] for i in rows), digest(dict(shards.teachers))
+    )
+    if models.is_trained(config, folder, learned_from, say):
         say(f"{name}: trained before")
         return
     import keras
@@ -111,7 +114,7 @@ def train_cnn(
     keras.utils.set_random_seed(train.seed)
     batches = Batches(config, clips, shards, rows)
     sizes = {"n_sounds": batches.n_sounds, "n_tags": batches.n_tags}
-    models.describe(folder, config, shards.sha256, n_clips=len(rows), **sizes)
+    models.describe(folder, config, learned_from, n_clips=len(rows), **sizes)
     model, _ = cnn.build(config.model.network, config.features, **sizes)
     _run_epochs(model, batches, train, name=name, folder=folder, say=say)
     model.save_weights(folder.weights)

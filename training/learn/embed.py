@@ -41,7 +41,7 @@ class Embedded:
     embedder : keras.Model
         From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, n).
     sha256 : str
-        The fingerprint of the shards.
+        The hash of the embedder's weights and of what `negatives` are of.
     """
 
     embeddings: Floats
@@ -100,6 +100,8 @@ def embed(
     key = json.dumps([shards.sha256, body.LOG_RANGE]).encode()
     weights = b"".join(w.tobytes() for w in embedder.get_weights())
     stamp = hashlib.sha256(key + weights).hexdigest()
+    made_by = hashlib.sha256(weights)
+    made_by.update(np.ascontiguousarray(negatives))
     run = litert.runner(embedder, (1, features.n_frames, features.n_mels))
 
     def of_each(part: Floats) -> Floats:
@@ -123,5 +125,5 @@ def embed(
         np.array(owner),
         of_each(negatives),
         embedder,
-        shards.sha256,
+        made_by.hexdigest(),
     )

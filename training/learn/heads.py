@@ -93,10 +93,11 @@ def train_heads(
     """
     import keras
 
-    if models.is_trained(config, folder, embedded.sha256):
+    learned_from = models.LearnedFrom(models.stamp(clips[i] for i in rows), embedded.sha256)
+    if models.is_trained(config, folder, learned_from, say):
         say(f"{name}: trained before")
         return
-    models.describe(folder, config, embedded.sha256, n_clips=len(rows))
+    models.describe(folder, config, learned_from, n_clips=len(rows))
     head = config.model.train
     keras.utils.set_random_seed(head.seed)
     embedder, heads, inference = build()
