@@ -48,6 +48,7 @@ def test_a_holdout_split_has_one_model_that_is_measured_on_the_rest(clips):
     names = ["train", "test", "train", "validation"]
     (final,) = trials(with_splits(clips, names), settings, {"panda": Subset(only=("panda",))})
     assert told(final) == ([0, 2], [1, 3])
+    assert final.validated(with_splits(clips, names)) == [3]  # the test is left alone
 
 
 @pytest.mark.parametrize("change", [{"genres": ("Jazz",)}, {"sha256": "other"}, {"source": "new"}])

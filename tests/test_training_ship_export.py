@@ -231,6 +231,17 @@ def test_a_finished_model_is_not_trained_again(made, capsys):
     assert "0: trained before" in capsys.readouterr().out
 
 
+def test_the_log_tells_the_loss_on_clips_that_are_not_learned_from_and_a_plot_shows_it(made):
+    _, run, _ = made
+    logs = {
+        name: files.read_jsonl(run / "models" / name / "log.jsonl") for name in ("0", "1", "final")
+    }
+    assert [line["epoch"] for line in logs["0"]] == [1, 2]
+    assert all(0 < line["validation"] < 3 for name in ("0", "1") for line in logs[name])
+    assert not any("validation" in line for line in logs["final"])  # it learns from all
+    assert (run / "plots" / "losses.png").stat().st_size > 1000
+
+
 def test_a_model_of_another_configuration_is_refused(made, capsys):
     folder, _, stage = made
     other = folder / "other.toml"
@@ -390,7 +401,7 @@ def test_a_killed_training_resumes_where_it_stopped(made, tmp_path):
         chosen = replace(settings, model=replace(settings.model, train=train))
         rows = list(range(len(clips)))
         folder = ModelFolder(tmp_path)
-        train_cnn(chosen, clips, cached, rows=rows, name="x", folder=folder, say=say)
+        train_cnn(chosen, clips, cached, rows=rows, validated=(), name="x", folder=folder, say=say)
         return lines
 
     with pytest.raises(Killed):

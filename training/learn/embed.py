@@ -17,7 +17,7 @@ from training.arrays import Floats, Integers
 from training.data.clips import Clip
 from training.features.mel import under_peak
 from training.features.shards import Shards
-from training.files import write_array
+from training.files import check_room, write_array
 from training.networks import body, litert
 from training.progress import Progress
 
@@ -110,8 +110,16 @@ def embed(
     embeddings: list[Floats] = []
     owner: list[int] = []
     progress = Progress(len(clips), say)
-    for start in range(0, len(clips), _BLOCK):
-        path = folder / f"{stamp[:12]}-{start}.npy"
+    paths = {i: folder / f"{stamp[:12]}-{i}.npy" for i in range(0, len(clips), _BLOCK)}
+    n_left = sum(
+        len(audio.excerpt_starts(clip.duration_s, features.segment_s))
+        for start, path in paths.items()
+        if not path.exists()
+        for clip in clips[start : start + _BLOCK]
+    )
+    n_bytes = n_left * embedder.output.shape[-1] * 4
+    check_room(folder, n_bytes, "free some, or choose another --run")
+    for start, path in paths.items():
         block = range(start, min(start + _BLOCK, len(clips)))
         for i in block:
             owner += [i] * len(audio.excerpt_starts(clips[i].duration_s, features.segment_s))

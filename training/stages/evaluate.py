@@ -35,6 +35,10 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     trials = [trial for trial in this.trials(clips) if trial.measured.any()]
     for trial in trials:
         this.teachers(trial, clips)  # all are there and of this configuration, before an hour
+    # a bundle each, and three arrays of predictions of every clip
+    n_bytes = sum(this.folder.model(trial.name).weights.stat().st_size for trial in trials)
+    n_bytes += 3 * 8 * len(clips) * len(GENRES)
+    files.check_room(this.folder.path, n_bytes, "free some, or move the run to another disk")
     folds, unseen = (np.full((len(clips), len(GENRES)), np.nan) for _ in range(2))
     progress = Progress(sum(int((trial.measured & sure).sum()) for trial in trials), say)
     n_done = 0
