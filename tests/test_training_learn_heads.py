@@ -11,6 +11,7 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import config
 from training.data.clips import Clip
+from training.files import read_jsonl
 from training.folders import ModelFolder
 from training.learn.embed import Embedded
 from training.learn.heads import train_heads
@@ -100,6 +101,7 @@ def test_heads_learn_from_the_training_clips_alone_and_are_not_trained_twice(
             embedded,
             lambda: networks(config),
             rows=range(100),
+            validated=(),
             name="0",
             folder=folder,
             say=said.append,
@@ -136,11 +138,15 @@ def test_heads_learn_to_say_nothing_about_speech(settings, embedder, tmp_path):
             clips,
             Embedded(embeddings, np.arange(100), negatives, embedder, "shards"),
             lambda: networks(taught_by_half),
-            rows=range(100),
+            rows=range(80),
+            validated=range(80, 100),
             name="0",
             folder=folder,
             say=lambda _: None,
         )
+        losses = [line["validation"] for line in read_jsonl(folder.log)]
+        assert len(losses) == taught_by_half.model.train.epochs
+        assert losses[-1] < losses[0] / 2
         _, top, inference = networks(taught_by_half)
         inference.load_weights(folder.weights)
         logits = np.asarray(top(speech[20:], training=False)).mean(axis=1)

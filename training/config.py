@@ -459,13 +459,11 @@ def sections(path: Path, table: dict[str, Any], kinds: Mapping[str, type[Any]]) 
 def fingerprint(config: AnyConfig) -> str:
     """Hash the settings that a trained model depends on, in hex; those of measuring are no part.
 
-    Neither is `SplitConfig.large_sets`, which was no setting when the first models were
-    trained: `training.learn.models` checks it apart.
+    Neither are those that say which clips it learns from: `training.learn.models.stamp` has
+    the clips themselves.
     """
-    split = asdict(config.split)
-    del split["large_sets"]
     model = [asdict(getattr(config.model, part.name)) for part in fields(config.model)]
-    return digest([asdict(config.features), split, *model])
+    return digest([asdict(config.features), config.split.large_sets, *model])
 
 
 def sha256(section: Any) -> str:

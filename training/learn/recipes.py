@@ -20,6 +20,7 @@ from training.data.clips import Clip
 from training.data.trials import Trial
 from training.features import corpus, negatives
 from training.features.shards import Shards
+from training.files import check_room
 from training.folders import RunFolder
 from training.learn import student
 from training.learn.cnn import train_cnn
@@ -56,6 +57,12 @@ class Material:
     shards: Shards
     trials: Sequence[Trial]
     published: Path | None
+
+    def check_room(self, n_bytes: int) -> None:
+        """Refuse to begin if the disk cannot hold the models that are missing, of so many bytes."""
+        folders = [self.folder.model(trial.name) for trial in self.trials]
+        missing = sum(not folder.weights.exists() for folder in folders)
+        check_room(self.folder.path, missing * n_bytes, "free some, or choose another --run")
 
 
 @dataclass(frozen=True)
@@ -157,12 +164,16 @@ class OwnCnnRecipe(Recipe[OwnCnn]):
 
     def fit(self, material: Material, say: Say) -> None:
         """Train one model after the other: see `Recipe.fit`."""
+        network, _ = cnn.build(self.config.model.network, self.config.features, 0, 0)
+        # weights, and two checkpoints with both moments of each
+        material.check_room(4 * network.count_params() * 7)
         for trial in material.trials:
             train_cnn(
                 self.config,
                 material.clips,
                 material.shards,
                 rows=np.flatnonzero(trial.learns).tolist(),
+                validated=trial.validated(material.clips),
                 name=trial.name,
                 folder=material.folder.model(trial.name),
                 say=say,
@@ -221,6 +232,7 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
             negatives=negatives.read(material.folder.negatives, self.config.features),
             say=say,
         )
+        material.check_room(4 * self.build()[2].count_params())
         for trial in material.trials:
             train_heads(
                 self.config,
@@ -228,6 +240,7 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
                 embedded,
                 self.build,
                 rows=np.flatnonzero(trial.learns).tolist(),
+                validated=trial.validated(material.clips),
                 name=trial.name,
                 folder=material.folder.model(trial.name),
                 say=say,

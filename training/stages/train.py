@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from genretagger.errors import FatalError
+from training import files
 from training import run as runs
 from training.learn.recipes import Material
+from training.measure import curves
 
 NAME = "train"
-HELP = "shards -> models/; a killed training resumes"
+HELP = "shards -> models/, plots/losses.png; a killed training resumes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +47,9 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     wanted = [trial for trial in trials if not args.model or trial.name in args.model]
     published = args.musicnn or args.fcn
     this.recipe.fit(Material(this.folder, clips, cached, wanted, published), say)
+    logs = {name: files.read_jsonl(this.folder.model(name).log) for name in names}
+    for path in curves.plot_losses(logs, this.folder.plots):
+        say(f"drawn: {path}")
 
 
 def _use_threads(n: int) -> None:
