@@ -13,7 +13,6 @@ from genretagger.errors import FatalError
 from training.config import StudentConfig
 from training.features import corpus
 from training.learn import student
-from training.learn.front import spread_filters
 from training.learn.regression import Moments
 
 pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
@@ -32,9 +31,9 @@ SETTINGS = StudentConfig(
 )
 
 
-def music(rng, n):
+def music(rng, n, features=FEATURES):
     """Make spectrograms that are smooth over frames and bands, in dB."""
-    noise = rng.normal(size=(n, FEATURES.n_frames, FEATURES.n_mels))
+    noise = rng.normal(size=(n, features.n_frames, features.n_mels))
     for axis in (1, 2):
         noise = sum(np.roll(noise, shift, axis=axis) for shift in range(4))
     return (noise * 4 - 40).astype(np.float16)
@@ -135,15 +134,3 @@ def test_a_narrow_regression_keeps_each_units_variance_and_mean():
     told = x @ narrow @ wide + offset
     assert told.std(axis=0) == pytest.approx(y.std(axis=0), rel=1e-3)
     assert told.mean(axis=0) == pytest.approx(y.mean(axis=0), rel=1e-3)
-
-
-def test_first_filters_differ_and_respond_in_part_of_the_places():
-    rng = np.random.default_rng(0)
-    patches = rng.normal(size=(4000, 9)) @ rng.normal(size=(9, 9)) + 2
-    filters, bias = spread_filters(patches, 12, rng)
-    responses = patches @ filters + bias
-    share = (responses > 0).mean(axis=0)
-    assert share.min() > 0.15
-    assert share.max() < 0.75
-    likeness = np.abs(np.corrcoef(responses.T) - np.eye(12))
-    assert likeness.max() < 0.9

@@ -86,8 +86,7 @@ def draw(looked_at: Floats, heard: Floats, n: int, rng: np.random.Generator) -> 
     windows = np.lib.stride_tricks.sliding_window_view(padded, (_FRAMES, _BANDS), axis=(1, 2))
     segment = rng.integers(0, len(heard), n)
     frame, band = (rng.integers(1, size - 1, n) for size in heard.shape[1:3])  # whole patches
-    corner = (_POOL[0] * (frame - 1), _POOL[1] * (band - 1))
-    patches = windows[segment, *corner].reshape(n, -1)
+    patches = windows[segment, _POOL[0] * (frame - 1), _POOL[1] * (band - 1)].reshape(n, -1)
     return [patches.astype(np.float16), heard[segment, frame, band].astype(np.float16)]
 
 
@@ -199,7 +198,7 @@ def learn(
     small.compile(keras.optimizers.Adam(schedule), spread.loss, jit_compile=True)
     progress, done = Progress(steps, say), itertools.count(1)
     told = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: progress.at(
+        on_train_batch_end=lambda _, logs: progress.at(
             next(done), f"student: layers 1 and 2, error {logs['loss']:.3f}"
         )
     )

@@ -44,6 +44,12 @@ def _weights(folder: Path) -> Path:
     return folder / "student.weights.h5"
 
 
+def _save(network: keras.Model, path: Path) -> None:
+    part = path.with_name("part.weights.h5")
+    network.save_weights(part)
+    part.replace(path)
+
+
 def _made_file(folder: Path) -> Path:
     return folder / "made.json"
 
@@ -56,15 +62,12 @@ def _made(folder: Path) -> dict[str, Any]:
     return made
 
 
-def _patches(
-    looked_at: Floats, heard: Floats, n: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Draw 3 by 3 patches, and what units hear in their middle."""
+def _patches(looked_at: Floats) -> Floats:
+    """Give the 3 by 3 patch around every place, (n_places, 9 * channels)."""
     padded = np.pad(looked_at, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    places = tuple(rng.integers(0, size, n) for size in heard.shape[:3])
-    patches = windows[places]  # (n, channels, 3, 3)
-    return np.moveaxis(patches, 1, -1).reshape(n, -1), heard[places]
+    n, frames, bands, _ = looked_at.shape
+    shifted = [padded[:, t : t + frames, b : b + bands] for t in range(3) for b in range(3)]
+    return np.concatenate(shifted, axis=-1).reshape(n * frames * bands, -1)
 
 
 class _Music:
@@ -113,12 +116,11 @@ def _fit_rest(
     ]
     for i in range(2, len(student.POOLS)):
         below, here, above = f"after_{i - 1}", f"before_{i}", f"after_{i}"
-        rng = np.random.default_rng(i)
         told = student.cut(teacher, below, here)
         moments = Moments()
         for looked_at, taught in passed:
             heard = np.asarray(told(taught, training=False))
-            moments.add(*_patches(looked_at, heard, config.n_patches, rng))
+            moments.add(_patches(looked_at), heard.reshape(-1, heard.shape[-1]))
         explained = _set_layer(network, i, config.ranks[i], moments)
         say(f"student: layer {i + 1} of {len(student.POOLS)}, explains {explained:.2f}")
         upper = [student.cut(model, below, above) for model in (network, teacher)]
@@ -186,13 +188,18 @@ def fit(
     if units[1:] != config.units[1:]:
         raise FatalError(f"[student] units = {list(units)} are {teacher}'s; the first may differ")
     heard = _Music(segments, features, config.seed)
-    front.learn(network, _front_patches(network, large, heard, config), config, say)
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = folder / f"front-{stamp[:12]}.weights.h5"
+    if begun.exists():
+        network.load_weights(begun)
+    else:
+        front.learn(network, _front_patches(network, large, heard, config), config, say)
+        _save(network, begun)
     _fit_rest(network, large, heard, config, say)
     shares = _explained(network, large, heard, units)
     say("student: of its teacher's layers it explains " + ", ".join(map(str, shares.values())))
-    folder.mkdir(parents=True, exist_ok=True)
     _made_file(folder).unlink(missing_ok=True)
-    network.save_weights(_weights(folder))
+    _save(network, _weights(folder))
     made = {"stamp": stamp, "explained": shares}
     write_text(_made_file(folder), json.dumps(made) + "\n")  # last: it vouches for the weights
     return network
