@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import make_docs
+import make_tutorial
 import pytest
 
 pytestmark = pytest.mark.quick
@@ -66,6 +67,16 @@ def test_the_site_is_built_strictly_and_has_every_page(tmp_path):
     for page in tmp_path.glob("*.html"):  # nothing of it is fetched from elsewhere
         html = page.read_text(encoding="utf-8")
         assert not re.findall(r'(?:<script|<link rel="stylesheet"|<img)[^>]*"(?:https?:)?//', html)
+
+
+def test_what_commands_say_is_put_into_the_blocks_after_them():
+    page = (
+        "```sh\na\n```\n\n```\n{}\n```\nand again\n```\n{}\n```\n```sh\nb\n```\n```json\n{}\n```\n"
+    )
+    ran = []
+    said = make_tutorial.renewed(page, lambda words: f"{ran.append(words) or len(ran)}\n")
+    assert said == page.format(1, 2, 3)
+    assert ran == ["a\n", "a\n", "b\n"]
 
 
 def test_ci_runs_the_readmes_test_command_to_the_letter():

@@ -220,6 +220,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     _add_work(group)
     _add_format(group, ("table", "json"))
     _add_page(group)
+    _add_talk(group)
 
 
 def _similar(parser: argparse.ArgumentParser) -> None:
@@ -282,6 +283,7 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group, ("table", "json"))
+    _add_talk(group)
 
 
 def _discover(parser: argparse.ArgumentParser) -> None:
@@ -315,6 +317,7 @@ def _discover(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group, ("table", "json"))
+    _add_talk(group)
 
 
 def _learn(parser: argparse.ArgumentParser) -> None:
@@ -340,6 +343,7 @@ def _learn(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_figures_page(group)
+    _add_talk(group)
     parser.set_defaults(format="table", output=None)
 
 

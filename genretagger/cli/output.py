@@ -24,14 +24,30 @@ def warn(message: str) -> None:
 
 def say(message: str) -> None:
     """Write a line to standard error; on a terminal, break it between words."""
-    line = printable(message)
-    if sys.stderr.isatty():
-        indent = line[: len(line) - len(line.lstrip())] + "  "
-        width = shutil.get_terminal_size().columns - 1
-        line = textwrap.fill(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{fitted(printable(message), sys.stderr)}\n")
+
+
+def say_address(what: str, address: str) -> None:
+    """Say where the browser finds what is shown until Ctrl-C."""
+    say(f"{what}: {address}")
+    say("Ctrl-C ends it")
+
+
+def tell(message: str) -> None:
+    """Write a line to standard output, where it is what was asked for; broken as by `say`."""
+    utf8_output()
+    print(fitted(printable(message), sys.stdout), flush=True)
+
+
+def fitted(line: str, stream: TextIO) -> str:
+    """Break a line between words if it goes to a terminal, and is longer than that is wide."""
+    width = shutil.get_terminal_size().columns - 1
+    if not stream.isatty() or len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())] + "  "
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def spare_audio(path: Path | None) -> None:

@@ -11,7 +11,7 @@ from genretagger.bundle import Bundle
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.output import say
 from genretagger.cli.run import Run
-from genretagger.cli.settings import chosen_bundle, decision_policy, described
+from genretagger.cli.settings import chosen_bundle, decision_policy
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.hearing import hearing_id
@@ -32,8 +32,7 @@ def run(options: argparse.Namespace) -> int:
     )
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
-    run.vocabulary = bundle.vocabulary
-    run.remark(described(bundle))
+    run.hear_with(bundle)
     if options.cluster is not None:
         return _on_cluster(options, run, bundle, policy)
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)

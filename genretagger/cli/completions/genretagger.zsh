@@ -73,6 +73,8 @@ _shtab_genretagger_audit_options=(
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
   "--report[also write a page for the browser\: all tracks, what was heard, and why]:FILE.html:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -131,6 +133,8 @@ _shtab_genretagger_discover_options=(
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -167,6 +171,8 @@ _shtab_genretagger_learn_options=(
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -198,6 +204,8 @@ _shtab_genretagger_playlist_options=(
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   ":such as \'Rock \> 0.6 and Folk \> 0.3\', with \'and\', \'or\', \'not\' and brackets:"
 )
@@ -308,6 +316,8 @@ _shtab_genretagger_similar_options=(
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   ":an audio file:_files"
 )
