@@ -70,9 +70,9 @@ def test_the_site_is_built_strictly_and_has_every_page(tmp_path):
 
 
 def test_what_commands_say_is_put_into_the_blocks_after_them():
-    page = (
-        "```sh\na\n```\n\n```\n{}\n```\nand again\n```\n{}\n```\n```sh\nb\n```\n```json\n{}\n```\n"
-    )
+    block = "```{}\n{{}}\n```\n"
+    first, again = block.format(""), "and again\n" + block.format("")
+    page = f"```sh\na\n```\n{first}{again}```sh\nb\n```\n{block.format('json')}"
     ran = []
     said = make_tutorial.renewed(page, lambda words: f"{ran.append(words) or len(ran)}\n")
     assert said == page.format(1, 2, 3)

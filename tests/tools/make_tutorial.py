@@ -84,7 +84,7 @@ def said(commands: str, home: Path, columns: int = 100) -> str:
     columns : int
         How wide the terminal is.
     """
-    import pty  # noqa: PLC0415 - only Unix has it, and test modules import this one
+    import pty  # only Unix has it, and test modules import this one
 
     environment = {
         **os.environ,
