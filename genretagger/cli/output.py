@@ -8,11 +8,14 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
 from genretagger.text import printable
+
+if TYPE_CHECKING:
+    from genretagger.bundle import Bundle
 
 _ERRORS = "surrogateescape"  # file names need not be UTF-8
 
@@ -48,6 +51,13 @@ def fitted(line: str, stream: TextIO) -> str:
     return textwrap.fill(
         line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+def described(bundle: Bundle) -> str:
+    """Say which model it is."""
+    known = (bundle.info.get("name", bundle.path.name), bundle.info.get("version"))
+    name = " ".join(str(part) for part in known if part)
+    return f"model: {name} ({bundle.bundle_id}) in {bundle.path}"
 
 
 def spare_audio(path: Path | None) -> None:

@@ -11,15 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 
-from genretagger.bundle import Bundle
 from genretagger.cli import config
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
-from genretagger.cli.output import fitted, report_stream, say, spare_audio
-from genretagger.cli.settings import described
+from genretagger.cli.output import described, fitted, report_stream, say, spare_audio
 from genretagger.containers import is_heard_only
 from genretagger.errors import FatalError
 from genretagger.genres import SHIPPED, split_values
@@ -30,6 +28,9 @@ from genretagger.rows import Row, plan_row
 from genretagger.scan import find_tracks, read_long_list
 from genretagger.text import counted, reason_text
 from genretagger.words import Words
+
+if TYPE_CHECKING:
+    from genretagger.bundle import Bundle
 
 _MOST_GENRES = 8  # that a summary counts; a line or two
 

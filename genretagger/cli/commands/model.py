@@ -10,8 +10,8 @@ from typing import Any
 from genretagger.bundle import Bundle, own, shipped
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
-from genretagger.cli.output import spare_audio, tell, write_file
-from genretagger.cli.settings import chosen_bundle, described
+from genretagger.cli.output import described, spare_audio, tell, write_file
+from genretagger.cli.settings import chosen_bundle
 from genretagger.report.learned import page
 
 _FEW = 10  # decisions; of fewer, a share says nothing
