@@ -218,7 +218,8 @@ def test_ctrl_c_ends_it_soon_and_the_same_command_goes_on(two, archive, tmp_path
         _, err = client.communicate(timeout=60)
     assert client.returncode == 130
     assert err.startswith("interrupted: every file is whole, some tracks are left\n")
-    assert len(err.splitlines()) == 2  # and the counts
+    assert err.endswith("failed\nthe same command goes on with the rest\n")
+    assert len(err.splitlines()) == 3
     had = n_lines(output)
     assert had < _N_LONG
     _, err = call(capsys, *words(two, output, archive))

@@ -9,6 +9,7 @@ from pathlib import Path
 from genretagger import cluster, pipeline, results
 from genretagger.bundle import Bundle
 from genretagger.cli.caching import opened_cache
+from genretagger.cli.codes import INTERRUPTED
 from genretagger.cli.output import say
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle, decision_policy
@@ -88,7 +89,10 @@ def _on_cluster(
         for path, answer in stack.enter_context(contextlib.closing(answers)):
             add(_line(path, answer, policy))
     if_nothing = "nothing is left to hear" if len(known) else "no audio files found"
-    return run.summary(if_nothing=if_nothing)
+    code = run.summary(if_nothing=if_nothing)
+    if code == INTERRUPTED:
+        run.note("the same command goes on with the rest")
+    return code
 
 
 def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -> TagChange:
