@@ -138,10 +138,11 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
 
     best = ranked[0]
     if not passing:
-        below = f"{best} {' < '.join(apart(probability[best], threshold[best]))}"
+        shown, needed = apart(probability[best], threshold[best])
+        guess, more = f"{best} {shown} is the best guess", f"{needed} would be needed"
         if policy.always:
-            return Decision((best,), (f"{below}, taken as the best", *prediction.notes))
-        return Decision((), (f"undecided: best {below}", *prediction.notes))
+            return Decision((best,), (f"{guess}, taken though {more}", *prediction.notes))
+        return Decision((), (f"undecided: {guess}, {more}", *prediction.notes))
 
     def go_together(a: str, b: str) -> bool:
         return policy.vocabulary.is_fusion(a, b) or (

@@ -10,10 +10,9 @@ from typing import Any
 from genretagger.bundle import Bundle, own, shipped
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
-from genretagger.cli.output import spare_audio, write_file
-from genretagger.cli.settings import chosen_bundle, described
+from genretagger.cli.output import described, spare_audio, tell, write_file
+from genretagger.cli.settings import chosen_bundle
 from genretagger.report.learned import page
-from genretagger.text import printable
 
 _FEW = 10  # decisions; of fewer, a share says nothing
 
@@ -30,11 +29,11 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"path": str(bundle.path), "id": bundle.bundle_id, **card}, indent=1))
     else:
         for line in _lines(bundle):
-            print(printable(line))
+            tell(line)
     if options.verify:
         within = Classifier(bundle).verify()
         if not options.json:
-            print(f"verified: it hears its golden segment as it should, within {within:.1g}")
+            tell(f"verified: it hears its golden segment as it should, within {within:.1g}")
     return OK
 
 
