@@ -1,0 +1,144 @@
+"""How similar two encodings of one recording are, and how similar different recordings get.
+
+``python tests/benchmarks/bench_same.py [--bundle FOLDER] [--run RUN] --made FOLDER`` makes other
+versions of full tracks and of some labelled clips by ffmpeg, hears them, and looks in all clips for
+what is most similar to each track but another recording. That is what `genretagger.similarity.SAME`
+is chosen by. `--run` names a training run that lists which clips hold the same recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import clips
+import numpy as np
+
+from genretagger import bundle
+from genretagger.similarity import SAME, directions
+
+N_CLIPS = 60
+VERSIONS = {
+    "MP3 of 128 kbit/s": (".mp3", ("-b:a", "128k")),
+    "MP3 of 64 kbit/s": (".mp3", ("-b:a", "64k")),
+    "Ogg Vorbis of 96 kbit/s": (".ogg", ("-c:a", "libvorbis", "-b:a", "96k")),
+    "Opus of 48 kbit/s": (".opus", ("-b:a", "48k")),
+    "without its first second": (".flac", ("-ss", "1")),
+    "6 dB quieter": (".flac", ("-af", "volume=-6dB")),
+}
+CANDIDATES = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+
+
+def make(source: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Make the versions of a file that are not there yet."""
+    for n, (name, (ending, options)) in enumerate(VERSIONS.items()):
+        target = folder / f"{source.stem}-{n}{ending}"
+        if not target.exists():
+            part = target.with_name(f"part{ending}")
+            command = ["ffmpeg", "-v", "error", "-y", "-i", source, "-map", "0:a", *options, part]
+            subprocess.run(command, check=True)
+            part.replace(target)
+        yield name, target
+
+
+def same_recordings(run: Path | None) -> dict[str, set[str]]:
+    """Read which clips hold the same recording, if a run has found that out."""
+    known: dict[str, set[str]] = {}
+    if run is not None:
+        from training.folders import RunFolder
+
+        for line in RunFolder(run).duplicates.read_text(encoding="utf-8").splitlines():
+            pair = json.loads(line)
+            known.setdefault(pair["first"], set()).add(pair["second"])
+            known.setdefault(pair["second"], set()).add(pair["first"])
+    return known
+
+
+def nearest_others(x: np.ndarray, owners: Sequence[str], same: dict[str, set[str]]) -> np.ndarray:
+    """Give each recording's highest similarity with another one, shape (n,).
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape (n, n_values)
+        Of unit length.
+    owners : sequence of str, length n
+    same : dict of str to set of str
+        Recordings under several names.
+    """
+    place = {owner: i for i, owner in enumerate(owners)}
+    alike = x @ x.T
+    np.fill_diagonal(alike, -1.0)
+    for owner, others in same.items():
+        if owner in place:
+            alike[place[owner], [place[other] for other in others if other in place]] = -1.0
+    return alike.max(axis=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    clips.add_arguments(parser)
+    parser.add_argument("--made", type=Path, required=True, help="keeps the other versions")
+    parser.add_argument("--run", type=Path, help="a training run whose manifest was made")
+    options = parser.parse_args(arguments)
+    options.made.mkdir(parents=True, exist_ok=True)
+    model = bundle.read(bundle.locate(options.bundle))
+    table = options.data / "labels.tsv"
+    sources = [options.data / "clips" / f"{clip.id}.opus" for clip in clips.read(table, N_CLIPS)]
+    tracks = sorted(p for p in (options.data / "tracks").iterdir() if p.suffix in (".mp3", ".ogg"))
+    recordings = clips.embed(clips.read(table, options.sample), options)
+    recordings |= {
+        path.stem: p.embedding
+        for path, p in clips.hear_files([*sources, *tracks], model, options).items()
+    }
+    made = [
+        (source.stem, name, path)
+        for source in (*sources, *tracks)
+        for name, path in make(source, options.made)
+    ]
+    heard = clips.hear_files([path for _, _, path in made], model, options)
+    made = [version for version in made if version[2] in heard and version[0] in recordings]
+    owners = list(recordings)
+    originals = [owners.index(owner) for owner, _, _ in made]
+    vectors = np.stack([*recordings.values(), *(heard[path].embedding for _, _, path in made)])
+    names = np.array([name for _, name, _ in made])
+    is_track = np.isin([owner for owner, _, _ in made], [path.stem for path in tracks])
+    for title, standardise in (("standardised", True), ("as they are", False)):
+        x = directions(vectors.astype(np.float32), standardise=standardise)
+        own = (x[len(owners) :] * x[originals]).sum(axis=1)
+        others = nearest_others(x[: len(owners)], owners, same_recordings(options.run))
+        report(title, own, others, names, is_track)
+
+
+def report(
+    title: str, own: np.ndarray, others: np.ndarray, names: np.ndarray, is_track: np.ndarray
+) -> None:
+    """Print how well the two kinds of similarity are told apart."""
+    print(
+        f"## Embeddings {title}\n\n| similarity of | lowest | 5 % below | median |\n"
+        "|---|--:|--:|--:|"
+    )
+    for name, values in (
+        *((name, own[names == name]) for name in VERSIONS),
+        ("all versions of full tracks", own[is_track]),
+        ("all versions of clips", own[~is_track]),
+    ):
+        low, middle = np.percentile(values, (5, 50))
+        print(f"| {name} | {values.min():.3f} | {low:.3f} | {middle:.3f} |")
+    print("\n| the nearest other recording | median | 5 % above | 1 % above | highest |")
+    print("|---|--:|--:|--:|--:|")
+    middle, high, higher = np.percentile(others, (50, 95, 99))
+    print(f"| of {len(others):,} | {middle:.3f} | {high:.3f} | {higher:.3f} | {others.max():.3f} |")
+    print("\n| at | versions found | of full tracks | tracks that lose another recording |")
+    print("|--:|--:|--:|--:|")
+    for at in sorted({*CANDIDATES, SAME}):
+        shares = ((own >= at).mean(), (own[is_track] >= at).mean(), (others >= at).mean())
+        print(f"| {at:.2f} | {' | '.join(f'{share:.1%}' for share in shares)} |")
+    print()
+
+
+if __name__ == "__main__":
+    main()
