@@ -115,6 +115,23 @@ def test_figures_are_of_artists_that_were_not_learned_from():
     assert learned.top1 < 0.8
 
 
+def test_sums_of_folds_give_the_ridge_regression_that_scikit_learn_gives():
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    x = np.float32(RNG.normal(size=(90, 12)) * RNG.uniform(0.01, 30, size=12) + 5)
+    x[:, 3] = 7.3  # a value that never changes
+    reference = RNG.random((90, 4)) < 0.3
+    parts = [fit._sums(x[i::3], reference[i::3]) for i in range(3)]
+    weights, bias = fit._total(parts).without(parts[1]).fit(10.0)
+    kept = np.arange(90) % 3 != 1
+    scaler = StandardScaler().fit(x[kept])
+    ridge = Ridge(alpha=10.0).fit(scaler.transform(x[kept]), reference[kept].astype(float))
+    expected = ridge.predict(scaler.transform(x))
+    assert x @ weights.T + bias == pytest.approx(expected, abs=1e-4)
+    assert not weights[:, 3].any()
+
+
 def test_probabilities_of_the_heads_are_calibrated():
     made = label(collection(A=(400, 40), B=(400, 40)), {})
     learned = fit.learn(embedded(made, noise=20.0), made)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import clips
@@ -112,7 +111,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     clips.add_arguments(parser)
-    parser.add_argument("--run", type=Path, help="a training run that was evaluated")
     options = parser.parse_args(arguments)
     sample = clips.read(options.data / "labels.tsv", options.sample)
     labels = {clip.id: clip.genres for clip in sample if clip.genres}

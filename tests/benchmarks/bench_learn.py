@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import clips
 import numpy as np
@@ -35,6 +34,7 @@ from genretagger.similarity import directions
 from genretagger.subgenres import Names
 
 ALLMUSIC = "panda"
+SYNONYMS = labels.read_synonyms("Pop/Rock = Pop Rock")  # one genre of AllMusic's
 N_FOLDS = 5
 N_NEIGHBOURS = 10
 N_RESAMPLES = 200
@@ -73,12 +73,12 @@ def usable(sample: Sequence[clips.Clip]) -> dict[str, tuple[str, ...]]:
     """Give the genres of each clip that AllMusic or more than one set uses."""
     sets = defaultdict(set)
     for clip in sample:
-        for name in labels.genres_of(clip.source_genre, {}):
+        for name in labels.genres_of(clip.source_genre, SYNONYMS):
             sets[key_of(name)].add(clip.set)
     kept = {
         clip.id: tuple(
             name
-            for name in labels.genres_of(clip.source_genre, {})
+            for name in labels.genres_of(clip.source_genre, SYNONYMS)
             if len(sets[key_of(name)]) > 1 or ALLMUSIC in sets[key_of(name)]
         )
         for clip in sample
@@ -241,7 +241,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     clips.add_arguments(parser)
-    parser.add_argument("--run", type=Path, help="a training run that was evaluated")
     options = parser.parse_args(arguments)
     sample = clips.read(options.data / "labels.tsv", options.sample)
     genres = usable(sample)

@@ -82,7 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     clips.add_arguments(parser)
     parser.add_argument("--made", type=Path, required=True, help="keeps the other versions")
-    parser.add_argument("--run", type=Path, help="a training run whose manifest was made")
     options = parser.parse_args(arguments)
     options.made.mkdir(parents=True, exist_ok=True)
     model = bundle.read(bundle.locate(options.bundle))

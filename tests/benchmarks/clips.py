@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kept", type=Path, metavar="FOLDER", help="keeps what was heard for the next run"
     )
+    parser.add_argument(
+        "--run", type=Path, help="a training run that was evaluated, for what it knows of the clips"
+    )
 
 
 def read(table: Path, sample: int | None = None) -> list[Clip]:
@@ -132,8 +135,35 @@ def embed(clips: Sequence[Clip], options: argparse.Namespace) -> dict[str, np.nd
 
 
 def mel_statistics(clips: Sequence[Clip], options: argparse.Namespace) -> dict[str, np.ndarray]:
-    """Give the mean and the deviation of each of 96 mel bands of whole clips, in dB, by librosa."""
+    """Give the mean and the deviation of each of 96 mel bands of whole clips, in dB.
+
+    Of a training run's shards, if it has them; else by librosa.
+    """
+    if options.run:
+        return _mel_statistics_of_run(clips, options.run)
     return _vectors("mel", clips, _mel_statistics, options)
+
+
+def _mel_statistics_of_run(clips: Sequence[Clip], run: Path) -> dict[str, np.ndarray]:
+    from training import config, files
+    from training.data.clips import read_clips
+    from training.features import shards
+    from training.folders import RunFolder
+
+    folder = RunFolder(run)
+    manifest = {clip.track_id: i for i, clip in enumerate(read_clips(folder.manifest))}
+    features = config.load(config.DEFAULT).features
+    kept = shards.read(folder.shards, features, manifest_sha256=files.sha256(folder.manifest))
+    statistics = {}
+    for clip in clips:
+        i = manifest[clip.id]
+        statistics[clip.id] = _mean_and_deviation(kept.segment(i, 0, kept.n_frames(i)))
+    return statistics
+
+
+def _mean_and_deviation(decibels: np.ndarray) -> np.ndarray:
+    """Reduce (n_frames, n_bands) to (2 * n_bands,)."""
+    return np.concatenate([decibels.mean(axis=0), decibels.std(axis=0)]).astype(np.float16)
 
 
 def musicnn(
@@ -147,8 +177,7 @@ def _mel_statistics(y: np.ndarray) -> np.ndarray:
     import librosa
 
     power = librosa.feature.melspectrogram(y=y, sr=_SR, n_fft=512, hop_length=256, n_mels=96)
-    decibels = librosa.power_to_db(power)
-    return np.concatenate([decibels.mean(axis=1), decibels.std(axis=1)])
+    return _mean_and_deviation(librosa.power_to_db(power).T)
 
 
 def _musicnn(wheel: Path, y: np.ndarray) -> np.ndarray:
