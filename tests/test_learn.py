@@ -59,6 +59,10 @@ def test_a_mapping_joins_genres_leaves_them_out_and_names_what_matches_nothing()
     made = label(tracks, synonyms)
     assert set(made.vocabulary.genres) == {"Hip Hop", "Lied"}
     assert made.unmatched == ("nowhere",)
+    whole = label(
+        collection(**{"Pop/Rock": (9, 3)}, Lied=(9, 3)), read_synonyms("pop/rock = Pop Rock")
+    )
+    assert (set(whole.vocabulary.genres), whole.unmatched) == ({"Pop Rock", "Lied"}, ())
     for text, message in [
         ("Rap", "line 1: write it as"),
         ("\nA = B\na = C", "line 3: 'a' stands twice"),

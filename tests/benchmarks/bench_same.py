@@ -25,7 +25,6 @@ VERSIONS = {
     "MP3 of 128 kbit/s": (".mp3", ("-b:a", "128k")),
     "MP3 of 64 kbit/s": (".mp3", ("-b:a", "64k")),
     "Ogg Vorbis of 96 kbit/s": (".ogg", ("-c:a", "libvorbis", "-b:a", "96k")),
-    "Opus of 48 kbit/s": (".opus", ("-b:a", "48k")),
     "without its first second": (".flac", ("-ss", "1")),
     "6 dB quieter": (".flac", ("-af", "volume=-6dB")),
 }
@@ -33,15 +32,18 @@ CANDIDATES = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
 
 def make(source: Path, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Make the versions of a file that are not there yet."""
-    for n, (name, (ending, options)) in enumerate(VERSIONS.items()):
-        target = folder / f"{source.stem}-{n}{ending}"
-        if not target.exists():
-            part = target.with_name(f"part{ending}")
-            command = ["ffmpeg", "-v", "error", "-y", "-i", source, "-map", "0:a", *options, part]
-            subprocess.run(command, check=True)
-            part.replace(target)
-        yield name, target
+    """Make all versions of a file at once, unless they are there."""
+    place = folder / source.stem
+    if not place.exists():
+        part = folder / "part"
+        part.mkdir(exist_ok=True)
+        command = ["ffmpeg", "-v", "error", "-y", "-i", str(source)]
+        for n, (ending, options) in enumerate(VERSIONS.values()):
+            command += ["-map", "0:a", *options, str(part / f"{n}{ending}")]
+        subprocess.run(command, check=True)
+        part.replace(place)
+    for n, (name, (ending, _)) in enumerate(VERSIONS.items()):
+        yield name, place / f"{n}{ending}"
 
 
 def same_recordings(run: Path | None) -> dict[str, set[str]]:
