@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     clips.add_arguments(parser)
+    parser.add_argument("--time", action="store_true", help="measure time, too: minutes")
     options = parser.parse_args(arguments)
     sample = clips.read(options.data / "labels.tsv", options.sample)
     embedded = clips.embed([clip for clip in sample if clip.genres], options)
@@ -100,8 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stable = ", ".join(f"{value:.2f}" for value in groups.stability)
     print(f"\nover seeds: agreement {groups.agreement:.2f}, stability {stable}")
     print(f"probability of a track's own group: {groups.sureness.mean():.2f} on average")
-    print(f"\n{len(embeddings):,} clips: {timed(embeddings)}")
-    print(f"{N_SIMULATED:,} simulated tracks: {timed(simulated(embeddings))}")
+    if options.time:
+        print(f"\n{len(embeddings):,} clips: {timed(embeddings)}")
+        print(f"{N_SIMULATED:,} simulated tracks: {timed(simulated(embeddings))}")
 
 
 if __name__ == "__main__":

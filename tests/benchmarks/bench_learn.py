@@ -37,8 +37,8 @@ ALLMUSIC = "panda"
 SYNONYMS = labels.read_synonyms("Pop/Rock = Pop Rock")  # one genre of AllMusic's
 N_FOLDS = 5
 N_NEIGHBOURS = 10
-N_RESAMPLES = 200
-N_DRAWS = 3
+N_RESAMPLES = 100
+N_DRAWS = 2
 SIZES = (100, 200, 400, 800)
 
 
