@@ -44,6 +44,9 @@ def test_a_genre_is_learned_under_its_most_common_spelling_and_others_are_named(
     assert [(g.name, g.n_tracks, g.n_artists) for g in made.left_out] == [
         *(("Solo", 9, 2), ("Polka", 7, 3))
     ]
+    assert all(genre.has_few for genre in made.left_out)
+    (long,) = label([*tracks, *collection(**{61 * "x": (9, 3)})], {}).left_out[:1]
+    assert (long.name, long.has_few) == (61 * "x", False)
 
 
 def test_genres_stand_in_the_order_in_which_they_stand_on_tracks_that_have_both():

@@ -45,11 +45,16 @@ class Tagged(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A genre that has too few tracks or artists."""
+    """A genre that has too few tracks or artists, or a name that no genre can have."""
 
     name: str
     n_tracks: int
     n_artists: int
+
+    @property
+    def has_few(self) -> bool:
+        """Whether it has too few tracks or artists."""
+        return self.n_tracks < LEAST_TRACKS or self.n_artists < LEAST_ARTISTS
 
 
 @dataclass(frozen=True)

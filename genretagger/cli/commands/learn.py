@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -147,14 +147,11 @@ def _write(
 def _say(written: Bundle, from_: labels.Labels, learned: fit.Learned) -> None:
     for spelling in from_.unmatched:
         warn(f"--map: no track has the genre {spelling!r}")
-    few = [f"{g.name} ({g.n_tracks} of {g.n_artists})" for g in from_.left_out[:_MOST_NAMED]]
-    more = len(from_.left_out) - len(few)
-    if few:
-        rest = f" and {more} more" if more else ""
-        sys.stderr.write(
-            f"left out, as they have fewer than {labels.LEAST_TRACKS} tracks of "
-            f"{labels.LEAST_ARTISTS} artists: {printable(', '.join(few))}{rest}\n"
-        )
+    few = [genre for genre in from_.left_out if genre.has_few]
+    _name(
+        f"they have fewer than {labels.LEAST_TRACKS} tracks of {labels.LEAST_ARTISTS} artists", few
+    )
+    _name("a genre has no such name", [genre for genre in from_.left_out if not genre.has_few])
     width = max(len(genre.name) for genre in learned.genres)
     for genre in learned.genres:
         verdict = "can be heard" if genre.is_heard else "cannot be heard: never proposed"
@@ -167,3 +164,12 @@ def _say(written: Bundle, from_: labels.Labels, learned: fit.Learned) -> None:
     print(f"the first genre is right in {learned.top1:.2f} of the tracks, by other artists")
     name = written.path.name if written.path in bundle.own() else written.path
     sys.stderr.write(f"to use it: genretagger tag --dry-run --bundle {printable(str(name))} PATH\n")
+
+
+def _name(why: str, left_out: Sequence[labels.LeftOut]) -> None:
+    """Name the genres that are left out, the most common first."""
+    first = [f"{g.name} ({g.n_tracks} of {g.n_artists})" for g in left_out[:_MOST_NAMED]]
+    more = len(left_out) - len(first)
+    rest = f" and {more} more" if more else ""
+    if first:
+        sys.stderr.write(f"left out, as {why}: {printable(', '.join(first))}{rest}\n")
