@@ -93,9 +93,21 @@ class Run:
         return clips
 
     def check_split(self, clips: Sequence[Clip]) -> None:
-        """Refuse a split by which nothing can be learned or measured; see `split.check`."""
+        """Refuse a split by which nothing can be learned or measured; see `split.check`.
+
+        Raises
+        ------
+        FatalError
+            Also if a set that is held out leaves no clip with a genre to learn from.
+        """
         least = self.config.model.train.least_confidence
         split.check([clip for clip in clips if clip.confidence >= least])
+        for trial in self.trials(clips):
+            if not any(clips[i].genres for i in np.flatnonzero(trial.learns).tolist()):
+                raise FatalError(
+                    f"the model {trial.name} has no clip with a genre to learn from: all of them "
+                    "are in its set, or by artists of its set; change [unseen]"
+                )
 
     def manifest_sha256(self) -> str:
         """Hash the manifest."""

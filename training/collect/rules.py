@@ -264,5 +264,12 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are asked; the first that matches is named."""
 
-ORIGINALS = frozenset({"a tribute to jack johnson", "tribute to nothing", "tribute to the martyrs"})
+ORIGINALS = frozenset(
+    {
+        "a tribute to jack johnson",
+        "homenaje a violeta parra",
+        "tribute to nothing",
+        "tribute to the martyrs",
+    }
+)
 """Artists and albums, folded, that are named so and are no copies."""
