@@ -198,6 +198,14 @@ def test_without_one_of_the_decisive_pairs_there_is_no_sentence(done, tmp_path):
     assert "copies gain" not in text
 
 
+def test_a_study_that_has_not_begun_claims_nothing(tmp_path):
+    figures = measures.figures(tmp_path, CLIPS, CONFIG)
+    text = findings.describe(figures, "study")
+    assert "0 of 72 trainings are done." in text
+    assert "converged" not in text
+    assert "|" not in text
+
+
 def test_a_gain_that_does_not_leak_is_not_called_leakage(tmp_path):
     for training in plan.trainings(CONFIG):
         leave(tmp_path, training, skilled=lambda one: 0.5 + one.variant.augmented)

@@ -108,6 +108,35 @@ def test_a_training_that_is_killed_ends_as_one_that_is_not(store, tmp_path, capf
     assert left == ["fold-0-seed-3.json", "fold-0-seed-3.npz"]
 
 
+ABANDONED = """
+import multiprocessing, os, signal, sys, time
+sys.path.insert(0, {root!r})
+from training.study.trainings import end_with_parent
+def work(pipe):
+    end_with_parent()
+    pipe.send(os.getpid())
+    time.sleep(600)
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    spawn.Process(target=work, args=(there,)).start()
+    print(here.recv(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills by POSIX")
+def test_when_the_stage_is_killed_its_trainings_end_too(tmp_path):
+    script = tmp_path / "abandoned.py"
+    script.write_text(ABANDONED.format(root=str(ROOT)), encoding="utf-8")
+    # the worker holds the pipe of stdout, so this waits for its end, and not for 600 s
+    done = subprocess.run(
+        [sys.executable, script], stdout=subprocess.PIPE, check=False, timeout=300
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert int(done.stdout) > 0
+
+
 def test_what_was_begun_with_other_settings_is_refused(store, tmp_path):
     state = TRAINING.path(tmp_path).with_suffix(".state.npz")
     trainings._save(state, {"origin": "another", "log": json.dumps([])})

@@ -212,6 +212,8 @@ def _costs(figures: Figures) -> str:
     over = [one for one in done if not one["converged"]]
     hours = sum(one["cpu_seconds"] for one in done) / 3600
     lines = f"{len(done)} of {figures['n_planned']} trainings are done, {hours:.1f} CPU hours. "
+    if not done:
+        return f"0 of {figures['n_planned']} trainings are done."
     if not over:
         return lines + f"All of them converged within {most} passes."
     names = ", ".join(

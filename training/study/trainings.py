@@ -13,6 +13,8 @@ import contextlib
 import hashlib
 import json
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -84,6 +86,26 @@ def _moments(examples: variants.Examples, indices: Integers) -> tuple[Floats, Fl
     mean, square = (np.mean(part, axis=0, dtype=np.float64) for part in zip(*each, strict=True))
     variance = np.maximum(square - mean**2, 0)
     return np.asarray(mean, dtype=np.float32), np.asarray(variance, dtype=np.float32)
+
+
+def _begin_worker(n_threads: int) -> None:
+    end_with_parent()
+    _use_threads(n_threads)
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does, even if that is killed.
+
+    Else its training would go on, and be begun once more by the next `study`.
+    """
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _use_threads(n: int) -> None:
@@ -448,7 +470,7 @@ def run(
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        n_jobs, mp_context=spawn, initializer=_use_threads, initargs=(n_threads,)
+        n_jobs, mp_context=spawn, initializer=_begin_worker, initargs=(n_threads,)
     ) as processes:
         futures = {
             processes.submit(train, folder, store, clips, training, config): training
