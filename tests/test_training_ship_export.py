@@ -85,14 +85,14 @@ MSD = MelConfig(n_fft=512, hop_length=256, fmin_hz=0.0, fmax_hz=8000.0)
     [
         ("cnn", MelConfig()),
         ("default", replace(MSD, scales=("htk",))),
-        ("accurate", MSD),
+        ("accurate", replace(MSD, n_mels=192, top_db=120.0, scales=("slaney", "htk"))),
     ],
 )
 def test_a_configuration_is_complete_and_names_its_card(name, features):
     found = config.load(config.DEFAULT.with_name(f"{name}.toml"))
     assert found.features == features
     assert found.card.endswith(f"{name}.card.md")
-    assert isinstance(found.model, config.StudentHeads) == (name == "default")
+    assert isinstance(found.model, config.StudentHeads) == (name != "cnn")
 
 
 @pytest.mark.parametrize(
