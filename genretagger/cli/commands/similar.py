@@ -23,7 +23,8 @@ def run(options: argparse.Namespace) -> int:
     """List the tracks that sound like one; never write but the playlist."""
     chooser = Chooser(options)
     bundle = chosen_bundle(options)
-    with opened_cache(options) as cache:
+    chooser.run.hear_with(bundle)
+    with opened_cache(options, chooser.run.remark) as cache:
         track, embedding = _sought(options, bundle, cache)
     with opened_cache(options) as cache:  # opened anew, it knows the track, too
         others = chooser.heard(bundle, cache, embedding=True)
