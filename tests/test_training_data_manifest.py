@@ -179,7 +179,7 @@ def test_an_index_of_artists_groups_gtzans_clips(gtzan, tmp_path):
     index = tmp_path / "index.tsv"
     rows = [f"pop.{n:05d}.wav\tMadonna\tSong {n}" for n in range(4)]
     rows += [f"rock/rock.{n:05d}\tQueen & Bowie" for n in range(3)]
-    rows += ["jazz.00000\tNina Simone"]
+    rows += ["jazz.00000\tNina Simone", "jazz.99999\tNobody"]
     index.write_text("file\tartist\ttitle\n" + "\n".join(rows) + "\n", encoding="utf-8")
     clips, lines = collect(tmp_path, tree=[gtzan], artists=index)
     groups = {clip.track_id.rpartition("/")[2]: clip.artist_id for clip in clips}
@@ -187,9 +187,17 @@ def test_an_index_of_artists_groups_gtzans_clips(gtzan, tmp_path):
     assert {groups[f"rock.{n:05d}.wav"] for n in range(3)} == {"queen"}
     assert groups["jazz.00000.wav"] == "nina simone"
     assert any("the artist of 22 of 30 tracks" in line for line in lines)
+    assert any("1 of 9 names are of no file in a --tree, such as 'jazz.99999'" in x for x in lines)
     index.write_text("file\tartist\npop.00000.wav Madonna\n", encoding="utf-8")
     with pytest.raises(FatalError, match=r"index\.tsv, line 2: write a file's name, a tab"):
         sources.read_artists(index)
+
+
+def test_the_folder_above_the_genres_is_refused_with_the_right_one(gtzan, tmp_path):
+    with pytest.raises(
+        FatalError, match=rf"lie in 'gtzan', which is no genre: give --tree {gtzan}"
+    ):
+        sources.from_tree(gtzan.parent, sources.read_names(None), sources.Rejects(), {})
 
 
 def test_a_mapping_file_of_the_tagger_is_read_backwards(tmp_path):

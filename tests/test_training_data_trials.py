@@ -1,5 +1,7 @@
 """Which model learns from which clips, and is measured on which."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from training.config import SplitConfig, Subset
 from training.data.clips import Clip, with_splits
 from training.data.trials import trials
 from training.folders import FINAL
+from training.learn.models import stamp
 
 FOLDS = SplitConfig(n_folds=2, seed=0, n_validation=0, n_test=0)
 
@@ -45,3 +48,15 @@ def test_a_holdout_split_has_one_model_that_is_measured_on_the_rest(clips):
     names = ["train", "test", "train", "validation"]
     (final,) = trials(with_splits(clips, names), settings, {"panda": Subset(only=("panda",))})
     assert told(final) == ([0, 2], [1, 3])
+    assert final.validated(with_splits(clips, names)) == [3]  # the test is left alone
+
+
+@pytest.mark.parametrize("change", [{"genres": ("Jazz",)}, {"sha256": "other"}, {"source": "new"}])
+def test_what_changes_in_a_clip_is_in_the_stamp_of_the_models_that_learn_from_it_alone(
+    clips, change
+):
+    changed = [replace(clips[0], **change), *clips[1:]]
+    for trial in trials(clips, FOLDS, {}):
+        rows = np.flatnonzero(trial.learns).tolist()
+        before, after = (stamp(version[i] for i in rows) for version in (clips, changed))
+        assert (before == after) == (trial.name == clips[0].split)

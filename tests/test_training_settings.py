@@ -78,7 +78,7 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_what_is_allowed(
         ("validation = [2]", "validation = [0]", "test and validation .* none twice"),
         ("validation = [2]", "validation = [10]", "of the folds 0 to n_folds - 1"),
         ("test = [0, 1]", "test = [0, -1]", r"test = \[0, -1\], but a list in brackets"),
-        ("passes = 6", "passes = 0", "passes = 0, but a whole number of 1 or more"),
+        ("patience = 8", "patience = 0", "patience = 0, but a whole number of 1 or more"),
     ],
 )
 def test_the_grid_is_checked_too(tmp_path, old, new, message):

@@ -1,6 +1,7 @@
 """The whole chain on synthetic clips gives a bundle that the product accepts."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from genretagger.genres import GENRES
 from training import config, files
 from training.__main__ import main
 from training.config import MelConfig
+from training.data.clips import read_clips
+from training.learn import models
 from training.ship import card
 
 TINY = """
@@ -81,7 +84,7 @@ MSD = MelConfig(n_fft=512, hop_length=256, fmin_hz=0.0, fmax_hz=8000.0)
     ("name", "features"),
     [
         ("cnn", MelConfig()),
-        ("default", replace(MSD, htk=True)),
+        ("default", replace(MSD, scales=("htk",))),
         ("accurate", MSD),
     ],
 )
@@ -125,7 +128,7 @@ def test_the_shipped_bundle_loads_and_verifies_and_is_small():
     classifier = pytest.importorskip("genretagger.classifier")
     shipped = bundle.read(bundle.DEFAULT)
     trained = asdict(config.load(config.DEFAULT).features)
-    assert trained.pop("htk")
+    assert trained.pop("scales")
     assert asdict(shipped.features) == trained
     assert classifier.Classifier(shipped).verify() <= classifier.GOLDEN_TOLERANCE
     assert sum(path.stat().st_size for path in bundle.DEFAULT.iterdir()) < 10e6
@@ -176,7 +179,7 @@ def made(tmp_path_factory):
         y += 0.02 * rng.standard_normal(len(t))
         path = data / "clips" / f"c{i}.opus"
         soundfile.write(path, y.astype(np.float32), 16000, format="OGG", subtype="OPUS")
-        name = "panda" if i % 2 else "atar"
+        name = "quiz" if i < 4 else "chill" if i < 8 else "panda" if i % 2 else "atar"
         rows.append(f"c{i}\t{name}\t{genre}\t{1 if i == 23 else 3}\ta{i // 2}")
     (data / "labels.tsv").write_text("\n".join(rows) + "\n")
 
@@ -228,6 +231,17 @@ def test_a_finished_model_is_not_trained_again(made, capsys):
     assert "0: trained before" in capsys.readouterr().out
 
 
+def test_the_log_tells_the_loss_on_clips_that_are_not_learned_from_and_a_plot_shows_it(made):
+    _, run, _ = made
+    logs = {
+        name: files.read_jsonl(run / "models" / name / "log.jsonl") for name in ("0", "1", "final")
+    }
+    assert [line["epoch"] for line in logs["0"]] == [1, 2]
+    assert all(0 < line["validation"] < 3 for name in ("0", "1") for line in logs[name])
+    assert not any("validation" in line for line in logs["final"])  # it learns from all
+    assert (run / "plots" / "losses.png").stat().st_size > 1000
+
+
 def test_a_model_of_another_configuration_is_refused(made, capsys):
     folder, _, stage = made
     other = folder / "other.toml"
@@ -239,7 +253,6 @@ def test_a_model_of_another_configuration_is_refused(made, capsys):
 
 def test_a_model_that_is_missing_names_the_stage_to_run(made, tmp_path):
     from training.folders import ModelFolder
-    from training.learn import models
 
     folder, _, _ = made
     with pytest.raises(FatalError, match="run the stage `train` first"):
@@ -258,20 +271,6 @@ def test_shards_of_another_manifest_are_refused(made, capsys):
     assert folder.exists()
 
 
-def test_models_of_other_shards_are_refused(made, capsys):
-    _, run, stage = made
-    index = run / "shards" / "index.json"
-    description = run / "models" / "0" / "model.json"
-    before = description.read_text()
-    description.write_text(before.replace(json.loads(index.read_text())["fingerprint"], "old"))
-    try:
-        for name, options in (("train", ["--model", "0"]), ("evaluate", []), ("export", [])):
-            assert stage(name, *options) == 1
-            assert "was trained on other shards" in capsys.readouterr().err
-    finally:
-        description.write_text(before)
-
-
 def test_metrics_of_other_models_are_refused(made, capsys):
     _, run, stage = made
     weights = run / "models" / "1" / "model.weights.h5"
@@ -284,22 +283,43 @@ def test_metrics_of_other_models_are_refused(made, capsys):
         weights.write_bytes(before)
 
 
-def test_models_and_metrics_of_before_large_sets_and_subsets_were_settings_stay_valid(
-    made, tmp_path
-):
-    _, run, stage = made
-    changed = {run / "metrics.json": ("subsets",)}
-    changed |= {run / f"models/{name}/model.json": ("large_sets",) for name in ("0", "1", "final")}
-    before = {path: path.read_text() for path in changed}
-    try:
-        for path, (key,) in changed.items():
-            table = json.loads(before[path])
-            del table.get("made_from", table)[key]
-            path.write_text(json.dumps(table))
-        assert stage("export", "--compare", "4", "--out", str(tmp_path / "bundle")) == 0
-    finally:
-        for path, text in before.items():
-            path.write_text(text)
+UNSEEN = """
+[unseen]
+quiz = { only = ["quiz"] }
+chill = { only = ["chill"] }
+"""
+
+
+def test_a_set_that_has_changed_trains_its_model_again_and_no_other(made, tmp_path, capsys):
+    folder, before, stage = made
+    run = tmp_path / "run"
+    shutil.copytree(before, run)
+    settings = folder / "unseen.toml"
+    here = ("--config", str(settings), "--run", str(run))
+
+    def trained_anew():
+        weights = {path.parent.name: path for path in run.glob("models/*/model.weights.h5")}
+        times = {name: path.stat().st_mtime_ns for name, path in weights.items()}
+        assert stage("train", *here) == 0
+        return {
+            path.parent.name
+            for path in run.glob("models/*/model.weights.h5")
+            if path.stat().st_mtime_ns != times.get(path.parent.name)
+        }
+
+    settings.write_text(TINY + UNSEEN)
+    assert trained_anew() == {"unseen-quiz", "unseen-chill"}
+    assert stage("evaluate", *here) == 0
+    settings.write_text(TINY + UNSEEN.replace("[unseen]", '[unseen]\nnone = { only = ["none"] }'))
+    assert stage("export", *here) == 1
+    assert "run the stage `evaluate` again" in capsys.readouterr().err
+    settings.write_text(TINY + UNSEEN.replace('["quiz"]', '["quiz", "panda"]'))
+    for name in ("evaluate", "export"):
+        assert stage(name, *here) == 1
+        assert "unseen-quiz learned from other clips than the manifest" in capsys.readouterr().err
+    assert trained_anew() == {"unseen-quiz"}
+    assert "unseen-quiz: what it learned from has changed" in capsys.readouterr().out
+    assert trained_anew() == set()
 
 
 def test_models_of_other_large_sets_are_refused(made, capsys):
@@ -335,7 +355,6 @@ def test_evaluate_draws_and_resumes_from_what_was_predicted(made, capsys, monkey
 
 
 def test_one_holdout_model_is_chosen_on_validation_and_measured_on_test(made):
-    from training.data.clips import read_clips
     from training.measure import evaluate
 
     folder, run, _ = made
@@ -356,7 +375,6 @@ def test_one_holdout_model_is_chosen_on_validation_and_measured_on_test(made):
 
 
 def test_a_killed_training_resumes_where_it_stopped(made, tmp_path):
-    from training.data.clips import read_clips
     from training.features import shards
     from training.folders import ModelFolder
     from training.learn.cnn import train_cnn
@@ -383,7 +401,7 @@ def test_a_killed_training_resumes_where_it_stopped(made, tmp_path):
         chosen = replace(settings, model=replace(settings.model, train=train))
         rows = list(range(len(clips)))
         folder = ModelFolder(tmp_path)
-        train_cnn(chosen, clips, cached, rows=rows, name="x", folder=folder, say=say)
+        train_cnn(chosen, clips, cached, rows=rows, validated=(), name="x", folder=folder, say=say)
         return lines
 
     with pytest.raises(Killed):
@@ -392,7 +410,6 @@ def test_a_killed_training_resumes_where_it_stopped(made, tmp_path):
 
 
 def test_batches_are_the_same_each_time_and_hold_what_the_product_would_extract(made):
-    from training.data.clips import read_clips
     from training.features import shards
     from training.learn.batches import Batches
 
@@ -419,7 +436,6 @@ def test_batches_are_the_same_each_time_and_hold_what_the_product_would_extract(
 def test_without_augmentation_a_crop_is_what_the_product_computes(made):
     from genretagger import audio
     from genretagger.features import log_mel
-    from training.data.clips import read_clips
     from training.features import mel, shards
     from training.features.augment import Cropper
 

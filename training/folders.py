@@ -32,7 +32,10 @@ class ModelFolder:
 
     @property
     def log(self) -> Path:
-        """Losses and seconds of each epoch, one JSON object a line."""
+        """Losses and seconds of each epoch, one JSON object a line.
+
+        ``labels`` is the loss on what it learns, ``validation`` on clips that it does not.
+        """
         return self.path / "log.jsonl"
 
     @property

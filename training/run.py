@@ -93,9 +93,21 @@ class Run:
         return clips
 
     def check_split(self, clips: Sequence[Clip]) -> None:
-        """Refuse a split by which nothing can be learned or measured; see `split.check`."""
+        """Refuse a split by which nothing can be learned or measured; see `split.check`.
+
+        Raises
+        ------
+        FatalError
+            Also if a set that is held out leaves no clip with a genre to learn from.
+        """
         least = self.config.model.train.least_confidence
         split.check([clip for clip in clips if clip.confidence >= least])
+        for trial in self.trials(clips):
+            if not any(clips[i].genres for i in np.flatnonzero(trial.learns).tolist()):
+                raise FatalError(
+                    f"the model {trial.name} has no clip with a genre to learn from: all of them "
+                    "are in its set, or by artists of its set; change [unseen]"
+                )
 
     def manifest_sha256(self) -> str:
         """Hash the manifest."""
@@ -119,32 +131,40 @@ class Run:
         sure = np.array([clip.confidence >= least for clip in clips])
         return [replace(trial, learns=trial.learns & sure) for trial in laid_out]
 
-    def teachers(self, name: str) -> tuple[int, int]:
+    def trial(self, name: str, clips: Sequence[Clip]) -> Trial:
+        """Find a model by its name."""
+        (trial,) = (trial for trial in self.trials(clips) if trial.name == name)
+        return trial
+
+    def teachers(self, trial: Trial, clips: Sequence[Clip]) -> tuple[int, int]:
         """Look up the sizes of a trained model's heads for its teachers.
 
         Raises
         ------
         FatalError
-            If it is not trained, or with another configuration or on other shards.
+            If it is not trained, or with another configuration or on other clips.
         """
-        folder = self.folder.model(name)
-        about = models.check(self.config, folder, self.open_shards().sha256)
+        folder = self.folder.model(trial.name)
+        learned = models.stamp(clips[i] for i in np.flatnonzero(trial.learns).tolist())
+        about = models.check(self.config, folder, learned)
         if not folder.weights.exists():
             raise FatalError(f"{folder.path} is half trained: run the stage `train` again")
         return int(about["n_sounds"]), int(about["n_tags"])
 
-    def load_model(self, name: str) -> Any:
+    def load_model(self, trial: Trial, clips: Sequence[Clip]) -> Any:
         """Build a trained model for inference."""
-        return self.recipe.load(self.folder.model(name).weights, self.teachers(name))
+        weights = self.folder.model(trial.name).weights
+        return self.recipe.load(weights, self.teachers(trial, clips))
 
     def made_from(self) -> dict[str, str]:
         """Hash the origin of the metrics, so that `export` refuses those of other models."""
         names = [trial.name for trial in self.trials(self.clips()) if trial.measured.any()]
         weights = {name: self.folder.model(name).weights for name in names}
-        subsets = {name: asdict(subset) for name, subset in self.config.subsets.items()}
+        config = self.config
         return {
             "manifest": self.manifest_sha256(),
-            "evaluate": configuration.sha256(self.config.evaluate),
-            "subsets": configuration.digest(subsets),
+            "evaluate": configuration.sha256(config.evaluate),
+            "subsets": configuration.digest({k: asdict(v) for k, v in config.subsets.items()}),
+            "unseen": configuration.digest({k: asdict(v) for k, v in config.unseen.items()}),
             **{name: files.sha256(path) for name, path in weights.items()},
         }

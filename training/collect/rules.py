@@ -22,12 +22,14 @@ _INSTRUMENT = (
     r"|handpan|steel ?drums?|kazoo|bagpipes?|strings?|string orchestra|streicher|streichquartett"
     r"|cuarteto de cuerdas?|quarteto de cordas|quatuor a cordes|orchest(?:ra|er|re)(?:le?)?"
     r"|orquesta(?:l)?|orquestra(?:l)?|s[iy]mphoni(?:c|que)|sinfonica|music ?box|spieluhr"
-    r"|caja de musica|caixinha de musica|boite a musique|carillon|(?:8|16)[- ]?bit|chiptune)"
+    r"|caja de musica|caixinha de musica|boite a musique|carillon|(?:8|16)[- ]?bit|chiptune"
+    r"|cavaquinho|bandoneon|charango|quena|sanfona|zither|dudelsack|blockflote"
+    r"|[ck]larinet(?:te|[eo])?)"
 )
 _STYLE = (
     r"(?:bossa(?: nova)?|lo-?fi|smooth jazz|big band|brass band|marching band|medieval|bardcore"
-    r"|celtic|gregorian|epic(?: trailer)?|choir|choral|bluegrass|lullaby|cradle|berceuse|kids"
-    r"|children'?s|kinder|infantil|enfants|baby|nursery|meditation|spa|sleep|ringtone)"
+    r"|celtic|gregorian|lounge|epic(?: trailer)?|choir|choral|bluegrass|lullaby|cradle|berceuse"
+    r"|kids|children'?s|kinder|infantil|enfants|baby|nursery|meditation|spa|sleep|ringtone)"
 )
 _VERSION = r"(?:version(?:e|en|s)?|versao|fassung|mix|edition)"
 _MADE = (
@@ -36,7 +38,7 @@ _MADE = (
 )
 _ALONE = (
     rf"^(?:(?:{_MADE}|solo|acoustic|classical|relaxing|sad|soft|slow|easy|beautiful|emotional|epic"
-    r"|electric|spanish|fingerstyle|only|just|a|al|au|no|na|ao|en|em|am|on|auf|con|com|mit|avec"
+    r"|electric|spanish|felt|upright|fingerstyle|only|just|a|al|au|no|na|ao|en|em|am|on|auf|con|com|mit|avec"
     rf"|for|para|pour|fur|per|de|del|the|dem|der|arr\.?|arranged)[ -])*{_INSTRUMENT}"
     rf"(?:(?: ?[&+,/] ?| (?:and|y|e|et|und) )(?:solo )?{_INSTRUMENT})*"
     rf"(?:[ -]?(?:{_MADE}|solo|only|acousti(?:c|que)|acustica|clasica|seul|edition|duet|duo|trio"
@@ -88,19 +90,23 @@ RULES: tuple[Rule, ...] = (
         "karaoke",
         re.compile(
             r"\bkaraoke|\bbacking (?:tracks?|version)\b|play ?back\b|\bplay[- ]?along\b"
-            r"|\b(?:sing|mit)[- ]?(?:along|sing)(?:$|[ -]?version)|\bvocal demonstration\b"
+            r"|\b(?:sing|mit)[- ]?(?:along|sing)(?:$|[ -]?version)|\bdemonstration(?:$| in [a-g]\b)"
+            r"|\b(?:version|versao) (?:para|pour) (?:cantar|chanter)\b|\bkey of [a-g]\b"
+            r"|^cant[ea] junto$"
             r"|\bminus (?:one|vocals?|guitar|bass|drums|piano)\b"
             r"|\bperformance track\b|\baccompaniment(?: track)?$|\bjam track\b|\bvocals? off\b"
             r"|\b(?:without|no|minus) (?:lead|backing|background) vocals?\b|\boff vocal\b"
             r"|\b(?:vocal|drum|bass|guitar)s?[ -]?(?:less|removed|free)\b|\baccompagnement\b"
-            r"|^pista$|\bpista (?:de |musical|instrumental)|\bversion pista\b"
-            r"|\bbase (?:musicale|strumentale)\b"
+            r"|^pista$|\bpista (?:de |musical|instrumental)|\b(?:version|con|en) pista$"
+            r"|\bbase (?:musicale|strumentale)\b|\b(?:guide|background) vocals?$"
+            r"|\bbande[- ](?:orchestre|son)\b"
         ),
         # a band may be named Karaoke Something: the name alone is no evidence
         re.compile(
             r"\bkaraoke (?:version|hits|all[- ]?stars|channel|band|players|machine|diamonds|cloud"
             r"|kings?|crew|playback|superstars?|star|hut|house|experts?|tracks?|by|box|club|world"
-            r"|songbook|songs|freaks|library|legends|guru|factory|universe|studio|jam|pro|express)"
+            r"|songbook|songs|freaks|library|legends|guru|factory|universe|studio|jam|pro|express"
+            r"|cafe|bar|lounge|party|night|singers|team|system|masters?)"
             r"|\w karaoke$|^karaoke$|^karaoke [-–—]|\bkarafun\b|\bsing ?king\b|\bsing2\w+"
             r"|\bparty tyme\b|\bbacking (?:tracks?|business)\b|\bminus one\b"
         ),
@@ -118,6 +124,8 @@ RULES: tuple[Rule, ...] = (
             r"|\bchipmunks? version\b|\bmash[- ]?up\b|\b\d+ hours? (?:loop|version)\b"
             r"|\bacelerad[oa]\b|\bralenti(?:zad[oa]|e)?\b|\baccelere?e?\b"
             r"|\b(?:schnelle|langsame)(?:re)? version\b|\bbeschleunigt\b|\bverlangsamt\b"
+            r"|\blangsam(?:er)? ?(?:[+&]|und) ?hall\b|^(?:langsam|schnell)(?:er)?$"
+            r"|\b(?:accelerat|rallentat)[ao]\b|^reverb(?: only)?$|\b(?:cat|dog|meow) version\b"
         ),
         re.compile(
             r"\bnightcore \w|\w nightcore\b|\bsped[- ]?up\b|\bspeed radio\b"
@@ -131,8 +139,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "workout",
         re.compile(
-            r"\b(?:workout|fitness|gym|aerobics?|zumba|jogging|running) "
-            rf"(?:{_VERSION}|remix|edit|track)\b|^\d{{2,3}} ?bpm$"
+            r"\b(?:workout|fitness|gym|aerobics?|zumba|jogging|running|cycling|spinning|tabata"
+            rf"|cardio|hiit|pilates) (?:{_VERSION}|remix|edit|track)\b|\b\d{{3}} ?bpm$|^\d\d ?bpm$"
         ),
         re.compile(
             r"\w workout\b|\bworkout (?:music|remix|mix|hits|trance|crew|buddy|heroes|factory"
@@ -140,8 +148,12 @@ RULES: tuple[Rule, ...] = (
             r"|\b\d{2,3} ?bpm\b"
         ),
         re.compile(
-            r"\b(?:workout|fitness|gym|aerobics?|zumba) (?:mix|remix|music|hits|songs|playlist"
-            r"|tracks|beats|motivation|edition|collection|(?:19|20)\d\d)\b"
+            r"\b(?:workout|fitness|gym|aerobics?|zumba|indoor cycling|spinning|tabata|cardio|hiit) "
+            r"(?:mix|remix|music|musik|hits|songs|playlist|tracks|beats|motivation|edition"
+            r"|collection|(?:19|20)\d\d)\b"
+            r"|\bmusi(?:cas?|que) (?:para|de|pour|per) (?:[ae]l? |l[ae] )?"
+            r"(?:gimnasio|gym|fitness|entrena\w*|correr|academia|malhar|treino|sport|courir"
+            r"|palestra)\b|\b(?:trainings|lauf|sport|fitness)musik\b"
         ),
     ),
     Rule(
@@ -155,7 +167,9 @@ RULES: tuple[Rule, ...] = (
             rf"|\b{_INSTRUMENT} tribute\b"
         ),
         re.compile(
-            rf"\btribute to\b|\btribut[oe]? (?:a|al|an|aos?) |\b{_INSTRUMENT} tribute\b"
+            r"\btribute to\b|\b(?:tribut[oe]?|homenaje|homenagem|hommage|omaggio) (?:a|al|an|aos?) "
+            r"|\w\W+(?:homenaje|homenagem|hommage|omaggio)$"
+            rf"|\b(?:a|the) salute to\b|\b{_INSTRUMENT} tribute\b"
             r"|\w tribute(?: album| vol\b.*| volume.*)?$"
         ),
         spared=_SPARED,
@@ -178,12 +192,13 @@ RULES: tuple[Rule, ...] = (
             r"|\brockabye baby\b|\bsmooth jazz all[- ]?stars\b"
             r"|\blullab(?:y|ies) (?:players|rock|versions?|dreamers|masters)\b"
             rf"|\b{_INSTRUMENT} (?:covers?|renditions?|dream\w*|guys|players|masters|universe"
-            r"|arcade|mania|project|superstars?|versions?|hits)\b|\blo-?fi (?:covers?|versions?)\b"
+            r"|arcade|mania|project|superstars?|versions?|hits|crew)\b"
+            r"|\blo-?fi (?:covers?|versions?)\b|\bsweet little band\b"
         ),
         re.compile(
             rf"\b{_INSTRUMENT} {_MADE}\b|\b(?:renditions?|interpretations?) of\b"
             r"|\blullaby (?:versions?|renditions?|covers?)\b"
-            r"|\bstring quartet (?:plays|performs)\b"
+            r"|\bstring quartet (?:plays|performs)\b|\bbabies go \w"
         ),
         re.compile(rf"\b{_INSTRUMENT} (?:version|cover|rendition)$"),
         spared=_SPARED,
@@ -205,8 +220,8 @@ RULES: tuple[Rule, ...] = (
             r"|\bhits? (?:makers|factory|unlimited)\b|\bameritz\b"
         ),
         re.compile(
-            rf"{_SOUND_ALIKE}|\bcovers(?: vol| volume| ep\b|,|:| \d|\s*$)|\bkidz bop\b"
-            r"|\bcovers? (?:sessions?|versions?|album|songs|hits)\b|\bdrew's famous\b"
+            rf"{_SOUND_ALIKE}|\bkids sing\b|\bcovers(?: vol| volume| ep\b|,|:| \d|\s*$)"
+            r"|\bkidz bop\b|\bcovers? (?:sessions?|versions?|album|songs|hits)\b|\bdrew's famous\b"
         ),
         re.compile(_SOUND_ALIKE),
     ),
@@ -216,12 +231,14 @@ RULES: tuple[Rule, ...] = (
             r"\b(?:instrumental|strumental)(?:s|e|i)?$|\binstrumental[ -]?(?:version|fassung)"
             r"|\binstrumental (?:mix|edit|remix|track|take|cover)\b|\bno vocals\b"
             r"|\b(?:ohne gesang|sans (?:voix|paroles)|sin (?:voz|letra)|sem (?:voz|vocal))\b"
-            r"|\bsenza voce\b|\ba ?cap(?:p?ella|ela)$"
+            r"|\bsenza voce\b|\ba ?cap(?:p?ella|ela)(?: version)?$|\bversione strumentale\b"
+            r"|\b(?:version|versao) instrumentale?\b|\b(?:vocals?|beat|drums?) only\b|\btype beat\b"
         ),
         None,
         re.compile(
             r"[(\[]\s*(?:the )?instrumentals?(?: versions?)?\s*[)\]]|\binstrumental versions?\b"
         ),
+        re.compile(r"\btype beat\b"),
         spared=_SPARED,
     ),
     Rule(
@@ -234,7 +251,7 @@ RULES: tuple[Rule, ...] = (
             r"|\blive,? (?:\w+ )?(?:19|20)\d\d\b|\b(?:acoustic;?|version|recorded) live$"
             r"|\ben (?:vivo|directo|concierto|concert|public)\b|\bao vivo\b|\bdal vivo\b"
             r"|\bmtv acustico\b|\bacustico mtv\b"
-            r"|\blive[ -]?(?:version|fassung|mitschnitt|aufnahme)\b"
+            r"|\blive[ -]?(?:version|fassung|mitschnitt|aufnahme)\b|\btiny desk\b"
         ),
         None,
         re.compile(
@@ -247,5 +264,12 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are asked; the first that matches is named."""
 
-ORIGINALS = frozenset({"a tribute to jack johnson", "tribute to nothing"})
+ORIGINALS = frozenset(
+    {
+        "a tribute to jack johnson",
+        "homenaje a violeta parra",
+        "tribute to nothing",
+        "tribute to the martyrs",
+    }
+)
 """Artists and albums, folded, that are named so and are no copies."""

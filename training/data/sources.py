@@ -267,9 +267,22 @@ def from_tree(
     rejects : Rejects
     listed : mapping of str to str
         From `read_artists`.
+
+    Raises
+    ------
+    FatalError
+        If all files lie in one folder whose name means nothing.
     """
     entries = []
-    for path in _walk(folder, rejects):
+    paths = list(_walk(folder, rejects))
+    names = {path.relative_to(folder).parts[0] for path in paths}
+    name = names.pop() if len(names) == 1 else ""
+    if name and (folder / name).is_dir() and meaning(name) is None:
+        raise FatalError(
+            f"all files of {folder} lie in {name!r}, which is no genre: give --tree "
+            f"{folder / name}, or tell in --mapping what the name means"
+        )
+    for path in paths:
         parts = path.relative_to(folder).parts
         if len(parts) < 2:
             rejects.add(str(path), "lies in no genre's folder", "move it into one")

@@ -42,6 +42,15 @@ class Trial:
         """Whether it is measured on sources that it has never seen."""
         return self.name.startswith(_UNSEEN)
 
+    def validated(self, clips: Sequence[Clip]) -> list[int]:
+        """Give the rows of the clips whose loss the model's log tells.
+
+        Those that it is measured on, but none of a test split that is held out for good. The
+        final model of a cross-validation has none.
+        """
+        rows = np.flatnonzero(self.measured).tolist()
+        return [i for i in rows if clips[i].split != split.TEST]
+
 
 def trials(clips: Sequence[Clip], config: SplitConfig, unseen: Mapping[str, Subset]) -> list[Trial]:
     """Lay out all models of a run, the final one last.

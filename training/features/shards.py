@@ -21,9 +21,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
@@ -66,6 +66,8 @@ class Shards:
         MusiCNN's values; None if the shards were made without it.
     sha256 : str
         The fingerprint of what they were made from.
+    teachers : mapping of str to str or None
+        The hash of each teacher's file; None if the shards were made without it.
     """
 
     mel: Halves
@@ -74,6 +76,7 @@ class Shards:
     windows: Integers
     tags: Floats | None
     sha256: str = ""
+    teachers: Mapping[str, str | None] = field(default_factory=dict)
 
     def n_frames(self, clip: int) -> int:
         """Count the frames of a clip."""
@@ -334,4 +337,4 @@ def read(folder: Path, config: FeatureConfig, *, manifest_sha256: str) -> Shards
         sounds = np.memmap(folder / "sounds.raw", dtype=np.float16, mode="r", shape=shape)
     if teachers["musicnn"] is not None:
         tags = np.load(folder / "tags.npy")
-    return Shards(power, frames, sounds, windows, tags, index["fingerprint"])
+    return Shards(power, frames, sounds, windows, tags, index["fingerprint"], teachers)

@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from training.config import Config, OwnCnn, TrainConfig
-from training.data.clips import Clip
+from training.arrays import Floats
+from training.config import Config, OwnCnn, TrainConfig, digest
+from training.data.clips import Clip, reference
 from training.features.shards import Shards
 from training.folders import ModelFolder
 from training.learn import models
 from training.learn.batches import Batches, ahead
+from training.learn.embed import segments
+from training.learn.validation import cross_entropy
 from training.networks import cnn
 from training.progress import Progress
 
 _SAVE_EVERY = 3  # epochs: half a minute of work is lost at most when a run is killed
+_VALIDATED = 200  # clips at most, evenly spaced: a twentieth of the time of an epoch
 
 
 def _optimizer(train: TrainConfig, n_batches: int) -> Any:
@@ -76,6 +80,7 @@ def train_cnn(
     shards: Shards,
     *,
     rows: Sequence[int],
+    validated: Sequence[int],
     name: str,
     folder: ModelFolder,
     say: Callable[[str], None],
@@ -90,6 +95,8 @@ def train_cnn(
     shards : Shards
     rows : sequence of int
         Indices of the clips to learn from.
+    validated : sequence of int
+        Indices of clips some of whose losses the log tells; nothing is chosen by them.
     name : str
         Of the model; part of its seed.
     folder : ModelFolder
@@ -102,7 +109,10 @@ def train_cnn(
     FatalError
         If the folder holds a model, whole or begun, of another configuration.
     """
-    if models.is_trained(config, folder, shards.sha256):
+    learned_from = models.LearnedFrom(
+        models.stamp(clips[i] for i in rows), digest(dict(shards.teachers))
+    )
+    if models.is_trained(config, folder, learned_from, say):
         say(f"{name}: trained before")
         return
     import keras
@@ -111,16 +121,37 @@ def train_cnn(
     keras.utils.set_random_seed(train.seed)
     batches = Batches(config, clips, shards, rows)
     sizes = {"n_sounds": batches.n_sounds, "n_tags": batches.n_tags}
-    models.describe(folder, config, shards.sha256, n_clips=len(rows), **sizes)
+    models.describe(folder, config, learned_from, n_clips=len(rows), **sizes)
     model, _ = cnn.build(config.model.network, config.features, **sizes)
-    _run_epochs(model, batches, train, name=name, folder=folder, say=say)
+    held_out = _held_out(config, clips, shards, validated)
+    _run_epochs(model, batches, train, held_out, name=name, folder=folder, say=say)
     model.save_weights(folder.weights)
+
+
+def _held_out(
+    config: Config[OwnCnn], clips: Sequence[Clip], shards: Shards, rows: Sequence[int]
+) -> list[tuple[Floats, Floats]]:
+    """Cut a segment from the middle of some clips, as the product hears it: batches with labels."""
+    some = list(rows)[:: max(1, -(-len(rows) // _VALIDATED))]
+    size = config.model.train.batch_size
+    batches = []
+    for part in (some[i : i + size] for i in range(0, len(some), size)):
+        cut = [segments(shards, i, clips[i].duration_s, config.features) for i in part]
+        x = np.stack([each[len(each) // 2].T for each in cut])[..., None]
+        batches.append((x, reference([clips[i] for i in part]).astype(np.float32)))
+    return batches
+
+
+def _validation_loss(model: Any, held_out: Sequence[tuple[Floats, Floats]]) -> float:
+    logits = [np.asarray(model(x, training=False)["logits"]) for x, _ in held_out]
+    return cross_entropy(np.concatenate(logits), np.concatenate([y for _, y in held_out]))
 
 
 def _run_epochs(
     model: Any,
     batches: Batches,
     train: TrainConfig,
+    held_out: Sequence[tuple[Floats, Floats]],
     *,
     name: str,
     folder: ModelFolder,
@@ -151,6 +182,8 @@ def _run_epochs(
             seconds = time.monotonic() - began
             averages = np.asarray(np.mean(losses, axis=0)).round(4).tolist()
             means = dict(zip(names, averages, strict=True))
+            if held_out:
+                means["validation"] = round(_validation_loss(model, held_out), 4)
             line: dict[str, float] = {"epoch": epoch + 1, **means, "seconds": round(seconds, 1)}
             log.write(json.dumps(line) + "\n")
             log.flush()

@@ -17,7 +17,7 @@ from training.arrays import Floats, Integers
 from training.data.clips import Clip
 from training.features.mel import under_peak
 from training.features.shards import Shards
-from training.files import write_array
+from training.files import check_room, write_array
 from training.networks import body, litert
 from training.progress import Progress
 
@@ -41,7 +41,7 @@ class Embedded:
     embedder : keras.Model
         From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, n).
     sha256 : str
-        The fingerprint of the shards.
+        The hash of the embedder's weights and of what `negatives` are of.
     """
 
     embeddings: Floats
@@ -100,6 +100,8 @@ def embed(
     key = json.dumps([shards.sha256, body.LOG_RANGE]).encode()
     weights = b"".join(w.tobytes() for w in embedder.get_weights())
     stamp = hashlib.sha256(key + weights).hexdigest()
+    made_by = hashlib.sha256(weights)
+    made_by.update(np.ascontiguousarray(negatives))
     run = litert.runner(embedder, (1, features.n_frames, features.n_mels))
 
     def of_each(part: Floats) -> Floats:
@@ -108,8 +110,16 @@ def embed(
     embeddings: list[Floats] = []
     owner: list[int] = []
     progress = Progress(len(clips), say)
-    for start in range(0, len(clips), _BLOCK):
-        path = folder / f"{stamp[:12]}-{start}.npy"
+    paths = {i: folder / f"{stamp[:12]}-{i}.npy" for i in range(0, len(clips), _BLOCK)}
+    n_left = sum(
+        len(audio.excerpt_starts(clip.duration_s, features.segment_s))
+        for start, path in paths.items()
+        if not path.exists()
+        for clip in clips[start : start + _BLOCK]
+    )
+    n_bytes = n_left * embedder.output.shape[-1] * 4
+    check_room(folder, n_bytes, "free some, or choose another --run")
+    for start, path in paths.items():
         block = range(start, min(start + _BLOCK, len(clips)))
         for i in block:
             owner += [i] * len(audio.excerpt_starts(clips[i].duration_s, features.segment_s))
@@ -123,5 +133,5 @@ def embed(
         np.array(owner),
         of_each(negatives),
         embedder,
-        shards.sha256,
+        made_by.hexdigest(),
     )

@@ -21,6 +21,7 @@ from training.folders import ModelFolder
 from training.learn import models
 from training.learn.embed import Embedded
 from training.learn.sampling import draw_weights
+from training.learn.validation import cross_entropy
 from training.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def train_heads(
     build: Callable[[], tuple[keras.Model, keras.Model, keras.Model]],
     *,
     rows: Sequence[int],
+    validated: Sequence[int],
     name: str,
     folder: ModelFolder,
     say: Callable[[str], None],
@@ -79,6 +81,8 @@ def train_heads(
         Gives embedder, heads and both as one, as a recipe does.
     rows : sequence of int
         Indices of the clips to learn from.
+    validated : sequence of int
+        Indices of clips whose loss the log tells; nothing is chosen by it.
     name : str
         Of the model; part of its seed.
     folder : ModelFolder
@@ -93,10 +97,11 @@ def train_heads(
     """
     import keras
 
-    if models.is_trained(config, folder, embedded.sha256):
+    learned_from = models.LearnedFrom(models.stamp(clips[i] for i in rows), embedded.sha256)
+    if models.is_trained(config, folder, learned_from, say):
         say(f"{name}: trained before")
         return
-    models.describe(folder, config, embedded.sha256, n_clips=len(rows))
+    models.describe(folder, config, learned_from, n_clips=len(rows))
     head = config.model.train
     keras.utils.set_random_seed(head.seed)
     embedder, heads, inference = build()
@@ -111,6 +116,7 @@ def train_heads(
         each = np.full(n_negatives, share / n_negatives)
         weights = np.concatenate([weights * (1 - share), each])
     learned = [*rows, *range(len(clips), len(clips) + n_negatives)]
+    held_out = np.isin(embedded.owner, validated)
     seed = [head.seed, *name.encode()]
     began = time.monotonic()
     progress = Progress(head.epochs, say)
@@ -118,10 +124,16 @@ def train_heads(
         losses = fit_heads(heads, head, examples, learned, weights, seed=seed)
         for epoch, loss in enumerate(losses, 1):
             line = {"epoch": epoch, "labels": round(loss, 4)}
+            told = f"{name}: epoch {epoch}/{head.epochs}, loss {loss:.4f}"
+            if held_out.any():
+                logits = np.asarray(heads(embedded.embeddings[held_out], training=False))
+                y = examples.labels[embedded.owner[held_out]]
+                line["validation"] = round(cross_entropy(logits, y), 4)
+                told += f", validation {line['validation']:.4f}"
             line["seconds"] = round(time.monotonic() - began, 1)
             began = time.monotonic()
             log.write(json.dumps(line) + "\n")
-            progress.at(epoch, f"{name}: epoch {epoch}/{head.epochs}, loss {line['labels']}")
+            progress.at(epoch, told)
     inference.save_weights(folder.weights)
 
 

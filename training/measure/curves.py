@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +178,8 @@ def plot(drawn: dict[str, Any], folder: Path) -> list[Path]:
     -------
     list of pathlib.Path
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {
         "precision_recall": _draw_precision_recall(Figure, drawn["precision_recall"]),
         "precision_coverage": _draw_precision_coverage(
@@ -189,6 +188,44 @@ def plot(drawn: dict[str, Any], folder: Path) -> list[Path]:
         "calibration": _draw_calibration(Figure, drawn["reliability"]),
         "confusion": _draw_confusion(Figure, drawn["confusion"]),
     }
+    return _save(pictures, folder)
+
+
+def plot_losses(logs: Mapping[str, Sequence[Mapping[str, float]]], folder: Path) -> list[Path]:
+    """Draw the losses of each epoch: on what models learn, and on what they do not.
+
+    Parameters
+    ----------
+    logs : mapping of str to sequence of dict
+        The log of each model, by its name.
+    folder : pathlib.Path
+        For ``losses``, as PNG and SVG.
+
+    Returns
+    -------
+    list of pathlib.Path
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True)
+    titles = {"labels": "training, with augmentation and dropout", "validation": "validation"}
+    for panel, (key, title) in zip(panels, titles.items(), strict=True):
+        for i, (name, log) in enumerate(logs.items()):
+            # by epoch, as a training that resumed has told some of them twice
+            losses = {line["epoch"]: line[key] for line in log if key in line}
+            panel.plot(list(losses), list(losses.values()), label=name, color=f"C{i}")
+        panel.set(title=title, xlabel="epoch")
+    panels[0].set_ylabel("cross-entropy of the labels")
+    panels[0].legend(fontsize=8)
+    return _save({"losses": figure}, folder)
+
+
+def _save(pictures: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write figures as PNG and SVG."""
+    import matplotlib as mpl
+
+    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     # fixed, so that the same figures give the same bytes
     with mpl.rc_context({"svg.hashsalt": "genretagger"}):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from genretagger.genres import GENRES
 from training import files
 from training import run as runs
-from training.arrays import Numbers
+from training.arrays import Integers, Numbers
 from training.data import split
 from training.data.clips import Clip
+from training.data.trials import Trial
 from training.measure import curves, evaluate
 from training.progress import Progress
 
@@ -34,15 +34,18 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     sure = np.array([clip.confidence >= config.least_confidence for clip in clips])
     trials = [trial for trial in this.trials(clips) if trial.measured.any()]
     for trial in trials:
-        this.teachers(trial.name)  # all are there and of this configuration, before an hour
+        this.teachers(trial, clips)  # all are there and of this configuration, before an hour
+    # a bundle each, and three arrays of predictions of every clip
+    n_bytes = sum(this.folder.model(trial.name).weights.stat().st_size for trial in trials)
+    n_bytes += 3 * 8 * len(clips) * len(GENRES)
+    files.check_room(this.folder.path, n_bytes, "free some, or move the run to another disk")
     folds, unseen = (np.full((len(clips), len(GENRES)), np.nan) for _ in range(2))
     progress = Progress(sum(int((trial.measured & sure).sum()) for trial in trials), say)
     n_done = 0
     for trial in trials:
         rows = np.flatnonzero(trial.measured & sure)
-        measured = [clips[i] for i in rows.tolist()]
         logits = unseen if trial.is_unseen else folds
-        logits[rows] = _predictions(this, trial.name, measured, args.data, args.jobs)
+        logits[rows] = _predictions(this, trial, clips, rows, args)
         n_done += len(rows)
         progress.at(n_done, f"{n_done} clips predicted")
     _measure(this, clips, folds, unseen, say)
@@ -92,19 +95,21 @@ def _measure(
 
 
 def _predictions(
-    this: runs.Run, name: str, clips: Sequence[Clip], data: Path, n_jobs: int
+    this: runs.Run, trial: Trial, clips: Sequence[Clip], rows: Integers, args: argparse.Namespace
 ) -> Numbers:
-    """Predict clips by one model, or read its stored predictions."""
-    folder = this.folder.model(name)
+    """Predict some of the clips by one model, or read its stored predictions."""
+    folder = this.folder.model(trial.name)
     made_from = np.array([this.manifest_sha256(), files.sha256(folder.weights)])
-    ids = np.array([clip.track_id for clip in clips])
+    measured = [clips[i] for i in rows.tolist()]
+    ids = np.array([clip.track_id for clip in measured])
     if folder.predictions.exists():
         with np.load(folder.predictions) as before:
             same_model = np.array_equal(before["made_from"], made_from)
             if same_model and np.array_equal(before["track_id"], ids):
                 return np.asarray(before["logits"])
-    evaluate.write_fold_bundle(this.load_model(name), this.config.features, folder.bundle)
-    logits = evaluate.predict_clips(folder.bundle, clips, data, n_jobs)
+    inference = this.load_model(trial, clips)
+    evaluate.write_fold_bundle(inference, this.config.features, folder.bundle)
+    logits = evaluate.predict_clips(folder.bundle, measured, args.data, args.jobs)
     part = folder.predictions.with_name("part.npz")
     np.savez_compressed(part, logits=logits, track_id=ids, made_from=made_from)
     part.replace(folder.predictions)

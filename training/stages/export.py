@@ -38,15 +38,15 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
     this = runs.Run(args)
     clips = this.clips()
-    measured = _read_metrics(this)
+    measured = _read_metrics(this, clips)
     written, difference, golden = export.export(
         this.config,
-        this.load_model(FINAL),
+        this.load_model(this.trial(FINAL, clips), clips),
         licence=this.recipe.licence,
         n_macs=this.recipe.n_macs(),
         measured=measured,
         data=_data_summary(this, clips),
-        training=_training_summary(this),
+        training=_training_summary(this, clips),
         template=Path(this.config.card).read_text(encoding="utf-8"),
         folder=args.out or this.folder.bundle,
         paths=[args.data / clip.path for clip in clips[:: max(1, len(clips) // args.compare)]],
@@ -56,25 +56,22 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     say(f"LiteRT against Keras: {difference:.2g}; golden segment: {golden:.2g}")
 
 
-def _read_metrics(this: runs.Run) -> dict[str, Any]:
+def _read_metrics(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
     path = this.folder.metrics
     try:
         measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FatalError(f"{path} is missing: run the stage `evaluate` first") from error
-    for trial in this.trials(this.clips()):
-        this.teachers(trial.name)  # refuses those of another configuration or of other shards
-    made_from = this.made_from()
-    # the subsets were no setting once, and the same for all
-    if {"subsets": made_from["subsets"]} | measured.pop("made_from", {}) != made_from:
+    for trial in this.trials(clips):
+        this.teachers(trial, clips)  # refuses those of another configuration or of other clips
+    if measured.pop("made_from", {}) != this.made_from():
         raise FatalError(f"{path} is of other models or settings: run the stage `evaluate` again")
     return measured
 
 
 def _data_summary(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
     """Describe the final model's training data for ``bundle.json``."""
-    (learns,) = (trial.learns for trial in this.trials(clips) if trial.name == FINAL)
-    learned = [clips[i] for i in np.flatnonzero(learns).tolist()]
+    learned = [clips[i] for i in np.flatnonzero(this.trial(FINAL, clips).learns).tolist()]
     return {
         "description": f"{len({c.source for c in learned})} sources of labels; see MODEL_CARD.md",
         "n_clips": len(learned),
@@ -85,11 +82,11 @@ def _data_summary(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
     }
 
 
-def _training_summary(this: runs.Run) -> dict[str, Any]:
+def _training_summary(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:
     """Describe the final model's training for ``bundle.json``."""
     log = this.folder.model(FINAL).log
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    sizes = this.teachers(FINAL)
+    sizes = this.teachers(this.trial(FINAL, clips), clips)
     return {
         **asdict(this.config.model.train),
         **this.recipe.summary(this.folder),

@@ -117,6 +117,7 @@ def collect(args: argparse.Namespace, folder: RunFolder, say: Callable[[str], No
     if contradict:
         done = "learned from all the same" if args.keep_contradictions else "left out, both of each"
         say(f"{contradict} of these pairs have no genre in common ({done}): {folder.duplicates}")
+    _report_artists(args, entries, say)
     unknown = sum(not entry.keys for entry in entries)
     if unknown:
         say(
@@ -147,6 +148,19 @@ def _entries(args: argparse.Namespace, meaning: Names, rejects: Rejects) -> Iter
         yield from sources.from_tree(path, meaning, rejects, listed)
     for path in args.collection:
         yield from sources.from_collection(path, meaning, rejects)
+
+
+def _report_artists(
+    args: argparse.Namespace, entries: Sequence[Entry], say: Callable[[str], None]
+) -> None:
+    """Tell which names in the list of artists are of no file: a spelling, or another set."""
+    listed = sources.read_artists(args.artists)
+    unused = sorted(listed.keys() - {entry.path.stem for entry in entries})
+    if unused:
+        say(
+            f"{args.artists}: {len(unused)} of {len(listed)} names are of no file in a --tree, "
+            f"such as {unused[0]!r}"
+        )
 
 
 def _report(rows: Sequence[dict[str, str]], path: Path, say: Callable[[str], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -66,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
     code = run.summary()
     for spelling in learned_from.unmatched:
         warn(f"--map: no track has the genre {spelling!r}")
-    if learned_from.left_out:
-        run.note(_left_out(learned_from))
+    for line in _left_out(learned_from.left_out):
+        run.note(line)
     run.write_report(_lines(learned))
     name = written.path.name if written.path in bundle.own() else written.path
     run.note(f"to use it: genretagger tag --dry-run --bundle {shlex.quote(str(name))} PATH")
@@ -151,15 +151,6 @@ def _write(
     )
 
 
-def _left_out(from_: labels.Labels) -> str:
-    few = [f"{g.name} ({g.n_tracks} of {g.n_artists})" for g in from_.left_out[:_MOST_NAMED]]
-    more = len(from_.left_out) - len(few)
-    return (
-        f"left out, as they have fewer than {labels.LEAST_TRACKS} tracks of "
-        f"{labels.LEAST_ARTISTS} artists: {', '.join(few)}{f' and {more} more' if more else ''}"
-    )
-
-
 def _lines(learned: fit.Learned) -> Iterator[str]:
     """Say what each genre is worth."""
     width = max(len(genre.name) for genre in learned.genres)
@@ -170,3 +161,14 @@ def _lines(learned: fit.Learned) -> Iterator[str]:
             f"{genre.average_precision:.2f} (chance {genre.chance:.2f})  {verdict}"
         )
     yield f"the first genre is right in {learned.top1:.2f} of the tracks, by other artists"
+
+
+def _left_out(left_out: Sequence[labels.LeftOut]) -> Iterator[str]:
+    """Name the genres that are left out, the most common first."""
+    few = f"they have fewer than {labels.LEAST_TRACKS} tracks of {labels.LEAST_ARTISTS} artists"
+    for why, has_few in ((few, True), ("a genre has no such name", False)):
+        genres = [genre for genre in left_out if genre.has_few == has_few]
+        names = [f"{g.name} ({g.n_tracks} of {g.n_artists})" for g in genres[:_MOST_NAMED]]
+        more = len(genres) - len(names)
+        if names:
+            yield f"left out, as {why}: {', '.join(names)}{f' and {more} more' if more else ''}"
