@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -240,6 +242,17 @@ def test_the_log_tells_the_loss_on_clips_that_are_not_learned_from_and_a_plot_sh
     assert all(0 < line["validation"] < 3 for name in ("0", "1") for line in logs[name])
     assert not any("validation" in line for line in logs["final"])  # it learns from all
     assert (run / "plots" / "losses.png").stat().st_size > 1000
+
+
+def test_tensorflow_starts_without_a_word():
+    pytest.importorskip("tensorflow")
+    code = (
+        "from training.networks import start_tensorflow as t; t(); import sys; print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "tensorflow" in run.stdout.split()
+    assert not run.stderr
 
 
 def test_a_model_of_another_configuration_is_refused(made, capsys):

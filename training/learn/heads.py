@@ -21,7 +21,7 @@ from training.folders import ModelFolder
 from training.learn import models
 from training.learn.embed import Embedded
 from training.learn.sampling import draw_weights
-from training.learn.validation import cross_entropy
+from training.learn.validation import check_loss, cross_entropy
 from training.progress import Progress
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def train_heads(
     with folder.log.open("w", encoding="utf-8") as log:
         losses = fit_heads(heads, head, examples, learned, weights, seed=seed)
         for epoch, loss in enumerate(losses, 1):
+            check_loss(loss, name, head.learning_rate)
             line = {"epoch": epoch, "labels": round(loss, 4)}
             told = f"{name}: epoch {epoch}/{head.epochs}, loss {loss:.4f}"
             if held_out.any():
