@@ -188,7 +188,7 @@ def test_a_configuration_takes_from_its_base_what_it_lacks(tmp_path):
     assert made.name == "mine"
     assert replace(made, name=whole.name) == whole
     own.write_text('base = "gone.toml"\n')
-    with pytest.raises(FatalError, match="own.toml: base .*gone.toml cannot be read"):
+    with pytest.raises(FatalError, match=r"own\.toml: base .*gone\.toml cannot be read"):
         config.load(own)
     own.write_text("base = 3\n")
     with pytest.raises(FatalError, match="base = 3, but a text in quotes"):
