@@ -56,7 +56,7 @@ def choose(ranked: Iterable[Candidate], n: int | None, per_artist: int) -> Itera
     for track in ranked:
         if n is not None and n_chosen == n:
             return
-        artist = folded(_GUESTS.sub("", track.artist))
+        artist = artist_key(track.artist)
         if track.recording in recordings or (artist and artists[artist] == per_artist):
             continue
         if track.recording is not None:
@@ -64,6 +64,17 @@ def choose(ranked: Iterable[Candidate], n: int | None, per_artist: int) -> Itera
         artists[artist] += 1
         n_chosen += 1
         yield track
+
+
+def artist_key(artist: str) -> str:
+    """Reduce a credit to what all its spellings share, without guests.
+
+    Examples
+    --------
+    >>> artist_key("Beyoncé feat. Jay-Z") == artist_key("BEYONCE")
+    True
+    """
+    return folded(_GUESTS.sub("", artist))
 
 
 def m3u(paths: Sequence[Path], playlist: Path) -> bytes:

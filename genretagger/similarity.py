@@ -14,13 +14,15 @@ ENOUGH = 50
 """From so many tracks on, each value is standardised over them. All music has much in common, and
 what is left when that is taken away tells tracks apart; of fewer, chance would be taken away."""
 
-SAME = 0.92
-"""What is as similar as this, standardised, is another encoding of the same recording. Of three
-tracks and their encodings as MP3 of 64 kbit/s and Opus, all pairs were above 0.93; of 67 different
-ones, none above 0.87."""
+SAME = 0.85
+"""What an artist has made that is as similar as this, standardised, is another encoding of one
+recording. Sound alone does not tell: songs of different bands of extreme metal are more similar
+than most pairs of encodings of one recording are (``tests/benchmarks/bench_same.py``)."""
 
 
-def nearest(track: Halves, others: Sequence[Halves]) -> list[tuple[int, float]]:
+def nearest(
+    track: Halves, others: Sequence[Halves], by_its_artist: Sequence[bool]
+) -> list[tuple[int, float]]:
     """Rank tracks by how they sound like one.
 
     Parameters
@@ -29,6 +31,8 @@ def nearest(track: Halves, others: Sequence[Halves]) -> list[tuple[int, float]]:
         Its embedding.
     others : sequence of numpy.ndarray, shape (n_values,), float16
         Of the same bundle.
+    by_its_artist : sequence of bool, length n_others
+        Whether each may be by the same artist.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def nearest(track: Halves, others: Sequence[Halves]) -> list[tuple[int, float]]:
     matrix = directions(matrix, standardise=is_enough)
     alike = np.clip(matrix[1:] @ matrix[0], -1.0, 1.0)
     ranked = [(i, float(alike[i])) for i in np.argsort(-alike, kind="stable").tolist()]
-    return [(i, value) for i, value in ranked if not (is_enough and value >= SAME)]
+    return [(i, a) for i, a in ranked if not (is_enough and a >= SAME and by_its_artist[i])]
 
 
 def directions(embeddings: Floats, *, standardise: bool = True) -> Floats:

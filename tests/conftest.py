@@ -11,7 +11,7 @@ from pathlib import Path
 import make_audio
 import pytest
 from browser import browser, chromium  # noqa: F401 - fixtures
-from runs import heard, music  # noqa: F401 - fixtures
+from runs import folder, heard, music  # noqa: F401 - fixtures
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what it puts in the background so, and tests of Ctrl-C would wait for ever
@@ -85,7 +85,7 @@ real.SoundFile = SoundFile
 @pytest.fixture
 def crashing_decoder(tmp_path: Path) -> dict[str, str]:
     """Give an environment in which reading a file named "crash" is a segmentation fault."""
-    folder = tmp_path / "decoder"
-    folder.mkdir()
-    (folder / "soundfile.py").write_text(_CRASHING_DECODER)
-    return {**os.environ, "PYTHONPATH": str(folder)}
+    modules = tmp_path / "decoder"
+    modules.mkdir()
+    (modules / "soundfile.py").write_text(_CRASHING_DECODER)
+    return {**os.environ, "PYTHONPATH": str(modules)}

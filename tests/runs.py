@@ -42,10 +42,16 @@ def encode(path: Path, *, seconds: float = 2.0, seed: int = 0, gain: float = 1.0
 
 
 @pytest.fixture
-def music(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
+    """A folder for music, and nothing in it yet."""
+    path = tmp_path / "Music"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def music(folder: Path) -> Path:
     """Three tracks in a folder, all different."""
-    folder = tmp_path / "Music"
-    folder.mkdir()
     for number, suffix in enumerate((".flac", ".mp3", ".ogg")):
         encode(folder / f"{number}{suffix}", seed=number)
     return folder

@@ -19,13 +19,6 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells 
 
 
 @pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "Music"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def arrivals(folder):
     """Open arrivals; what is told of them is in `told`."""
     with contextlib.ExitStack() as stack:

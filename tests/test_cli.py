@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 import make_audio
+import make_tutorial
 import mutagen
 import numpy as np
 import pytest
@@ -211,7 +212,7 @@ def test_undecided_tracks_are_never_written(audio_file, capsys):
     before = snapshot(path.parent)
     code, (row,), err = run(capsys, "tag", "--threshold", "1", "--format", "json", path)
     assert (code, row["state"], row["new"]) == (0, "undecided", [])
-    assert row["reason"].startswith("undecided: best ")
+    assert re.match(r"undecided: .+ is the best guess, 1\.0+ would be needed", row["reason"])
     assert "1 undecided" in err
     assert snapshot(path.parent) == before
 
@@ -421,6 +422,8 @@ def test_a_damaged_model_refuses_to_run_and_nothing_is_written(audio_file, capsy
         (["apply"], "required: PLAN (see genretagger apply --help)"),
         (["undi"], "there is no command 'undi'; did you mean undo?"),
         (["--verison"], "there is no option --verison; did you mean --version?"),
+        (["--dry-run", "tag", "x"], "--dry-run goes behind the command: genretagger tag --dry-run"),
+        (["/"], "'/'; name one before a file or folder: genretagger tag --dry-run /"),
         (["tag", "x", "--only", "Blues"], "Blues is not one of Ambient"),
         (["tag", "x", "--only", "Rock", "--exclude", "rock"], "leave no genre"),
         (["tag", "x", "--protect-if", "genre is Rock"], "write 'genre matches REGEX'"),
@@ -458,6 +461,31 @@ def test_help_breaks_no_word_at_80_columns(name, capsys, monkeypatch):
         cli.main(["--help"] if name is None else [name, "--help"])
     assert narrow.split() == capsys.readouterr().out.split()
     assert max(map(len, narrow.splitlines())) <= 80
+
+
+_MANY_LINES = """
+genretagger tag --always --existing append x.flac
+genretagger history; genretagger audit -q x.flac; genretagger model; genretagger cache
+genretagger show x.flac
+genretagger tag --threshold many x.flac
+genretagger predict --bundle nowhere x.flac
+genretagger apply "a plan with a name of many words that is not there"
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix terminal")
+def test_no_line_on_a_terminal_is_longer_than_it_is_wide(audio_file, tmp_path):
+    genre = ", ".join(["A genre of many a word"] * 6)
+    audio_file("FLAC", name="x", genre=(genre,), seconds=12.0)
+    shown = make_tutorial.said(_MANY_LINES, tmp_path, columns=80)
+    assert shown.count("genretagger") > 3
+    # what is one word, such as a path, stays whole
+    assert [line for line in shown.splitlines() if len(line) > 80 and " " in line.strip()] == []
+
+
+def test_a_history_of_nothing_says_so(capsys):
+    assert cli.main(["history"]) == 0
+    assert capsys.readouterr() == ("", "no run has changed a file yet\n")
 
 
 def test_the_report_is_not_written_over_an_audio_file(audio_file, capsys):

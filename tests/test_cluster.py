@@ -209,6 +209,24 @@ def test_a_client_that_is_killed_goes_on_where_it_was(two, archive, tmp_path, ca
     assert len(paths_once(output)) == _N_LONG + 1
 
 
+def test_ctrl_c_ends_it_soon_and_the_same_command_goes_on(two, archive, tmp_path, capsys):
+    output = tmp_path / "out.jsonl"
+    with started(two, output, archive) as client:
+        until(lambda: n_lines(output) > 10, "nothing is heard")
+        for _ in range(3):  # as impatient people do
+            client.send_signal(signal.SIGINT)
+        _, err = client.communicate(timeout=60)
+    assert client.returncode == 130
+    assert err.startswith("interrupted: every file is whole, some tracks are left\n")
+    assert err.endswith("failed\nthe same command goes on with the rest\n")
+    assert len(err.splitlines()) == 3
+    had = n_lines(output)
+    assert had < _N_LONG
+    _, err = call(capsys, *words(two, output, archive))
+    assert f"has {had} tracks; going on" in err
+    assert len(paths_once(output)) == _N_LONG + 1
+
+
 def test_a_scheduler_that_dies_ends_the_run_with_a_sentence(empty, archive, tmp_path, monkeypatch):
     empty.worker()
     output = tmp_path / "out.jsonl"

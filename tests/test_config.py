@@ -203,6 +203,31 @@ def test_verbose_says_which_model_settings_cache_and_journal(audio_file, capsys)
         assert what in said
 
 
+CHOOSING = {
+    "audit": ["{music}"],
+    "similar": ["{music}/0.flac", "--from", "{music}"],
+    "playlist": ["Rock >= 0", "--from", "{music}"],
+}
+
+
+@pytest.mark.parametrize("command", CHOOSING)
+def test_commands_that_choose_are_quiet_and_verbose_in_the_same_way(command, music, capsys):
+    (music / "bad.flac").write_bytes(b"no music")
+    words = [command, *(word.format(music=music) for word in CHOOSING[command]), "--jobs", "1"]
+    assert cli.main([*words, "-v"]) == 1
+    out, err = capsys.readouterr()
+    for what in ("model: default ", "settings: ", "cache: ", "4 tracks: "):
+        assert what in err
+    assert ("1.mp3" in out) == (command != "audit")
+    assert cli.main([*words, "-q"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"failed:\n  {music}/bad.flac: ")
+    assert len(err.splitlines()) == 2
+    assert cli.main([*words, "-q", "--format", "json"]) == 1
+    assert ("1.mp3" in capsys.readouterr().out) == (command != "audit")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shells_completion_knows_every_command(capsys, shell):
     assert cli.main(["completion", shell]) == 0

@@ -502,6 +502,9 @@ def test_one_bad_file_is_named_and_the_others_are_grouped(library, capsys, netwo
     assert code == 1
     assert "70 tracks" in out
     assert re.search(r"bad\.flac: ", err)
+    code, out, err = run(capsys, "discover", folder, "--bundle", network.path, "--jobs", "1", "-q")
+    assert (code, out) == (1, "")
+    assert err == f"failed:\n  {folder}/bad.flac: cannot be decoded\n"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import make_docs
+import make_tutorial
 import pytest
+
+from genretagger.cli.options import COMMANDS
 
 pytestmark = pytest.mark.quick
 
@@ -66,6 +69,34 @@ def test_the_site_is_built_strictly_and_has_every_page(tmp_path):
     for page in tmp_path.glob("*.html"):  # nothing of it is fetched from elsewhere
         html = page.read_text(encoding="utf-8")
         assert not re.findall(r'(?:<script|<link rel="stylesheet"|<img)[^>]*"(?:https?:)?//', html)
+
+
+def test_what_commands_say_is_put_into_the_blocks_after_them():
+    block = "```{}\n{{}}\n```\n"
+    first, again = block.format(""), "and again\n" + block.format("")
+    page = f"```sh\na\n```\n{first}{again}```sh\nb\n```\n{block.format('json')}"
+    ran = []
+    said = make_tutorial.renewed(page, lambda words: f"{ran.append(words) or len(ran)}\n")
+    assert said == page.format(1, 2, 3)
+    assert ran == ["a\n", "a\n", "b\n"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix terminal")
+def test_what_commands_ask_is_answered_and_their_home_is_not_told(tmp_path):
+    said = make_tutorial.said("printf 'sure? [y/N] '; read x; echo $x; echo $HOME/Music", tmp_path)
+    assert said == "sure? [y/N] y\ny\n/home/me/Music\n"
+
+
+def test_the_readme_has_the_line_that_installs_what_commands_need():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (extras,) = re.findall(r"^For .* `pip install '\.\[(.*)\]'`\.$", readme, re.MULTILINE)
+    (sentence,) = (line for line in readme.splitlines() if f"[{extras}]" in line)
+    needed = set()
+    for name, command in COMMANDS.items():
+        if extra := re.search(r"Needs the extra '(\w+)'", command.description or ""):
+            assert re.search(rf"`(genretagger )?{name}`", sentence), name
+            needed.add(extra[1])
+    assert set(extras.split(",")) == needed
 
 
 def test_ci_runs_the_readmes_test_command_to_the_letter():

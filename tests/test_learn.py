@@ -44,6 +44,9 @@ def test_a_genre_is_learned_under_its_most_common_spelling_and_others_are_named(
     assert [(g.name, g.n_tracks, g.n_artists) for g in made.left_out] == [
         *(("Solo", 9, 2), ("Polka", 7, 3))
     ]
+    assert all(genre.has_few for genre in made.left_out)
+    (long,) = label([*tracks, *collection(**{61 * "x": (11, 3)})], {}).left_out[:1]
+    assert (long.name, long.has_few) == (61 * "x", False)
 
 
 def test_genres_stand_in_the_order_in_which_they_stand_on_tracks_that_have_both():
@@ -59,6 +62,10 @@ def test_a_mapping_joins_genres_leaves_them_out_and_names_what_matches_nothing()
     made = label(tracks, synonyms)
     assert set(made.vocabulary.genres) == {"Hip Hop", "Lied"}
     assert made.unmatched == ("nowhere",)
+    whole = label(
+        collection(**{"Pop/Rock": (9, 3)}, Lied=(9, 3)), read_synonyms("pop/rock = Pop Rock")
+    )
+    assert (set(whole.vocabulary.genres), whole.unmatched) == ({"Pop Rock", "Lied"}, ())
     for text, message in [
         ("Rap", "line 1: write it as"),
         ("\nA = B\na = C", "line 3: 'a' stands twice"),
@@ -113,6 +120,23 @@ def test_figures_are_of_artists_that_were_not_learned_from():
     learned = fit.learn(x, made)
     assert all(g.average_precision < 0.85 for g in learned.genres)
     assert learned.top1 < 0.8
+
+
+def test_sums_of_folds_give_the_ridge_regression_that_scikit_learn_gives():
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    x = np.float32(RNG.normal(size=(90, 12)) * RNG.uniform(0.01, 30, size=12) + 5)
+    x[:, 3] = 7.3  # a value that never changes
+    reference = RNG.random((90, 4)) < 0.3
+    parts = [fit._sums(x[i::3], reference[i::3]) for i in range(3)]
+    weights, bias = fit._total(parts).without(parts[1]).fit(10.0)
+    kept = np.arange(90) % 3 != 1
+    scaler = StandardScaler().fit(x[kept])
+    ridge = Ridge(alpha=10.0).fit(scaler.transform(x[kept]), reference[kept].astype(float))
+    expected = ridge.predict(scaler.transform(x))
+    assert x @ weights.T + bias == pytest.approx(expected, abs=1e-4)
+    assert weights[:, 3] == pytest.approx(0, abs=1e-12)
 
 
 def test_probabilities_of_the_heads_are_calibrated():
@@ -392,7 +416,9 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
     assert cli.main(["model", "--bundle", "mine", "--report", str(tmp_path / "again.html")]) == 0
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
     assert len(heard) == 16
-    assert cli.main(arguments) == 0  # again, in its place, from the cache
+    capsys.readouterr()
+    assert cli.main([*arguments, "--quiet"]) == 0  # again, in its place, from the cache
+    assert capsys.readouterr() == ("", "")
     assert len(heard) == 16
     code, rows, _ = run(capsys, "tag", "--always", "--bundle", "mine", folder)
     assert (code, len(heard)) == (0, 18)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.quick
 
 PATH = Path("a.mp3")
 POP_ROCK = Decision(("Rock", "Pop"), ("Rock 0.81, Pop 0.60",))
-UNDECIDED = Decision((), ("undecided: best Pop 0.31 < 0.42",))
+UNDECIDED = Decision((), ("undecided: Pop 0.31 is the best guess, 0.42 would be needed",))
 
 
 def tagged(*values, kind="ID3v2.4", more=()):

@@ -20,7 +20,10 @@ LINES = (
         Path("M/A_long_name_without_any_blank_in_it_(live_1999).flac"),
         State.KEEP,
         old=("Progressive Avantgarde-Instrumentalmusik",),
-        reason=("undecided: best Experimental 0.31 < 0.42", "kept: file has a genre"),
+        reason=(
+            "undecided: Experimental 0.31 is the best guess, 0.42 would be needed",
+            "kept: file has a genre",
+        ),
     ),
     TagChange(Path("M/c.mp3"), State.FAILED, reason=("truncated: get a whole copy of it",)),
 )

@@ -13,6 +13,7 @@ from training import config
 from training.data.clips import Clip
 from training.files import read_jsonl
 from training.folders import ModelFolder
+from training.learn import recipes
 from training.learn.embed import Embedded
 from training.learn.heads import train_heads
 from training.networks import body, heads, musicnn
@@ -29,7 +30,8 @@ NOTHING = np.empty((0, musicnn.SIZE), np.float32)
 def settings():
     found = config.load(ACCURATE)
     head = replace(found.model.train, hidden=16, n_heads=2, epochs=30)
-    return replace(found, model=replace(found.model, train=head))
+    model = config.MusicnnHeads(head, found.model.negatives)
+    return replace(found, features=found.features.each_scale()[0], model=model)
 
 
 def changed(settings, **head):
@@ -42,7 +44,8 @@ def changed(settings, **head):
 def networks(settings):
     """Build embedder, heads, and both as one."""
     embedder = heads.on_musicnn(settings.features, body.build())
-    return embedder, *heads.on_embedder(settings.features, settings.model.train, embedder)
+    both = heads.on_embedder(settings.features, settings.model.train, embedder, [musicnn.SIZE])
+    return embedder, *both
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +159,42 @@ def test_heads_learn_to_say_nothing_about_speech(settings, embedder, tmp_path):
     assert taught < without / 2
 
 
-def test_the_configuration_of_the_accurate_bundle_is_complete():
-    found = config.load(ACCURATE)
-    assert isinstance(found.model, config.MusicnnHeads)
-    assert (found.features.n_frames, found.features.n_mels) == (626, 96)
+def test_networks_side_by_side_each_hear_their_own_bands_under_their_own_peak(settings):
+    import keras
+    from keras import ops
+
+    two = replace(settings.features, n_mels=192, top_db=120.0)
+    x = keras.Input((two.n_frames, 96))
+    peaks, means = keras.Model(x, ops.max(x, axis=1)), keras.Model(x, ops.mean(x, axis=1))
+    together = heads.side_by_side(two, [peaks, means])
+    bands = [decibels(1, two.n_frames, 96) - below for below in (30.0, 0.0)]
+    given = together.predict_on_batch(np.concatenate(bands, axis=2))
+    heard = [np.maximum(part - part.max(), -80.0) for part in bands]
+    expected = np.concatenate([heard[0].max(axis=1), heard[1].mean(axis=1)], axis=1)
+    assert np.ptp(expected) > 1
+    assert given == pytest.approx(expected, abs=1e-3)
+
+
+def test_each_part_of_an_embedding_has_heads_of_its_own(settings):
+    top = heads.build([3, 5], settings.model.train)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 8)).astype(np.float32)
+    before = np.asarray(top(x, training=False))
+    assert before.shape == (1, 4, len(GENRES))
+    x[:, :3] = 0
+    moved = np.abs(np.asarray(top(x, training=False)) - before).max(axis=(0, 2))
+    assert (moved[:2] > 0).all()
+    assert (moved[2:] == 0).all()
+
+
+def test_the_accurate_bundle_has_musicnn_beside_the_student_of_the_default():
+    accurate, default = config.load(ACCURATE), config.load(config.DEFAULT)
+    assert isinstance(accurate.model, config.PairHeads)
+    slaney, htk = accurate.features.each_scale()
+    assert (slaney.n_frames, slaney.n_mels, slaney.scales) == (626, 96, ("slaney",))
+    assert htk == default.features
+    assert accurate.model.student == default.model.student
+    recipe = recipes.recipe(accurate)
+    embedder, top, _ = recipe.build()
+    assert embedder.output.shape[1] == sum(recipe.sizes()) == 250 + 128 + 64 <= 480
+    assert top.output.shape[1] == 2 * accurate.model.train.n_heads

@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import pytest
@@ -87,7 +87,7 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_what_is_allowed(
         ("validation = [2]", "validation = [0]", "test and validation .* none twice"),
         ("validation = [2]", "validation = [10]", "of the folds 0 to n_folds - 1"),
         ("test = [0, 1]", "test = [0, -1]", r"test = \[0, -1\], but a list in brackets"),
-        ("passes = 6", "passes = 0", "passes = 0, but a whole number of 1 or more"),
+        ("patience = 8", "patience = 0", "patience = 0, but a whole number of 1 or more"),
     ],
 )
 def test_the_grid_is_checked_too(tmp_path, old, new, message):
@@ -173,3 +173,40 @@ def test_jobs_are_counted_from_one(capsys, jobs):
     with pytest.raises(SystemExit):
         main(["manifest", "--jobs", jobs])
     assert f"{jobs} is no whole number of 1 or more" in capsys.readouterr().err
+
+
+def test_a_configuration_takes_from_its_base_what_it_lacks(tmp_path):
+    base = tmp_path / "base.toml"
+    base.write_text(config.DEFAULT.read_text(encoding="utf-8").replace("default.card.md", "c.md"))
+    (tmp_path / "c.md").write_text("a card")
+    own = tmp_path / "own.toml"
+    own.write_text('base = "base.toml"\nname = "mine"\n\n[doubt]\nmargin = 0.1\n')
+    with pytest.raises(FatalError, match=r"own.toml \[doubt\]"):  # a table is replaced as a whole
+        config.load(own)
+    own.write_text('base = "base.toml"\nname = "mine"\n')
+    made, whole = config.load(own), config.load(base)
+    assert made.name == "mine"
+    assert replace(made, name=whole.name) == whole
+    own.write_text('base = "gone.toml"\n')
+    with pytest.raises(FatalError, match=r"own\.toml: base .*gone\.toml cannot be read"):
+        config.load(own)
+    own.write_text("base = 3\n")
+    with pytest.raises(FatalError, match="base = 3, but a text in quotes"):
+        config.load(own)
+
+
+@pytest.mark.parametrize(
+    ("scales", "message"),
+    [
+        ('["slaney"]', r"scales = \['slaney'\], but"),
+        ('["htk", "slaney", "htk"]', "scales = "),
+        ('["bark"]', "scales = "),
+        ("[]", "n_mels = 96, but the same number of bands"),
+    ],
+)
+def test_scales_that_fit_no_network_are_refused(tmp_path, scales, message):
+    text = config.DEFAULT.read_text(encoding="utf-8").replace('["htk"]', scales)
+    (tmp_path / "default.card.md").write_text("a card")
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(FatalError, match=message):
+        config.load(tmp_path / "c.toml")

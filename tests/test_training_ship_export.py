@@ -86,15 +86,15 @@ MSD = MelConfig(n_fft=512, hop_length=256, fmin_hz=0.0, fmax_hz=8000.0)
     ("name", "features"),
     [
         ("cnn", MelConfig()),
-        ("default", replace(MSD, htk=True)),
-        ("accurate", MSD),
+        ("default", replace(MSD, scales=("htk",))),
+        ("accurate", replace(MSD, n_mels=192, top_db=120.0, scales=("slaney", "htk"))),
     ],
 )
 def test_a_configuration_is_complete_and_names_its_card(name, features):
     found = config.load(config.DEFAULT.with_name(f"{name}.toml"))
     assert found.features == features
     assert found.card.endswith(f"{name}.card.md")
-    assert isinstance(found.model, config.StudentHeads) == (name == "default")
+    assert isinstance(found.model, config.StudentHeads) == (name != "cnn")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_shipped_bundle_loads_and_verifies_and_is_small():
     classifier = pytest.importorskip("genretagger.classifier")
     shipped = bundle.read(bundle.DEFAULT)
     trained = asdict(config.load(config.DEFAULT).features)
-    assert trained.pop("htk")
+    assert trained.pop("scales")
     assert asdict(shipped.features) == trained
     assert classifier.Classifier(shipped).verify() <= classifier.GOLDEN_TOLERANCE
     assert sum(path.stat().st_size for path in bundle.DEFAULT.iterdir()) < 10e6

@@ -36,7 +36,7 @@ def pictures(folder, n, n_channels=1):
 def test_grey_and_coloured_pictures_train_the_reports_network(tmp_path, n_channels):
     folder = pictures(tmp_path / "mel", 20, n_channels)
     said = []
-    log = road.fit(folder, replace(TRAIN, passes=2, batch_size=4), said.append)
+    log = road.fit(folder, replace(TRAIN, most_passes=2, batch_size=4), said.append)
     assert [set(line) for line in log] == [{"loss", "accuracy", "val_loss", "val_accuracy"}] * 2
     assert log[1]["loss"] < log[0]["loss"]
     assert json.loads((folder / road.LOG).read_text(encoding="utf-8")) == log

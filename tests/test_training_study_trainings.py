@@ -1,4 +1,4 @@
-"""The study: its protocols, its figures, and one tiny variant through the whole stage."""
+"""The study: its protocols, its trainings, and one tiny variant through the whole stage."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from training.__main__ import main
 from training.data import split
 from training.data.clips import Clip, read_clips, with_splits, write_clips
 from training.networks import report
-from training.study import findings, grid, protocols, trainings, variants
+from training.study import grid, protocols, trainings, variants
 from training.study.config import DEFAULT, load
 
 pytest.importorskip("librosa")
@@ -35,35 +35,6 @@ def test_the_reports_accuracy_is_that_of_keras_ties_to_the_first():
     assert trainings.category_hits(labels, estimated).mean() == pytest.approx(
         float(metric.result())
     )
-
-
-def test_thresholds_are_those_of_the_highest_f1():
-    sklearn = pytest.importorskip("sklearn.metrics")
-    rng = np.random.default_rng(1)
-    scores = rng.random((60, 3))
-    labels = scores + 0.5 * rng.random((60, 3)) > 0.9
-    found = findings.tune(labels, scores, least_tuned=1)
-    for known, mine, threshold in zip(labels.T, scores.T, found, strict=True):
-        best = max(sklearn.f1_score(known, mine >= t) for t in mine)
-        assert sklearn.f1_score(known, mine >= threshold) == pytest.approx(best)
-    decided = scores >= found
-    expected = sklearn.f1_score(labels, decided, average="micro")
-    assert findings.f1_score(labels, decided) == pytest.approx(expected)
-
-
-def test_a_thin_genre_has_the_threshold_common_to_all():
-    scores = np.array([[0.9, 0.4], [0.8, 0.3], [0.2, 0.1], [0.1, 0.35]])
-    labels = np.array([[1, 0], [1, 0], [0, 0], [0, 1]], dtype=bool)
-    assert findings.tune(labels, scores, least_tuned=2).tolist() == [0.8, 0.35]
-
-
-def test_resampling_by_artist_knows_that_one_artists_clips_are_alike():
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(40), 25)
-    hits = rng.integers(0, 2, 40)[groups].astype(float)
-    drawn = findings.draw(40, CONFIG.evaluate)
-    spread = findings.resample(hits, groups, drawn).std()
-    assert spread == pytest.approx(0.5 / np.sqrt(40), rel=0.15)  # as 40 tosses, not as 1,000
 
 
 # ---- Networks --------------------------------------------------------------------------------
@@ -129,8 +100,9 @@ def begun(tmp_path_factory):
         DEFAULT.read_text(encoding="utf-8")
         .replace("sr = 16000", "sr = 8000")
         .replace("least_s = 29.5", "least_s = 30.0")
-        .replace("passes = 6", "passes = 20")
-        .replace("measure_every = 2", "measure_every = 10")
+        .replace("patience = 8", "patience = 20")
+        .replace("most_passes = 40", "most_passes = 20")
+        .replace("least_positives = 10", "least_positives = 1")
         .replace("n_resamples = 1000", "n_resamples = 50"),
         encoding="utf-8",
     )
@@ -192,6 +164,37 @@ def test_shuffled_examples_leak_tracks_and_artists_apart_do_not(store):
         assert len(test) == pytest.approx(6, abs=2)
 
 
+def test_on_all_folds_each_track_is_tested_once(store):
+    tiny, clips, examples = store
+    folds = [
+        protocols.divide(examples, clips, tiny, "artists", fold)
+        for fold in range(tiny.split.n_rotations)
+    ]
+    assert len(folds) == 5
+    tested = [track for parts in folds for track in tracks(examples, parts.test)]
+    assert sorted(tested) == list(range(30))
+    for parts in folds:
+        held_out = tracks(examples, parts.test) | tracks(examples, parts.validation)
+        assert not held_out & tracks(examples, parts.train)
+
+
+def test_a_genre_of_too_few_tracks_may_stand_on_one_side_and_others_may_not(store):
+    tiny, clips, _ = store
+    rare = [replace(clip, genres=("Jazz",)) if clip.artist_id == "a0" else clip for clip in clips]
+    with pytest.raises(FatalError, match=r"training or the test lacks Jazz"):
+        for fold in range(5):
+            protocols.check(rare, replace(tiny, split=tiny.split.rotated(fold)))
+    least = replace(tiny.evaluate, least_positives=3)
+    with pytest.raises(FatalError, match="no genre has 3 tracks in the test part"):
+        protocols.check(rare[:12], replace(tiny, evaluate=least))
+    bulky = [replace(clip, genres=("Jazz",)) if i < 2 else clip for i, clip in enumerate(clips)]
+    common = [replace(clip, genres=("Pop", *clip.genres)) for clip in bulky]
+    for fold in range(5):
+        protocols.check(
+            common, replace(tiny, split=tiny.split.rotated(fold), evaluate=least)
+        )  # Pop is measured, Jazz with its two tracks is not
+
+
 def test_the_input_is_standardised_by_row_and_channel(store):
     _, _, examples = store
     chosen = np.arange(0, len(examples), 7)
@@ -211,15 +214,24 @@ def test_one_tiny_variant_goes_through_the_whole_stage(begun, capfd):
     results = begun / "run/study"
     assert line in (results / "study.md").read_text(encoding="utf-8")
     assert (results / "study.svg").stat().st_size > 5000
-    found = json.loads((results / "artists/mfcc-10s-augmented.json").read_text())
-    assert [line["passes"] for line in found["log"]] == [10, 20]
-    assert found["log"][-1]["accuracy"] > 0.6  # three timbres, a third by chance
+    path = results / "artists/mfcc-10s-augmented/fold-0-seed-0.json"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    assert [line["pass"] for line in about["log"]] == list(range(1, 21))
+    assert not about["converged"]  # it may not wait longer than it may take
+    assert "Not converged within 20 passes (*): artists mfcc-10s-augmented" in out
+    assert about["log"][-1]["validation_loss"] < about["log"][0]["validation_loss"]
+    (figures,) = json.loads((results / "study.json").read_text(encoding="utf-8"))["grid"][1:]
+    assert figures["artists"]["accuracy"][0] > 0.6  # three timbres, a third by chance
+    assert [path.name for path in path.parent.iterdir() if "state" in path.name] == []
     # what is there is not trained again, and results of other settings are refused
-    before = (results / "artists/mfcc-10s-augmented.json").stat().st_mtime_ns
+    before = path.stat().st_mtime_ns
     assert command("study", begun, *chosen) == 0
-    assert (results / "artists/mfcc-10s-augmented.json").stat().st_mtime_ns == before
+    assert "1 of 1 trainings are done" in capfd.readouterr().out
+    assert path.stat().st_mtime_ns == before
     text = (begun / "tiny.toml").read_text(encoding="utf-8")
-    (begun / "tiny.toml").write_text(text.replace("passes = 20", "passes = 21"), encoding="utf-8")
+    (begun / "tiny.toml").write_text(
+        text.replace("most_passes = 20", "most_passes = 21"), encoding="utf-8"
+    )
     assert command("study", begun, *chosen) == 1
     assert "comes from other data or settings: remove" in capfd.readouterr().err
     (begun / "tiny.toml").write_text(text, encoding="utf-8")

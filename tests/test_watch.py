@@ -32,13 +32,6 @@ def tracks(tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "Music"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def watch(capsys):
     """Run the command in this process while a function runs, and end it by SIGTERM."""
 

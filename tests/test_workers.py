@@ -64,6 +64,28 @@ def test_a_decoder_that_crashes_costs_one_track(tmp_path, crashing_decoder, comm
     assert "Fatal Python error" not in done.stderr
 
 
+_LEFT_OFF = """
+import sys
+from pathlib import Path
+from genretagger import bundle, workers
+from genretagger.identity import identify
+from genretagger.records import Seen
+files = [Seen(path, identify(path)) for path in map(Path, sys.argv[1:])]
+next(workers.hear_tracks(files, bundle.read(bundle.DEFAULT), 1))
+"""
+
+
+def test_a_run_that_is_left_off_needs_no_program_that_lists_processes(music, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", _LEFT_OFF, *sorted(music.iterdir())],
+        capture_output=True,
+        env={**os.environ, "PATH": str(tmp_path / "empty")},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs Unix permissions")
 def test_an_unreadable_file_fails_with_its_reason(tmp_path):
     paths = [tmp_path / "a.flac", tmp_path / "b.flac"]

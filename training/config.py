@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from genretagger.doubt import MOST_FURTHER
 from genretagger.errors import FatalError
@@ -44,11 +44,18 @@ class MelConfig(FeatureConfig):
 
     Attributes
     ----------
-    htk : bool
-        By HTK's scale, each filter as high as the others, instead of Slaney's with equal areas.
+    scales : tuple of str
+        One filterbank for each, with the same number of bands, one behind the other: Slaney's
+        scale with filters of equal areas, HTK's with filters of equal heights.
     """
 
-    htk: bool = False
+    scales: tuple[Literal["slaney", "htk"], ...] = ("slaney",)
+
+    def each_scale(self) -> list[MelConfig]:
+        """Give the features by each filterbank alone, as deep as is usual."""
+        n_mels = self.n_mels // len(self.scales)
+        top_db = FeatureConfig.top_db
+        return [replace(self, scales=(s,), n_mels=n_mels, top_db=top_db) for s in self.scales]
 
 
 @dataclass(frozen=True)
@@ -183,18 +190,24 @@ class StudentConfig:
     ranks : tuple of int, length 5
         Values by way of which a layer's units look; 0 for directly.
     seed : int
-    n_first, n_segments : int
-        Segments that the first layer, and each other layer, is fitted on.
+    n_segments : int
+        Segments of free music that it is fitted on.
     n_patches : int
-        Places that each batch of them is looked at.
+        Patches of each eight of them, for the first two layers.
+    passes, batch_size : int
+        Over these patches, and of them at a time.
+    learning_rate : float
+        Of Adam, for them.
     """
 
     units: tuple[Count, ...]
     ranks: tuple[Amount, ...]
     seed: Amount
-    n_first: Count
     n_segments: Count
     n_patches: Count
+    passes: Count
+    batch_size: Count
+    learning_rate: Positive
 
     def __post_init__(self) -> None:
         """Refuse another number of layers."""
@@ -270,6 +283,11 @@ class StudentHeads(MusicnnHeads):
     student: StudentConfig
 
 
+@dataclass(frozen=True)
+class PairHeads(StudentHeads):
+    """Heads on MusiCNN as published, and on a student, each with a filterbank of its own."""
+
+
 Kind_co = TypeVar("Kind_co", bound="OwnCnn | MusicnnHeads", covariant=True)
 
 
@@ -322,7 +340,7 @@ _FEATURES: dict[str, Any] = {
     "fmax_hz": Positive,
     "segment_s": Annotated[float, Range(1, 60)],
     "top_db": Positive,
-    "htk": bool,
+    "scales": tuple[Literal["slaney", "htk"], ...],
 }
 """What the product's features may be trained with; the product itself reads bundles only."""
 
@@ -360,8 +378,8 @@ def load(path: Path) -> AnyConfig:
     Parameters
     ----------
     path : pathlib.Path
-        A TOML file with the tables of ``configs/default.toml``, or with ``head`` instead
-        of ``network`` and ``train``, as in ``configs/accurate.toml``.
+        A TOML file with the tables of ``configs/default.toml``, or of ``configs/cnn.toml``. What
+        it lacks is as in the file that it names as its ``base``, if it does.
 
     Returns
     -------
@@ -373,7 +391,7 @@ def load(path: Path) -> AnyConfig:
         If the file cannot be read, the card is not there, or a setting is missing, unknown
         or out of its range: a typing error must not silently train something else.
     """
-    table = read_toml(path, "config")
+    table = _with_base(path, read_toml(path, "config"))
     parts = sections(
         path, table, {"features": MelConfig, "split": SplitConfig, "evaluate": EvaluateConfig}
     )
@@ -387,7 +405,7 @@ def load(path: Path) -> AnyConfig:
         parts[name] = sections(path, sets, dict.fromkeys(sets, Subset))
     if "doubt" in table:
         parts |= sections(path, table, {"doubt": DoubtConfig})
-    parts["model"] = _model(path, table)
+    parts["model"] = _model(path, table, parts["features"])
     config = section(Config, table | parts, f"config {path}")
     card = path.parent / config.card
     if not card.is_file():
@@ -396,6 +414,16 @@ def load(path: Path) -> AnyConfig:
             "card's template, such as plain.card.md, beside the configuration"
         )
     return replace(config, card=str(card))
+
+
+def _with_base(path: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """Put a configuration's tables and settings in place of its base's, table by table."""
+    base = table.pop("base", None)
+    if base is None:
+        return table
+    if not isinstance(base, str):
+        raise FatalError(f"config {path}: base = {base!r}, but a text in quotes is allowed")
+    return read_toml(path.with_name(base), f"config {path}: base") | table
 
 
 def _check_features(path: Path, features: MelConfig) -> None:
@@ -411,10 +439,18 @@ def _check_features(path: Path, features: MelConfig) -> None:
             f"{where}: hop_length = {features.hop_length}, but at most n_fft = {features.n_fft} is "
             "allowed"
         )
+    if not features.scales or features.n_mels % len(features.scales):
+        raise FatalError(
+            f"{where}: n_mels = {features.n_mels}, but the same number of bands for each of the "
+            f"{len(features.scales)} scales is allowed"
+        )
 
 
-def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
-    """Take a model's tables out of a configuration; its kind follows from which it has."""
+def _model(path: Path, table: dict[str, Any], features: MelConfig) -> OwnCnn | MusicnnHeads:
+    """Take a model's tables out of a configuration; its kind follows from which it has.
+
+    A student hears by HTK's scale, since its teacher does; MusiCNN by Slaney's.
+    """
     if "head" not in table and (for_heads := {"negatives", "corpus", "student"} & set(table)):
         raise FatalError(f"config {path}: [{min(for_heads)}] goes with [head], which is missing")
     if "head" not in table:
@@ -424,7 +460,13 @@ def _model(path: Path, table: dict[str, Any]) -> OwnCnn | MusicnnHeads:
     if "student" not in table:
         return MusicnnHeads(**heads)
     kinds: dict[str, type[Any]] = {"corpus": CorpusConfig, "student": StudentConfig}
-    return StudentHeads(**heads, **sections(path, table, kinds))
+    made = {("htk",): StudentHeads, ("slaney", "htk"): PairHeads}
+    if features.scales not in made:
+        raise FatalError(
+            f'config {path} [features]: scales = {list(features.scales)}, but ["htk"] for a '
+            'student, or ["slaney", "htk"] for MusiCNN beside it, is allowed'
+        )
+    return made[features.scales](**heads, **sections(path, table, kinds))
 
 
 def with_heads(config: AnyConfig) -> Config[MusicnnHeads]:

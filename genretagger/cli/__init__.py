@@ -13,8 +13,8 @@ from importlib import import_module
 
 from genretagger.cli.codes import FATAL, INTERRUPTED, OK, SOME_FAILED
 from genretagger.cli.options import parse, parser
+from genretagger.cli.output import warn
 from genretagger.errors import GenreTaggerError
-from genretagger.text import printable
 from genretagger.writing.signals import once_interrupted
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command = import_module(f"genretagger.cli.commands.{options.command}")
             return int(command.run(options))
     except GenreTaggerError as error:
-        print(f"genretagger: {printable(str(error))}", file=sys.stderr)
+        warn(str(error))
         return FATAL
     except KeyboardInterrupt:
         return INTERRUPTED

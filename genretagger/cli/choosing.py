@@ -11,7 +11,7 @@ from pathlib import Path
 from genretagger import pipeline
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
-from genretagger.cli.output import report_stream, spare_audio, warn, write_file
+from genretagger.cli.output import spare_audio, warn, write_file
 from genretagger.cli.run import Run
 from genretagger.errors import FatalError, TrackError
 from genretagger.identity import is_file
@@ -59,19 +59,23 @@ class Chooser:
     ------
     FatalError
         If a file to be written is named as audio is.
+
+    Attributes
+    ----------
+    run : Run
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
         spare_audio(options.m3u)
         self._options = options
         options.files_from = []
-        self._run = Run(options, HEARD)
+        self.run = Run(options, HEARD)
 
     def heard(self, bundle: Bundle, cache: Cache | None, *, embedding: bool) -> list[HeardTrack]:
         """Hear, or recall, the tracks among which it is chosen; silent ones are left out."""
         tracks: list[HeardTrack] = []
-        paths = self._run.tracks(self._roots(cache), self._options.ignore, heard_only=True)
-        with self._run.reporting(shown=False) as add:
+        paths = self.run.tracks(self._roots(cache), self._options.ignore, heard_only=True)
+        with self.run.reporting(shown=False) as add:
             jobs = self._options.jobs
             tracks += heard_tracks(paths, bundle, jobs, cache, add, embedding=embedding)
         return tracks
@@ -90,11 +94,10 @@ class Chooser:
         """Show the tracks that are chosen, write the playlist, and return the exit code."""
         options = self._options
         chosen = list(choose(ranked, options.n, options.per_artist))
-        with report_stream(options.output) as stream:
-            stream.writelines(f"{_shown(track, options.format, what)}\n" for track in chosen)
+        self.run.write_report(_shown(track, options.format, what) for track in chosen)
         if options.m3u and chosen:
             write_file("--m3u", options.m3u, m3u([track.path for track in chosen], options.m3u))
-        code = self._run.summary()
+        code = self.run.summary()
         if not chosen:
             warn("no track fits; no playlist is written" if options.m3u else "no track fits")
         return code

@@ -188,8 +188,8 @@ def _predict(parser: argparse.ArgumentParser) -> None:
         "--cluster",
         metavar="ADDRESS",
         help="hear on the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786; goes "
-        "with --format json or parquet and -o, and goes on with what is there "
-        "(pip install 'genretagger[cluster]')",
+        "with --format json or parquet and -o, and goes on with what is there; "
+        "needs the extra 'cluster'",
     )
     _add_talk(group)
 
@@ -220,6 +220,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     _add_work(group)
     _add_format(group, ("table", "json"))
     _add_page(group)
+    _add_talk(group)
 
 
 def _similar(parser: argparse.ArgumentParser) -> None:
@@ -282,6 +283,7 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group, ("table", "json"))
+    _add_talk(group)
 
 
 def _discover(parser: argparse.ArgumentParser) -> None:
@@ -298,8 +300,8 @@ def _discover(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--listen",
         action="store_true",
-        help="show the map in the browser, where a click plays a track, until Ctrl-C; needs: pip "
-        "install 'genretagger[review]'",
+        help="show the map in the browser, where a click plays a track, until Ctrl-C; needs the "
+        "extra 'review'",
     )
     group.add_argument(
         "--no-browser",
@@ -315,6 +317,7 @@ def _discover(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_format(group, ("table", "json"))
+    _add_talk(group)
 
 
 def _learn(parser: argparse.ArgumentParser) -> None:
@@ -340,6 +343,7 @@ def _learn(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run and report")
     _add_work(group)
     _add_figures_page(group)
+    _add_talk(group)
     parser.set_defaults(format="table", output=None)
 
 
@@ -729,8 +733,7 @@ COMMANDS = {
         "find groups of tracks that sound alike, whatever their tags say",
         "Fit Gaussian mixtures to the embeddings, what the network says of a track before its last "
         "layer, and show the groups: what their tags have in common, their typical tracks, and how "
-        "far to trust them. No file of the collection is opened for writing. Needs: pip install "
-        "'genretagger[learn]'",
+        f"far to trust them. No file of the collection is opened for writing. {_needs('learn')}",
     ),
     "show": Command(
         _show,

@@ -8,11 +8,14 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
 from genretagger.text import printable
+
+if TYPE_CHECKING:
+    from genretagger.bundle import Bundle
 
 _ERRORS = "surrogateescape"  # file names need not be UTF-8
 
@@ -24,14 +27,37 @@ def warn(message: str) -> None:
 
 def say(message: str) -> None:
     """Write a line to standard error; on a terminal, break it between words."""
-    line = printable(message)
-    if sys.stderr.isatty():
-        indent = line[: len(line) - len(line.lstrip())] + "  "
-        width = shutil.get_terminal_size().columns - 1
-        line = textwrap.fill(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{fitted(printable(message), sys.stderr)}\n")
+
+
+def say_address(what: str, address: str) -> None:
+    """Say where the browser finds what is shown until Ctrl-C."""
+    say(f"{what}: {address}")
+    say("Ctrl-C ends it")
+
+
+def tell(message: str) -> None:
+    """Write a line to standard output, where it is what was asked for; broken as by `say`."""
+    utf8_output()
+    print(fitted(printable(message), sys.stdout), flush=True)
+
+
+def fitted(line: str, stream: TextIO) -> str:
+    """Break a line between words if it goes to a terminal, and is longer than that is wide."""
+    width = shutil.get_terminal_size().columns - 1
+    if not stream.isatty() or len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())] + "  "
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def described(bundle: Bundle) -> str:
+    """Say which model it is."""
+    known = (bundle.info.get("name", bundle.path.name), bundle.info.get("version"))
+    name = " ".join(str(part) for part in known if part)
+    return f"model: {name} ({bundle.bundle_id}) in {bundle.path}"
 
 
 def spare_audio(path: Path | None) -> None:

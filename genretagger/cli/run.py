@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 
 from genretagger.cli import config
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
-from genretagger.cli.output import report_stream, say, spare_audio
+from genretagger.cli.output import described, fitted, report_stream, say, spare_audio
 from genretagger.containers import is_heard_only
 from genretagger.errors import FatalError
 from genretagger.genres import SHIPPED, split_values
@@ -28,6 +28,9 @@ from genretagger.rows import Row, plan_row
 from genretagger.scan import find_tracks, read_long_list
 from genretagger.text import counted, reason_text
 from genretagger.words import Words
+
+if TYPE_CHECKING:
+    from genretagger.bundle import Bundle
 
 _MOST_GENRES = 8  # that a summary counts; a line or two
 
@@ -92,7 +95,7 @@ class Run:
         self._early: list[TagChange] = []
         self._page: Page | None = None
         self.vocabulary = SHIPPED
-        """Of the model that hears; to be set before the report is open."""
+        """Of the model that hears."""
         self.total: int | None = None
         """How many tracks there are, once it is known."""
 
@@ -155,6 +158,11 @@ class Run:
     def _count(self, find: Callable[..., Iterator[Path]]) -> None:
         self.total = sum(1 for _ in find(on_error=lambda *_: None))
 
+    def hear_with(self, bundle: Bundle) -> None:
+        """Take the model that hears: its genres for the reports, its name for ``--verbose``."""
+        self.vocabulary = bundle.vocabulary
+        self.remark(described(bundle))
+
     def make_page(self, **head: Any) -> None:
         """Prepare the page of ``--report``, if it is asked for; `head` as in `Page`."""
         if self._page_path is not None:
@@ -196,7 +204,7 @@ class Run:
             advance = stack.enter_context(self._progress())
             if into is not None:
                 self._reports.append(into)
-            elif shown and not (self._is_quiet and self._is_table_shown):
+            elif shown and self._is_report_wanted:
                 self._reports.append(stack.enter_context(self._report()))
             if self._page is not None and self._page_path is not None:
                 stack.enter_context(self._page.written_to(self._page_path))
@@ -248,6 +256,10 @@ class Run:
     def _is_table_shown(self) -> bool:
         return self._output is None and self._format == "table"
 
+    @property
+    def _is_report_wanted(self) -> bool:
+        return not (self._is_quiet and self._is_table_shown)
+
     @contextlib.contextmanager
     def _progress(self) -> Iterator[Callable[[], None]]:
         if not self._shows_progress:
@@ -269,6 +281,20 @@ class Run:
             return
         with report_stream(self._output) as stream:
             yield FORMATS[self._format](stream, self.vocabulary.genres)
+
+    def write_report(self, lines: Iterable[str]) -> None:
+        """Write a report that takes all tracks together, line by line.
+
+        Raises
+        ------
+        FatalError
+            If the file of ``--output`` cannot be opened.
+        """
+        if not self._is_report_wanted:
+            return
+        with report_stream(self._output) as stream:
+            for line in lines:
+                stream.write(f"{fitted(line, stream) if self._format == 'table' else line}\n")
 
     def summary(self, *, if_nothing: str = "no audio files found") -> int:
         """Print every failure and the counts, and return the exit code."""

@@ -23,13 +23,6 @@ def chosen_bundle(options: argparse.Namespace) -> Bundle:
     return bundle.read(options.bundle)
 
 
-def described(bundle: Bundle) -> str:
-    """Say which model it is."""
-    known = (bundle.info.get("name", bundle.path.name), bundle.info.get("version"))
-    name = " ".join(str(part) for part in known if part)
-    return f"model: {name} ({bundle.bundle_id}) in {bundle.path}"
-
-
 def decision_policy(options: argparse.Namespace, bundle: Bundle) -> DecisionPolicy:
     """Return the policy of `decide`; exit if it does not fit the model's genres."""
     try:

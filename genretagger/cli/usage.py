@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
+import shlex
 import textwrap
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from genretagger.cli.codes import USAGE
+from genretagger.cli.output import say
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,8 +22,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with a message of one line."""
-        message = message.removeprefix("argument ")
-        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        say(f"{self.prog}: {message.removeprefix('argument ')} (see {self.prog} --help)")
+        self.exit(USAGE)
 
     def refuse(self, unknown: str) -> NoReturn:
         """End the program because of a word on the command line that means nothing."""
@@ -28,6 +31,8 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{unknown!r} is one word too many")
         name = unknown.partition("=")[0]
         options = [text for action in self._actions for text in action.option_strings]
+        if name in options:  # and yet it was not taken: it stood before the command
+            self.error(f"{name} goes behind the command: {self.prog} {name}")
         self.error(f"there is no option {name}{nearest(name, options)}")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
@@ -35,7 +40,11 @@ class Parser(argparse.ArgumentParser):
             return
         choices = list(action.choices)
         if isinstance(action, argparse._SubParsersAction):
-            self.error(f"there is no command {value!r}{nearest(str(value), choices)}")
+            hint = nearest(str(value), choices)
+            if not hint and os.path.lexists(str(value)):
+                example = f"{self.prog} tag --dry-run {shlex.quote(str(value))}"
+                hint = f"; name one before a file or folder: {example}"
+            self.error(f"there is no command {value!r}{hint}")
         why = f"{value!r} is none of {', '.join(choices)}{nearest(str(value), choices)}"
         raise argparse.ArgumentError(action, why)
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import sys
 import time
 from collections.abc import Callable, Iterator
 
-from genretagger.cli.output import warn
-from genretagger.text import printable
+from genretagger.cli.output import say, warn
 from genretagger.writing import history
 from genretagger.writing.lock import OtherWriterError
 from genretagger.writing.recovery import writing_run
@@ -30,7 +28,7 @@ def only_writer(run: Command) -> Command:
     def run_alone(options: argparse.Namespace) -> int:
         if vars(options).get("dry_run"):
             return run(options)
-        with writing_run(f"genretagger {options.command_line}", _say):
+        with writing_run(f"genretagger {options.command_line}", say):
             code = run(options)
         if message := history.warning():
             warn(message)
@@ -54,7 +52,7 @@ def turn(options: argparse.Namespace) -> Iterator[None]:
         awaited = ""
         while True:
             try:
-                stack.enter_context(writing_run(f"genretagger {options.command_line}", _say))
+                stack.enter_context(writing_run(f"genretagger {options.command_line}", say))
                 break
             except OtherWriterError as error:
                 if error.holder != awaited:
@@ -62,7 +60,3 @@ def turn(options: argparse.Namespace) -> Iterator[None]:
                     warn(f"another run is writing ({awaited}); waiting for its end")
                 time.sleep(_PATIENCE_S)
         yield
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{printable(message)}\n")

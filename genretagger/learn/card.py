@@ -68,7 +68,10 @@ def render(name: str, learned: Learned, *, n_tracks: int, left_out: Sequence[Lef
         few = ", ".join(
             f"{_cell(g.name)} ({g.n_tracks} of {g.n_artists} artists)" for g in left_out
         )
-        lines += ["", f"Too few tracks or artists to be learned: {few}."]
+        lines += [
+            "",
+            f"Not learned: too few tracks or artists, or a name that no genre can have: {few}.",
+        ]
     return "\n".join(lines) + "\n"
 
 

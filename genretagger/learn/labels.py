@@ -45,11 +45,16 @@ class Tagged(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A genre that has too few tracks or artists."""
+    """A genre that has too few tracks or artists, or a name that no genre can have."""
 
     name: str
     n_tracks: int
     n_artists: int
+
+    @property
+    def has_few(self) -> bool:
+        """Whether it has too few tracks or artists."""
+        return self.n_tracks < LEAST_TRACKS or self.n_artists < LEAST_ARTISTS
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,17 @@ def genres_of(values: Sequence[str], synonyms: Mapping[str, str]) -> tuple[str, 
     --------
     >>> genres_of(("Shoegaze; Dream Pop", "Unknown", "Rap"), {"rap": "Hip Hop"})
     ('Shoegaze', 'Dream Pop', 'Hip Hop')
+    >>> genres_of(("Pop/Rock",), {}), genres_of(("Pop/Rock",), {"pop/rock": "Pop Rock"})
+    (('Pop', 'Rock'), ('Pop Rock',))
     """
-    parts = [part for value in values for part in split_values(value)]
+    parts = [part for value in values for part in _parts(value, synonyms)]
     named = [synonyms.get(key_of(part), part) for part in parts]
     return tuple(dict.fromkeys(g for g in named if g and not says_nothing(g)))
+
+
+def _parts(value: str, synonyms: Mapping[str, str]) -> tuple[str, ...]:
+    """Split a value into genres, unless a line of the mapping names it as a whole."""
+    return (value,) if key_of(value) in synonyms else split_values(value)
 
 
 def read_synonyms(text: str) -> dict[str, str]:
@@ -185,7 +197,7 @@ def label(tracks: Sequence[Tagged], synonyms: Mapping[str, str]) -> Labels:
         row[[place[key] for key in its_keys if key in place]] = True
     numbers: dict[str, int] = {}
     groups = [numbers.setdefault(track.artist, len(numbers)) for track in tracks]
-    values = {key_of(part) for t in tracks for v in t.values for part in split_values(v)}
+    values = {key_of(part) for t in tracks for v in t.values for part in _parts(v, synonyms)}
     return Labels(
         Vocabulary(tuple(name_of[key] for key in order), _fusions(order, name_of, reference)),
         reference,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genretagger.report import figure
+from genretagger.report.inline import asset, render
 from genretagger.text import apart, printable, reason_text
 
 if TYPE_CHECKING:
@@ -88,9 +88,6 @@ def page(
     bundle: Bundle,
 ) -> str:
     """Make one HTML page that holds everything, light and dark, and runs no script."""
-    from jinja2 import Environment  # noqa: PLC0415 - 0.1 s
-
-    template = files("genretagger.report").joinpath("assets/show.html")
     drawn = {
         f"{shape}_{theme}": base64.b64encode(
             figure.png(
@@ -106,8 +103,11 @@ def page(
         for shape, dpi in _DPI.items()
         for theme in figure.THEMES
     }
-    made = Environment(autoescape=True).from_string(template.read_text(encoding="utf-8"))
-    return made.render(
+    return render(
+        "show.html",
+        [asset("show.css")],
+        [],
+        {},
         title=printable(title),
         decision=printable(reason_text(decision.reason)),
         story=figure.story(hearing, thresholds),

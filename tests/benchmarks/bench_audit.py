@@ -8,17 +8,13 @@ are heard by a bundle; the shipped ones have learned from them, and so flatter t
 from __future__ import annotations
 
 import argparse
-import csv
-import json
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import clips
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from genretagger import bundle, cache, pipeline
+from genretagger import bundle
 from genretagger.audit import contradiction, lead
 from genretagger.genres import GENRES
 from genretagger.records import Prediction
@@ -30,8 +26,6 @@ FIRST = 0.10
 """Share of the clips that somebody looks at."""
 
 N_DRAWS = 20
-
-LEAST_CONFIDENCE = "2"
 
 
 class Figures(NamedTuple):
@@ -89,42 +83,6 @@ def measure(
     )
 
 
-def read_labels(table: Path) -> dict[str, tuple[str, ...]]:
-    """Read the labels of clips that are not guessed, without those that have no genre."""
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return {
-        row["id"]: tuple(row["genres"].split("; "))
-        for row in rows
-        if row["genres"] and row["confidence"] >= LEAST_CONFIDENCE
-    }
-
-
-def of_run(run: Path) -> dict[str, tuple[float, ...]]:
-    """Read the predictions that a run has of each clip out of its fold."""
-    from training.folders import RunFolder
-    from training.measure import calibrate
-
-    folder = RunFolder(run)
-    chosen = json.loads(folder.metrics.read_text(encoding="utf-8"))
-    with np.load(folder.predictions) as stored:
-        p = calibrate.apply(stored["logits"], [tuple(pair) for pair in chosen["calibration"]])
-        return dict(zip(stored["track_id"].tolist(), map(tuple, p.tolist()), strict=True))
-
-
-def heard(data: Path, ids: Sequence[str], name: str, jobs: int) -> dict[str, tuple[float, ...]]:
-    """Hear clips by a bundle; what was heard before is recalled."""
-    model = bundle.read(bundle.locate(name))
-    paths = {data / "clips" / f"{clip}.opus": clip for clip in ids}
-    with cache.opened(print) as known:
-        answers = pipeline.predict(paths, model, jobs, cache=known)
-        return {
-            paths[path]: answer.probabilities
-            for path, answer in answers
-            if isinstance(answer, Prediction) and answer.probabilities is not None
-        }
-
-
 def table(draws: Sequence[Figures], n_clips: int) -> str:
     """Lay out the mean of the draws, and how far they lie apart."""
     mean, sd = np.mean(draws, axis=0), np.std(draws, axis=0)
@@ -152,23 +110,21 @@ def table(draws: Sequence[Figures], n_clips: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--run", type=Path, help="a training run that was evaluated")
-    parser.add_argument("--bundle", default="default", help="without --run: what hears the clips")
-    parser.add_argument("--sample", type=int, help="without --run: hear so many clips only")
-    parser.add_argument("--jobs", type=int, default=1)
+    clips.add_arguments(parser)
     options = parser.parse_args(arguments)
-    labels: Mapping[str, tuple[str, ...]] = read_labels(options.data / "labels.tsv")
+    sample = clips.read(options.data / "labels.tsv", options.sample)
+    labels = {clip.id: clip.genres for clip in sample if clip.genres}
     if options.run:
-        predicted = of_run(options.run)
+        predicted = clips.predictions_of_run(options.run)
     else:
-        ids = np.random.default_rng(0).permutation(sorted(labels))[: options.sample].tolist()
-        predicted = heard(options.data, ids, options.bundle, options.jobs)
+        model = bundle.read(bundle.locate(options.bundle))
+        heard = clips.hear([clip for clip in sample if clip.genres], model, options)
+        predicted = {clip: p.probabilities for clip, p in heard.items() if p.probabilities}
     ids = sorted(labels.keys() & predicted.keys())
     rng = np.random.default_rng(1)
-    clips = [labels[clip] for clip in ids]
+    genres = [labels[clip] for clip in ids]
     p = [predicted[clip] for clip in ids]
-    draws = [measure(clips, p, rng) for _ in range(N_DRAWS)]
+    draws = [measure(genres, p, rng) for _ in range(N_DRAWS)]
     print(table(draws, len(ids)))
 
 

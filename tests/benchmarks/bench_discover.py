@@ -1,38 +1,27 @@
 """How well groups by sound agree with genres, against k-means and mel statistics, and the time.
 
-``python tests/benchmarks/bench_discover.py --bundle FOLDER`` hears the labelled clips, or recalls
-them. Networks that have learned from these clips are flattered; mel statistics have not.
+``python tests/benchmarks/bench_discover.py [--bundle FOLDER]`` hears the labelled clips, or recalls
+them. The embedding of a student has learned nothing from labels; that of a network which was fitted
+to these clips is flattered.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
+import clips
 import numpy as np
-from bench_similar import LEAST_CONFIDENCE, heard, mel_statistics
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 
-from genretagger import bundle
 from genretagger.discover import layout, mixture
 from genretagger.similarity import directions
 
 N_SIMULATED = 20_000
 N_STARTS = 4  # of k-means; the best is taken
-
-
-def read_clips(table: Path, sample: int | None) -> dict[str, tuple[str, str]]:
-    """Read the first label, which is the most important one, and the set of clips that have one."""
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    good = [row for row in rows if row["genres"] and row["confidence"] >= LEAST_CONFIDENCE]
-    order = np.random.default_rng(0).permutation(len(good))[:sample].tolist()
-    return {good[i]["id"]: (good[i]["genres"].split("; ")[0], good[i]["set"]) for i in order}
 
 
 def purity(groups: Sequence[int], genres: Sequence[str]) -> float:
@@ -84,30 +73,26 @@ def timed(embeddings: Sequence[np.ndarray]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--bundle", default="default")
-    parser.add_argument("--sample", type=int, help="so many clips only")
-    parser.add_argument("--jobs", type=int, default=1)
+    clips.add_arguments(parser)
+    parser.add_argument("--time", action="store_true", help="measure time, too: minutes")
     options = parser.parse_args(arguments)
-    clips = read_clips(options.data / "labels.tsv", options.sample)
-    model = bundle.read(bundle.locate(options.bundle))
-    paths = [options.data / "clips" / f"{clip}.opus" for clip in clips]
-    embedded = dict(heard(paths, model, options.jobs))
-    statistics = {path: mel_statistics(path, model) for path in embedded}
-    kept = [path for path, vector in statistics.items() if vector is not None]
-    embeddings = [embedded[path] for path in kept]
-    genres, sets = zip(*(clips[path.stem] for path in kept), strict=True)
+    sample = clips.read(options.data / "labels.tsv", options.sample)
+    embedded = clips.embed([clip for clip in sample if clip.genres], options)
+    kept = [clip for clip in sample if clip.id in embedded]
+    embeddings = [embedded[clip.id] for clip in kept]
+    statistics = clips.mel_statistics(kept, options)
+    genres, sets = [clip.genres[0] for clip in kept], [clip.set for clip in kept]
     groups = mixture.find_groups(embeddings)
     found, n_groups = groups.group.tolist(), len(groups.members)
     counts = np.unique(genres, return_counts=True)[1]
     print(
-        f"{len(embeddings)} clips of {len(counts)} genres, {len(set(sets))} sets; model "
-        f"{model.bundle_id}\n"
+        f"{len(embeddings)} clips of {len(counts)} genres, {len(set(sets))} sets, heard by "
+        f"`{options.bundle}`\n"
     )
     print("| groups by | number | adjusted mutual information | purity | the same with sets |")
     print("|---|--:|--:|--:|--:|")
     print(row("Gaussian mixture", found, genres, sets))
-    by_mel = mixture.find_groups([statistics[path] for path in kept]).group.tolist()
+    by_mel = mixture.find_groups([statistics[clip.id] for clip in kept]).group.tolist()
     print(row("Gaussian mixture on mel statistics", by_mel, genres, sets))
     print(row("k-means, as many", k_means(embeddings, n_groups), genres, sets))
     print(row("k-means, as many as genres", k_means(embeddings, len(counts)), genres, sets))
@@ -116,8 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stable = ", ".join(f"{value:.2f}" for value in groups.stability)
     print(f"\nover seeds: agreement {groups.agreement:.2f}, stability {stable}")
     print(f"probability of a track's own group: {groups.sureness.mean():.2f} on average")
-    print(f"\n{len(embeddings):,} clips: {timed(embeddings)}")
-    print(f"{N_SIMULATED:,} simulated tracks: {timed(simulated(embeddings))}")
+    if options.time:
+        print(f"\n{len(embeddings):,} clips: {timed(embeddings)}")
+        print(f"{N_SIMULATED:,} simulated tracks: {timed(simulated(embeddings))}")
 
 
 if __name__ == "__main__":

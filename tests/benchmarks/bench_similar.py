@@ -1,121 +1,89 @@
-"""How often neighbours by sound share a label, against chance and mel statistics, and the time.
+"""How often neighbours by sound share a label: by embeddings, by mel statistics, and by chance.
 
-``python tests/benchmarks/bench_similar.py --bundle FOLDER`` hears the labelled clips, or recalls
-them. Networks that have learned from these clips are flattered; mel statistics have not.
+``python tests/benchmarks/bench_similar.py [--bundle FOLDER] [--musicnn WHEEL]`` hears the labelled
+clips, or recalls them. The embedding of a student has learned nothing from labels; that of a
+network which was fitted to these clips is flattered. Time and memory are `bench_sizes`'s.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import clips
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from genretagger import audio, bundle, cache, pipeline
-from genretagger.bundle import Bundle
-from genretagger.errors import TrackError
-from genretagger.features import log_mel
-from genretagger.records import Prediction
-from genretagger.similarity import nearest
+from genretagger.similarity import directions
 
 N_NEIGHBOURS = 10
-LEAST_CONFIDENCE = "2"
-N_SIMULATED = 100_000
+N_RESAMPLES = 1000
 
 
-def read_clips(table: Path, sample: int | None) -> dict[str, tuple[set[str], str]]:
-    """Read labels and artist groups of clips that are not guessed and have a genre."""
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    good = [row for row in rows if row["genres"] and row["confidence"] >= LEAST_CONFIDENCE]
-    order = np.random.default_rng(0).permutation(len(good))[:sample].tolist()
-    return {
-        row["id"]: (set(row["genres"].split("; ")), row["artist_group"])
-        for row in (good[i] for i in order)
-    }
+def shares_label(clips_of: Sequence[clips.Clip]) -> np.ndarray:
+    """Tell which clips have a label in common, (n_clips, n_clips)."""
+    genres = sorted({genre for clip in clips_of for genre in clip.genres})
+    has = np.array([[genre in clip.genres for genre in genres] for clip in clips_of], dtype=float)
+    return has @ has.T > 0
 
 
-def heard(paths: Sequence[Path], model: Bundle, jobs: int) -> Iterator[tuple[Path, np.ndarray]]:
-    """Give the embedding of each clip."""
-    with cache.opened(print) as known:
-        answers = pipeline.predict(paths, model, jobs, cache=known, embedding=True)
-        for path, answer in answers:
-            if isinstance(answer, Prediction) and answer.embedding is not None:
-                yield path, answer.embedding
+def by_neighbours(
+    vectors: Sequence[np.ndarray], common: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """Say for each clip which share of its first neighbours by other artists has a label in common.
+
+    Parameters
+    ----------
+    vectors : sequence of numpy.ndarray, shape (n_values,)
+    common, other : numpy.ndarray, shape (n_clips, n_clips), bool
+        Whether two clips have a label in common, and different artists.
+    """
+    x = directions(np.stack(vectors).astype(np.float32))
+    alike = np.where(other, x @ x.T, -np.inf)
+    first = np.argpartition(-alike, N_NEIGHBOURS, axis=1)[:, :N_NEIGHBOURS]
+    return np.take_along_axis(common, first, axis=1).mean(axis=1)
 
 
-def mel_statistics(path: Path, model: Bundle) -> np.ndarray | None:
-    """Give the mean and the deviation of each mel band over what is heard of a clip."""
-    try:
-        excerpts = audio.decode(
-            path, sr=model.features.sr, segment_s=model.features.segment_s, has_cuesheet=False
-        )
-    except TrackError:
-        return None
-    bands = [log_mel(s.y, model.features, model.filterbank) for s in excerpts.segments]
-    whole = np.concatenate(bands, axis=1)
-    return np.concatenate([whole.mean(axis=1), whole.std(axis=1)]).astype(np.float16)
+def by_chance(common: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Say for each clip which share of all clips by other artists has a label in common."""
+    return (common & other).sum(axis=1) / other.sum(axis=1)
 
 
-def share_alike(
-    vectors: Sequence[np.ndarray], labels: Sequence[set[str]], artists: Sequence[str]
-) -> float:
-    """Say which share of the first neighbours by other artists has a label in common."""
-    hits = []
-    for i, vector in enumerate(vectors):
-        others = [j for j in range(len(vectors)) if artists[j] != artists[i]]
-        ranked = nearest(vector, [vectors[j] for j in others])[:N_NEIGHBOURS]
-        hits += [bool(labels[i] & labels[others[k]]) for k, _ in ranked]
-    return float(np.mean(hits))
-
-
-def chance(labels: Sequence[set[str]], artists: Sequence[str]) -> float:
-    """Say which share of all pairs by different artists has a label in common."""
-    pairs = [
-        bool(labels[i] & labels[j])
-        for i in range(len(labels))
-        for j in range(i)
-        if artists[i] != artists[j]
-    ]
-    return float(np.mean(pairs))
-
-
-def seconds(n_values: int) -> float:
-    """Time the comparison of a track with many others."""
-    simulated = np.random.default_rng(0).normal(size=(N_SIMULATED + 1, n_values))
-    track, *others = simulated.astype(np.float16)
-    began = time.perf_counter()
-    nearest(track, others)
-    return time.perf_counter() - began
+def with_interval(shares: np.ndarray, artists: Sequence[str]) -> str:
+    """Give the mean over clips, and where 95 % of resamples of artists have it."""
+    _, number = np.unique(artists, return_inverse=True)
+    sums, counts = np.bincount(number, shares), np.bincount(number)
+    drawn = np.random.default_rng(0).integers(len(counts), size=(N_RESAMPLES, len(counts)))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (2.5, 97.5))
+    return f"{shares.mean():.1%} ({low:.1%}-{high:.1%})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--bundle", default="default")
-    parser.add_argument("--sample", type=int, help="so many clips only")
-    parser.add_argument("--jobs", type=int, default=1)
+    clips.add_arguments(parser)
+    parser.add_argument("--musicnn", type=Path, metavar="WHEEL", help="of PyPI's musicnn 0.1.0")
     options = parser.parse_args(arguments)
-    clips = read_clips(options.data / "labels.tsv", options.sample)
-    model = bundle.read(bundle.locate(options.bundle))
-    paths = [options.data / "clips" / f"{clip}.opus" for clip in clips]
-    embedded = dict(heard(paths, model, options.jobs))
-    statistics = {path: mel_statistics(path, model) for path in embedded}
-    kept = [path for path, found in statistics.items() if found is not None]
-    labels, artists = zip(*(clips[path.stem] for path in kept), strict=True)
-    print(f"{len(kept)} clips, first {N_NEIGHBOURS} neighbours by other artists\n")
-    print("| neighbours by | with a label in common |\n|---|--:|")
-    print(f"| the embedding | {share_alike([embedded[p] for p in kept], labels, artists):.1%} |")
-    print(f"| mel statistics | {share_alike([statistics[p] for p in kept], labels, artists):.1%} |")
-    print(f"| chance | {chance(labels, artists):.1%} |")
-    n_values = len(embedded[kept[0]])
-    print(f"\n{N_SIMULATED:,} tracks of {n_values} values: {seconds(n_values):.2f} s")
+    sample = clips.read(options.data / "labels.tsv", options.sample)
+    labelled = [clip for clip in sample if clip.genres]
+    rows = {f"the embedding of `{options.bundle}`": clips.embed(labelled, options)}
+    kept = [clip for clip in labelled if clip.id in next(iter(rows.values()))]
+    if options.musicnn:
+        rows["MusiCNN's last hidden layer"] = clips.musicnn(kept, options.musicnn, options)
+    rows["mel statistics (mean and deviation of each band)"] = clips.mel_statistics(kept, options)
+    artists = [clip.artist for clip in kept]
+    common = shares_label(kept)
+    other = np.array(artists)[:, None] != np.array(artists)[None]
+    print(
+        f"{len(kept):,} clips of {len(set(artists)):,} artists, the first {N_NEIGHBOURS} "
+        "neighbours by other artists\n\n"
+        "| neighbours by | values | with a label in common |\n|---|--:|--:|"
+    )
+    for name, vectors in rows.items():
+        shares = by_neighbours([vectors[clip.id] for clip in kept], common, other)
+        n_values = len(vectors[kept[0].id])
+        print(f"| {name} | {n_values} | {with_interval(shares, artists)} |")
+    print(f"| chance | | {with_interval(by_chance(common, other), artists)} |")
 
 
 if __name__ == "__main__":

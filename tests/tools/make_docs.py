@@ -83,6 +83,36 @@ def _room(package: str, name: str, imports: str) -> str:
     return f"| `{name}` | {purpose} | {imports} |"
 
 
+SPEED = {
+    "decoding alone: soundfile, the same seeks": "decoding the three excerpts alone",
+    "decoding + resampling + features + model": (
+        "genretagger: decoding, resampling, features, model"
+    ),
+    "decoding the whole track": "decoding the whole track",
+    "librosa: the whole track loaded, its log-mel": "librosa: load the whole track, log-mel",
+    "MusiCNN, network loaded before, our 30 s": (
+        "MusiCNN on the same 30 s, its network loaded before"
+    ),
+    "MusiCNN, as packaged, whole track": "MusiCNN as packaged, whole track",
+}
+"""Rows of docs/performance.md that README shows, and what they are called there."""
+
+
+def speed() -> str:
+    """Show the rows of `SPEED`, as far as they were measured, without their ranges."""
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    rows = (line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| "))
+    measured = {name: cells for name, *cells in rows if name in SPEED}
+    lines = ["", "| a track | MP3 | x decoding alone |", "|---|--:|--:|"]
+    for name, shown in SPEED.items():
+        if name in measured:
+            ms, ratio = (float(cell.split()[0]) for cell in measured[name][:2])
+            time = f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
+            times = f"{ratio:.2g}" if ratio < 100 else f"{ratio:.0f}"
+            lines.append(f"| {shown} | {time} | {times} |")
+    return "\n".join([*lines, ""])
+
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -116,6 +146,7 @@ WHOLE = {
 """Files that are made as a whole."""
 
 PARTS = {
+    "../README.md": ("speed", speed),
     "options.md": ("options", options),
     "formats.md": ("formats", formats),
     "development.md": ("rooms", rooms),

@@ -1,7 +1,9 @@
-"""Make the pictures of docs/gallery.md and docs/review.md, to be looked at before a commit.
+"""Make the pictures of the pages in docs/, to be looked at before a commit.
 
 ``python tests/tools/make_pictures.py gallery FOLDER`` draws the tracks of `GALLERY` that lie in
-FOLDER; ``python tests/tools/make_pictures.py review FOLDER`` reviews a copy of FOLDER in Chromium.
+FOLDER; ``python tests/tools/make_pictures.py review FOLDER`` reviews a copy of FOLDER in Chromium;
+``python tests/tools/make_pictures.py page NAME.html`` opens a page that a command wrote, such as
+``learn --report own-genres.html`` or ``discover --report groups.html``.
 """
 
 from __future__ import annotations
@@ -135,5 +137,17 @@ def _photograph(address: str, profile: Path) -> None:
     driver.quit()
 
 
+def page(file: Path) -> None:
+    """Take a picture of a page's first screen."""
+    with tempfile.TemporaryDirectory() as profile:
+        driver = browser.start(Path(profile))
+        browser.size(driver, 1280, 860)
+        browser.scheme(driver, "light")
+        driver.get(file.resolve().as_uri())
+        time.sleep(5)
+        save(driver.get_screenshot_as_png(), f"{file.stem}.png")
+        driver.quit()
+
+
 if __name__ == "__main__":
-    {"gallery": gallery, "review": review}[sys.argv[1]](Path(sys.argv[2]))
+    {"gallery": gallery, "review": review, "page": page}[sys.argv[1]](Path(sys.argv[2]))

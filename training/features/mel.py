@@ -15,24 +15,28 @@ def filterbank(config: FeatureConfig) -> Floats:
     Parameters
     ----------
     config : FeatureConfig
-        With Slaney's scale and area norm, unless it is a `MelConfig` that says HTK's.
+        With Slaney's scale, unless it is a `MelConfig` that says others.
 
     Returns
     -------
     numpy.ndarray, shape (n_mels, 1 + n_fft // 2), float32
     """
+    scales = config.scales if isinstance(config, MelConfig) else MelConfig().scales
+    return np.concatenate([_one_scale(config, scale, len(scales)) for scale in scales])
+
+
+def _one_scale(config: FeatureConfig, scale: str, n_scales: int) -> Floats:
     import librosa
 
-    htk = isinstance(config, MelConfig) and config.htk
     return np.asarray(
         librosa.filters.mel(
             sr=config.sr,
             n_fft=config.n_fft,
-            n_mels=config.n_mels,
+            n_mels=config.n_mels // n_scales,
             fmin=config.fmin_hz,
             fmax=config.fmax_hz,
-            htk=htk,
-            norm=None if htk else "slaney",
+            htk=scale == "htk",
+            norm=None if scale == "htk" else "slaney",
         ),
         dtype=np.float32,
     )

@@ -106,8 +106,8 @@ def train_heads(
     keras.utils.set_random_seed(head.seed)
     embedder, heads, inference = build()
     embedder.set_weights(embedded.embedder.get_weights())
-    learned_from = embedded.embeddings[np.isin(embedded.owner, rows)]
-    heads.get_layer("standard").set_weights([learned_from.mean(axis=0), learned_from.var(axis=0)])
+    seen = embedded.embeddings[np.isin(embedded.owner, rows)]
+    heads.get_layer("standard").set_weights([seen.mean(axis=0), seen.var(axis=0)])
     examples = Examples.of(embedded, clips)
     n_negatives = len(embedded.negatives)
     weights = draw_weights([clips[i] for i in rows], head, config.split.large_sets)

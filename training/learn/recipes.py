@@ -1,6 +1,7 @@
 """Recipes: how each kind of model is built, fitted and described.
 
-A configuration has one of three kinds: a CNN of our own, heads on MusiCNN, heads on a student.
+A configuration has one of four kinds: a CNN of our own, heads on MusiCNN, heads on a student,
+heads on both.
 The stages call a recipe and do not ask which kind it is.
 """
 
@@ -8,14 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from genretagger.errors import FatalError
-from training.config import AnyConfig, Config, MusicnnHeads, OwnCnn, StudentHeads
+from training.config import AnyConfig, Config, MusicnnHeads, OwnCnn, PairHeads, StudentHeads
 from training.data.clips import Clip
 from training.data.trials import Trial
 from training.features import corpus, negatives
@@ -26,7 +27,7 @@ from training.learn import student
 from training.learn.cnn import train_cnn
 from training.learn.embed import embed
 from training.learn.heads import train_heads
-from training.networks import body, cnn, heads
+from training.networks import body, cnn, heads, musicnn
 from training.networks import student as networks_student
 
 if TYPE_CHECKING:
@@ -48,15 +49,16 @@ class Material:
     shards : Shards
     trials : sequence of Trial
         The models that are wanted.
-    published : pathlib.Path or None
-        The weights of the network that heads stand on, or that their student learns from.
+    musicnn, fcn : pathlib.Path or None
+        The published networks: that heads stand on, and that a student learns from.
     """
 
     folder: RunFolder
     clips: Sequence[Clip]
     shards: Shards
     trials: Sequence[Trial]
-    published: Path | None
+    musicnn: Path | None = None
+    fcn: Path | None = None
 
     def check_room(self, n_bytes: int) -> None:
         """Refuse to begin if the disk cannot hold the models that are missing, of so many bytes."""
@@ -203,14 +205,28 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
         """Build what embeds a segment, with random weights."""
         return heads.on_musicnn(self.config.features, body.build())
 
-    def fitted(self, material: Material, published: Path, say: Say) -> keras.Model:
-        """Build what embeds a segment, with its weights."""
-        return heads.on_musicnn(self.config.features, body.load(published))
+    def fitted(self, material: Material, say: Say) -> keras.Model:
+        """Build what embeds a segment, with its weights.
+
+        Raises
+        ------
+        FatalError
+            If a published network that it needs is not named.
+        """
+        published = body.load(_named(material.musicnn, "--musicnn WHEEL"))
+        return heads.on_musicnn(self.config.features, published)
+
+    def sizes(self) -> list[int]:
+        """Give the sizes of an embedding's parts."""
+        return [musicnn.SIZE]
 
     def build(self) -> tuple[keras.Model, keras.Model, keras.Model]:
         """Build embedder, heads, and both as one: see `heads.on_embedder`."""
         embedder = self.embedder()
-        return embedder, *heads.on_embedder(self.config.features, self.config.model.train, embedder)
+        both = heads.on_embedder(
+            self.config.features, self.config.model.train, embedder, self.sizes()
+        )
+        return embedder, *both
 
     def collect(self, folder: RunFolder, sources: Sources, say: Say) -> None:
         """Collect speech and noise."""
@@ -219,16 +235,12 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
 
     def fit(self, material: Material, say: Say) -> None:
         """Embed all segments, and train the heads of each model on the embeddings."""
-        if material.published is None:
-            raise FatalError(
-                "heads stand on a published network: give --musicnn WHEEL or --fcn NPZ"
-            )
         embedded = embed(
             material.folder.embeddings,
             self.config.features,
             material.clips,
             material.shards,
-            self.fitted(material, material.published, say),
+            self.fitted(material, say),
             negatives=negatives.read(material.folder.negatives, self.config.features),
             say=say,
         )
@@ -272,13 +284,17 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
         shape = student.shape(self.config.model.student)
         return networks_student.build(shape, self.config.features)
 
-    def fitted(self, material: Material, published: Path, say: Say) -> keras.Model:
+    def sizes(self) -> list[int]:
+        """Give the size of its only part."""
+        return [student.shape(self.config.model.student).embedding]
+
+    def fitted(self, material: Material, say: Say) -> keras.Model:
         """Fit the student to its teacher."""
         return student.fit(
             material.folder.student,
             self.config.model.student,
             self.config.features,
-            teacher=published,
+            teacher=_named(material.fcn, "--fcn NPZ"),
             music=material.folder.corpus,
             say=say,
         )
@@ -286,6 +302,10 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
     def collect(self, folder: RunFolder, sources: Sources, say: Say) -> None:
         """Collect speech and noise, and free music that holds no labelled clip."""
         super().collect(folder, sources, say)
+        self.collect_music(folder, sources, say)
+
+    def collect_music(self, folder: RunFolder, sources: Sources, say: Say) -> None:
+        """Collect the music that the student learns from."""
         corpus.collect(
             folder.corpus,
             self.config.model.corpus,
@@ -310,11 +330,66 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
         }
 
 
+class PairHeadsRecipe(StudentHeadsRecipe):
+    """Heads on MusiCNN as published, and on a student, each with a filterbank of its own.
+
+    Of the student the last two layers are heard, so that an embedding has fewer than 480 values.
+    """
+
+    config: Config[PairHeads]
+    licence = MusicnnHeadsRecipe.licence
+
+    def __init__(self, config: Config[PairHeads]) -> None:
+        super().__init__(config)
+        first, second = config.features.each_scale()
+        self._musicnn = MusicnnHeadsRecipe(replace(config, features=first))
+        self._student = StudentHeadsRecipe(replace(config, features=second))
+
+    def collect_music(self, folder: RunFolder, sources: Sources, say: Say) -> None:
+        """Collect the music that the student learns from, as it hears it."""
+        self._student.collect_music(folder, sources, say)
+
+    def embedder(self) -> keras.Model:
+        """Build both, with random weights."""
+        return self._together(self._musicnn.embedder(), self._student.embedder())
+
+    def fitted(self, material: Material, say: Say) -> keras.Model:
+        """Read the one, and fit the other to its teacher."""
+        both = [part.fitted(material, say) for part in (self._musicnn, self._student)]
+        return self._together(*both)
+
+    def _together(self, published: keras.Model, learned: keras.Model) -> keras.Model:
+        import keras
+
+        last = keras.Model(learned.input, learned.output[:, -self.sizes()[1] :])
+        return heads.side_by_side(self.config.features, [published, last])
+
+    def sizes(self) -> list[int]:
+        """Give the sizes of both parts."""
+        return [*self._musicnn.sizes(), sum(self.config.model.student.units[-2:])]
+
+    def n_macs(self) -> int:
+        """Count as `Recipe.n_macs`."""
+        return self._musicnn.n_macs() + self._student.n_macs()
+
+    def summary(self, folder: RunFolder) -> dict[str, Any]:
+        """Name both networks, and describe how the student learned."""
+        both = [part.summary(folder) for part in (self._musicnn, self._student)]
+        return both[1] | {"network": " beside ".join(part["network"] for part in both)}
+
+
 _RECIPES: dict[type, Callable[[Any], Recipe[Any]]] = {
     OwnCnn: OwnCnnRecipe,
     MusicnnHeads: MusicnnHeadsRecipe,
     StudentHeads: StudentHeadsRecipe,
+    PairHeads: PairHeadsRecipe,
 }
+
+
+def _named(path: Path | None, option: str) -> Path:
+    if path is None:
+        raise FatalError(f"the configuration stands on a published network: give {option}")
+    return path
 
 
 def recipe(config: AnyConfig) -> Recipe[Any]:

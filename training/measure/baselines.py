@@ -113,7 +113,7 @@ def _perceptron(fold: Fold, x: Floats, y: Bools, head: HeadConfig) -> Numbers:
 
     x, labels = _standardised(x, fold.learn), y[fold.learn].astype(np.float32)
     keras.utils.set_random_seed(head.seed)
-    model = heads.build(x.shape[1], head)
+    model = heads.build([x.shape[1]], head)
     model.get_layer("standard").set_weights([np.zeros(x.shape[1]), np.ones(x.shape[1])])
     clips = np.arange(len(fold.learn))
     examples = Examples(x[fold.learn], np.arange(len(clips) + 1), labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from genretagger.features import FeatureConfig
@@ -14,31 +16,35 @@ if TYPE_CHECKING:
 
 _CUT = 5.0  # standard deviations
 
+TOP_DB = FeatureConfig().top_db
+"""Depth of the floor under its peak that each of several networks hears."""
 
-def build(size: int, head: HeadConfig) -> keras.Model:
+
+def build(sizes: Sequence[int], head: HeadConfig) -> keras.Model:
     """Build the heads.
 
     Parameters
     ----------
-    size : int
-        Of an embedding.
+    sizes : sequence of int
+        Of an embedding's parts, each of which has heads of its own.
     head : HeadConfig
 
     Returns
     -------
     keras.Model
-        From (n, size) to logits (n, n_heads, n_genres).
+        From (n, size) to logits (n, n_parts * n_heads, n_genres).
     """
     import keras
     from keras import layers, ops
 
-    embedding = keras.Input((size,))
+    embedding = keras.Input((sum(sizes),))
     # standardises by the mean and variance of the training clips; learns nothing
     standard = layers.BatchNormalization(center=False, scale=False, name="standard")
     x = ops.clip(standard(embedding, training=False), -_CUT, _CUT)
     logits = []
-    for i in range(head.n_heads):
-        y = layers.Dropout(head.input_dropout)(x)
+    parts = [x[:, end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
+    for i in range(len(parts) * head.n_heads):
+        y = layers.Dropout(head.input_dropout)(parts[i // head.n_heads])
         y = layers.Dense(head.hidden, activation="relu", name=f"hidden_{i}")(y)
         y = layers.Dropout(head.dropout)(y)
         logits.append(layers.Dense(len(GENRES), name=f"logits_{i}")(y))
@@ -70,8 +76,35 @@ def on_musicnn(features: FeatureConfig, published: keras.Model) -> keras.Model:
     return keras.Model(decibels, embedding, name="embedder")
 
 
+def side_by_side(features: FeatureConfig, parts: Sequence[keras.Model]) -> keras.Model:
+    """Let several networks embed a segment, each by a filterbank of its own.
+
+    Parameters
+    ----------
+    features : FeatureConfig
+        With the filterbanks one behind the other.
+    parts : sequence of keras.Model
+        From log-mel in dB under the peak of its own bands, at most 80 dB, (1, n_frames,
+        n_mels / n_parts), to (1, size of the part).
+
+    Returns
+    -------
+    keras.Model
+        From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, size).
+    """
+    import keras
+    from keras import ops
+
+    decibels = keras.Input(batch_shape=(1, features.n_frames, features.n_mels))
+    embeddings = []
+    for bands, part in zip(ops.split(decibels, len(parts), axis=2), parts, strict=True):
+        under_peak = bands - ops.max(bands, axis=(1, 2), keepdims=True)
+        embeddings.append(part(ops.maximum(under_peak, -TOP_DB), training=False))
+    return keras.Model(decibels, ops.concatenate(embeddings, axis=1), name="embedder")
+
+
 def on_embedder(
-    features: FeatureConfig, head: HeadConfig, embedder: keras.Model
+    features: FeatureConfig, head: HeadConfig, embedder: keras.Model, sizes: Sequence[int]
 ) -> tuple[keras.Model, keras.Model]:
     """Build heads, alone and on what embeds a segment.
 
@@ -81,11 +114,13 @@ def on_embedder(
     head : HeadConfig
     embedder : keras.Model
         From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, size).
+    sizes : sequence of int
+        Of the embedding's parts.
 
     Returns
     -------
     heads : keras.Model
-        From (n, size) to logits (n, n_heads, n_genres).
+        See `build`.
     inference : keras.Model
         Both: (1, n_mels, n_frames, 1) in dB to probabilities (1, n_genres), the mean of the
         heads' logits, and the embedding (1, size), each value standardised over the clips
@@ -94,7 +129,7 @@ def on_embedder(
     import keras
     from keras import layers, ops
 
-    heads = build(embedder.output.shape[-1], head)
+    heads = build(sizes, head)
     shape = (1, features.n_mels, features.n_frames, 1)
     decibels = keras.Input(batch_shape=shape, name="log_mel_db")
     embedding = embedder(ops.transpose(decibels[..., 0], (0, 2, 1)), training=False)

@@ -105,16 +105,24 @@ def _look(x: Any, units: int, rank: int, i: int) -> Any:
     return layers.Conv2D(units, 1, name=f"before_{i}")(x)
 
 
-def looks_at(network: keras.Model, i: int) -> keras.Model:
-    """Cut a network before a layer: what its units look at, (n, frames, bands, channels)."""
+def cut(network: keras.Model, below: str | None, layer: str) -> keras.Model:
+    """Cut a part out of a network.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build`.
+    below : str or None
+        The layer whose output goes in; None for log-mel.
+    layer : str
+        The layer whose output comes out.
+
+    Returns
+    -------
+    keras.Model
+        It shares its weights with the network.
+    """
     import keras
 
-    layer = "heard" if i == 0 else f"after_{i - 1}"
-    return keras.Model(network.input, network.get_layer(layer).output)
-
-
-def hears(network: keras.Model, i: int) -> keras.Model:
-    """Cut a network in a layer, before its units rectify: (n, frames, bands, units)."""
-    import keras
-
-    return keras.Model(network.input, network.get_layer(f"before_{i}").output)
+    start = network.input if below is None else network.get_layer(below).output
+    return keras.Model(start, network.get_layer(layer).output)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from training import run as runs
 from training.data.clips import Clip
+from training.files import write_text
 from training.progress import Progress
-from training.study import findings, grid, protocols, road, trainings
+from training.study import findings, grid, measures, plan, protocols, road, trainings
 from training.study.config import DEFAULT, StudyConfig, load
 from training.study.protocols import PROTOCOLS, eligible
 
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         action="append",
         choices=PROTOCOLS,
-        help="repeatable; default: artists and shuffled",
+        help="repeatable; default: all that the plan has",
     )
     parser.add_argument(
         "--pictures",
@@ -57,7 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, default=1, help="of each of the --jobs trainings")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: study/ in the run")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables in this page")
+    parser.add_argument(
+        "--measure-only", action="store_true", help="train nothing: lay out what is done"
+    )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="PAGE",
+        help="put the tables in this page, figures (JSON) and plots beside it",
+    )
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
@@ -67,32 +77,41 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
         return
     this = runs.Run(args)
     config, clips = read_grid(args, this, say)
-    folder = args.out or this.folder.study
+    folder = args.out = args.out or this.folder.study
+    if not args.measure_only:
+        _train(args, this.folder.variants, config, clips, say)
+    page = args.write or folder / "study.md"
+    if args.write is None:
+        write_text(page, "<!-- study:begin -->\n<!-- study:end -->\n")
+    findings.publish(page, measures.figures(folder, clips, config))
+    say(findings.parts(page)[1])
+
+
+def _train(
+    args: argparse.Namespace,
+    store: Path,
+    config: StudyConfig,
+    clips: list[Clip],
+    say: Callable[[str], None],
+) -> None:
     chosen = grid.select(args.variant or ["all"])
-    chosen_protocols = args.protocol or ["artists", "shuffled"]
-    if "artists" in chosen_protocols:
-        protocols.check(clips, config)
-    progress = Progress(len(chosen) * len(chosen_protocols), say, every_s=0)
-    finished = trainings.run(
-        folder,
-        this.folder.variants,
+    planned = plan.trainings(config, chosen, args.protocol or PROTOCOLS)
+    for fold in sorted({one.fold for one in planned if one.protocol == "artists"}):
+        rotated = replace(config, split=config.split.rotated(fold))
+        protocols.check(clips, rotated)
+    left = trainings.missing(args.out, store, clips, planned, config)
+    say(f"{len(planned) - len(left)} of {len(planned)} trainings are done")
+    progress = Progress(plan.work(left, config), say, every_s=0)
+    done = 0
+    for training, about in trainings.run(
+        args.out,
+        store,
         clips,
-        chosen,
-        protocols=chosen_protocols,
-        config=config,
+        left,
+        config,
         n_jobs=args.jobs,
         n_threads=args.threads,
-    )
-    for done, about in enumerate(finished, start=1):
-        accuracy = about["log"][-1]["accuracy"]
-        progress.at(done, f"{about['protocol']}: {about['variant']}  accuracy {accuracy:.3f}")
-    results = findings.read(folder, clips, config.evaluate)
-    text = findings.describe(results, clips, config)
-    (folder / "study.md").write_text(text + "\n", encoding="utf-8")
-    plot = (
-        folder / "study.svg" if args.write is None else args.write.with_name(f"{folder.name}.svg")
-    )
-    findings.plot(results, plot, config.evaluate.interval)
-    if args.write is not None:
-        findings.publish(args.write, text, folder.name)
-    say(text)
+    ):
+        done += plan.work([training], config)
+        passes = f"{len(about['log'])} passes, the best {about['best_pass']}"
+        progress.at(done, f"{training.id}: done, {passes}")

@@ -27,9 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="as a fold's number or 'final'; repeatable",
     )
-    published = parser.add_mutually_exclusive_group()
-    published.add_argument("--musicnn", type=Path, metavar="WHEEL", help="for heads on MusiCNN")
-    published.add_argument(
+    parser.add_argument("--musicnn", type=Path, metavar="WHEEL", help="for heads on MusiCNN")
+    parser.add_argument(
         "--fcn", type=Path, metavar="NPZ", help="for heads on a student: its teacher"
     )
 
@@ -46,8 +45,8 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
         if name not in names:
             raise FatalError(f"there is no model {name!r}, only {', '.join(names)}")
     wanted = [trial for trial in trials if not args.model or trial.name in args.model]
-    published = args.musicnn or args.fcn
-    this.recipe.fit(Material(this.folder, clips, cached, wanted, published), say)
+    material = Material(this.folder, clips, cached, wanted, args.musicnn, args.fcn)
+    this.recipe.fit(material, say)
     logs = {name: files.read_jsonl(this.folder.model(name).log) for name in names}
     for path in curves.plot_losses(logs, this.folder.plots):
         say(f"drawn: {path}")

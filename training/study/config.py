@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from genretagger.errors import FatalError
 from training import config as configuration
 from training.settings import Amount, Count, Inside, Positive, Range, Share
-from training.study.grid import GridConfig
+from training.study.grid import VARIANTS, GridConfig
 
 DEFAULT = configuration.DEFAULT.with_name("study.toml")
+
+_WITHOUT_COPIES = tuple(variant.id for variant in VARIANTS if not variant.augmented)
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,44 @@ class SplitConfig:
         if max(held_out) >= self.n_folds or len(held_out) >= self.n_folds:
             raise TypeError("test and validation are of the folds 0 to n_folds - 1, but not all")
 
+    @property
+    def n_rotations(self) -> int:
+        """How often other folds can be the test before all have been."""
+        return self.n_folds // len(self.test)
+
+    def rotated(self, n: int) -> SplitConfig:
+        """Move test and validation on by n tests: with 10 folds and [0, 1], to [2, 3] and so on."""
+        by = n * len(self.test)
+        test, validation = (
+            tuple((fold + by) % self.n_folds for fold in folds)
+            for folds in (self.test, self.validation)
+        )
+        return replace(self, test=test, validation=validation)
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """Which trainings there are; see `training.study.plan`."""
+
+    decisive: tuple[str, ...]
+    n_seeds: Count
+
+    def __post_init__(self) -> None:
+        """Refuse what is no variant, and one with copies: its pair is named without."""
+        wrong = [name for name in self.decisive if name not in _WITHOUT_COPIES]
+        if wrong:
+            there = ", ".join(_WITHOUT_COPIES)
+            raise TypeError(f"decisive has {', '.join(wrong)}, but there are {there}")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How a variant is fitted."""
 
     seed: Amount
-    passes: Count
-    measure_every: Count
+    patience: Count
+    most_passes: Count
+    most_validated: Count
     batch_size: Count
     learning_rate: Positive
     pooling: Literal["flatten", "global"]
@@ -67,6 +99,7 @@ class StudyConfig:
 
     features: GridConfig
     split: SplitConfig
+    plan: PlanConfig
     train: TrainConfig
     evaluate: EvaluateConfig
 
@@ -82,6 +115,7 @@ def load(path: Path) -> StudyConfig:
     kinds = {
         "features": GridConfig,
         "split": SplitConfig,
+        "plan": PlanConfig,
         "train": TrainConfig,
         "evaluate": EvaluateConfig,
     }

@@ -16,8 +16,9 @@ Under "tracks" and "artists" copies are for training alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,11 +51,25 @@ def training_part(clips: Sequence[Clip], config: StudyConfig) -> list[bool]:
 
 
 def check(clips: Sequence[Clip], config: StudyConfig) -> None:
-    """Refuse folds by artist of which the figures would mean nothing; see `split.check`."""
+    """Refuse folds by artist of which the figures would mean nothing; see `split.check`.
+
+    A genre with fewer than `least_positives` tracks in the test part is not measured there, and
+    so need not be on both sides: that of few artists cannot be in every fold.
+    """
     parts = dict.fromkeys(config.split.test, split.TEST)
     parts |= dict.fromkeys(config.split.validation, split.VALIDATION)
     names = [parts.get(fold, split.TRAIN) for fold in _folds(clips, config).tolist()]
-    split.check(with_splits(clips, names))
+    parted = with_splits(clips, names)
+    n_test = Counter(g for clip in parted if clip.split == split.TEST for g in clip.genres)
+    measured = {g for g, n in n_test.items() if n >= config.evaluate.least_positives}
+    if not measured:
+        raise FatalError(
+            f"no genre has {config.evaluate.least_positives} tracks in the test part: get more "
+            f"tracks, or see least_positives in the grid's TOML\n\n{split.counts(parted)}"
+        )
+    split.check(
+        [replace(clip, genres=tuple(g for g in clip.genres if g in measured)) for clip in parted]
+    )
 
 
 def _folds(clips: Sequence[Clip], config: StudyConfig) -> Integers:
@@ -72,9 +87,22 @@ class Parts:
 
 
 def divide(
-    examples: variants.Examples, clips: Sequence[Clip], config: StudyConfig, protocol: str
+    examples: variants.Examples,
+    clips: Sequence[Clip],
+    config: StudyConfig,
+    protocol: str,
+    fold: int = 0,
 ) -> Parts:
     """Split the examples of a variant by a protocol.
+
+    Parameters
+    ----------
+    examples : Examples
+    clips : sequence of Clip
+    config : StudyConfig
+    protocol : str
+    fold : int
+        By "artists", how often test and validation are moved on to other folds.
 
     Returns
     -------
@@ -103,9 +131,9 @@ def divide(
         first, second = np.round(shares * len(order)).astype(int)
         part[order[:first]], part[order[first:second]] = 0, 1
     elif protocol == "artists":
-        fold = _folds([clips[i] for i in tracks.tolist()], config)
-        part[tracks[np.isin(fold, config.split.test)]] = 0
-        part[tracks[np.isin(fold, config.split.validation)]] = 1
+        folds, split_config = _folds([clips[i] for i in tracks], config), config.split.rotated(fold)
+        part[tracks[np.isin(folds, split_config.test)]] = 0
+        part[tracks[np.isin(folds, split_config.validation)]] = 1
     else:
         raise FatalError(f"no protocol {protocol!r}: there are {', '.join(PROTOCOLS)}")
     part_of, original = part[examples.track], examples.copy == 0

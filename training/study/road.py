@@ -69,6 +69,7 @@ def read(folder: Path) -> tuple[list[str], Integers]:
 def fit(folder: Path, train: TrainConfig, say: Callable[[str], None]) -> list[dict[str, float]]:
     """Train the report's network as the report did: rows shuffled, then 80 % and 20 %.
 
+    Until the loss on the 20 % has not fallen for `patience` passes.
     Parts and copies of one track are on both sides: this is the report's figure, and no
     measure of what is learned.
 
@@ -77,7 +78,7 @@ def fit(folder: Path, train: TrainConfig, say: Callable[[str], None]) -> list[di
     folder : pathlib.Path
         See `read`.
     train : TrainConfig
-        Passes, batch size, learning rate and seed.
+        Passes at most, patience, batch size, learning rate and seed.
     say : callable
         Takes a line for each pass.
 
@@ -109,19 +110,22 @@ def fit(folder: Path, train: TrainConfig, say: Callable[[str], None]) -> list[di
         )
         for rows, seed in ((order[n_validation:], train.seed), (order[:n_validation], None))
     ]
-    progress = Progress(train.passes, say, every_s=0)
+    progress = Progress(train.most_passes, say, every_s=0)
     log: list[dict[str, float]] = []
 
     def tell(epoch: int, logs: dict[str, Any]) -> None:
         log.append({key: round(float(value), 4) for key, value in logs.items()})
         shown = "  ".join(f"{key} {value:.4f}" for key, value in log[-1].items())
-        progress.at(epoch + 1, f"pass {epoch + 1}/{train.passes}  {shown}")
+        progress.at(epoch + 1, f"pass {epoch + 1}/{train.most_passes}  {shown}")
 
     model.fit(
         parts[0].prefetch(2),
         validation_data=parts[1],
-        epochs=train.passes,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
+        epochs=train.most_passes,
+        callbacks=[
+            keras.callbacks.LambdaCallback(on_epoch_end=tell),
+            keras.callbacks.EarlyStopping("val_loss", patience=train.patience),
+        ],
         verbose=0,
         shuffle=False,  # tf.data has shuffled already
     )

@@ -8,11 +8,10 @@ import contextlib
 from genretagger import places
 from genretagger.cache import Cache
 from genretagger.cli.codes import OK
-from genretagger.cli.output import warn
+from genretagger.cli.output import tell, warn
 from genretagger.cli.settings import chosen_bundle
 from genretagger.hearing import hearing_id
 from genretagger.identity import identify
-from genretagger.text import printable
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,9 +23,11 @@ def run(options: argparse.Namespace) -> int:
         if options.clear:
             cache.clear()
         contents = cache.contents()
-    print(f"cache: {printable(str(contents.path))}\nsize: {contents.size / 1e6:.1f} MB")
-    print(f"tracks: {contents.n_tracks}\nheard by model:")
+    tell(f"cache: {contents.path}")
+    tell(f"size: {contents.size / 1e6:.1f} MB")
+    tell(f"tracks: {contents.n_tracks}")
+    tell("heard by model:")
     for heard_by, n_heard in (contents.n_predictions or {now_id: 0}).items():
         now = " (the one in use)" if heard_by == now_id else ""
-        print(f"  {heard_by}: {n_heard}{now}")
+        tell(f"  {heard_by}: {n_heard}{now}")
     return OK

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from genretagger.bundle import Bundle, require_embedding
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.choosing import HeardTrack, heard_tracks
-from genretagger.cli.output import report_stream, warn, write_file
+from genretagger.cli.output import say_address, warn, write_file
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.discover.portrait import Genres, portray
@@ -53,11 +52,12 @@ def run(options: argparse.Namespace) -> int:
     roots = run.named_paths(options)
     bundle = chosen_bundle(options)
     require_embedding(bundle)
+    run.hear_with(bundle)
     _check_places(options)
     paths = run.tracks(roots, options.ignore, heard_only=True)
     tracks: list[HeardTrack] = []
     is_heard = False
-    with opened_cache(options) as known, run.reporting(shown=False) as add:
+    with opened_cache(options, run.remark) as known, run.reporting(shown=False) as add:
         jobs = options.jobs
         tracks += heard_tracks(paths, bundle, jobs, known, add, embedding=True)
         is_heard = True
@@ -66,10 +66,8 @@ def run(options: argparse.Namespace) -> int:
         return code
     collection, components = _grouped(tracks, bundle)
     places = cache(partial(lay_out, components))  # takes the most time, and is not always needed
-    with report_stream(options.output) as stream:
-        is_json = options.format == "json"
-        shown = json_lines(collection, places()) if is_json else lines(collection)
-        stream.writelines(f"{line}\n" for line in shown)
+    is_json = options.format == "json"
+    run.write_report(json_lines(collection, places()) if is_json else lines(collection))
     if options.m3u:
         _write_playlists(options.m3u, collection)
     names = ", ".join(root.name or str(root) for root in roots)
@@ -139,6 +137,6 @@ def _serve(html: str, sounds: Sounds, *, browse: bool) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         server.serve(
             server.map_application(html, sounds),
-            say=lambda address: sys.stderr.write(f"map: {address}\nCtrl-C ends it\n"),
+            say=partial(say_address, "map"),
             browse=browse,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -44,9 +44,10 @@ def run(options: argparse.Namespace) -> int:
     place = bundle.place_of_own(options.out)
     synonyms = _synonyms(options)
     run = Run(options, LEARNED)
+    run.hear_with(network)
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
     is_heard = False
-    with opened_cache(options) as cache, run.reporting(shown=False) as add:
+    with opened_cache(options, run.remark) as cache, run.reporting(shown=False) as add:
         tagged = dict(_tagged(paths, options.field, cache, add, synonyms))
         labels.label(list(tagged.values()), synonyms)  # refuse before hours of hearing
         heard = dict(_heard(tagged, network, options.jobs, cache, add))
@@ -63,7 +64,13 @@ def run(options: argparse.Namespace) -> int:
     if options.report:
         write_file("--report", options.report, page(written).encode("utf-8"))
     code = run.summary()
-    _say(written, learned_from, learned)
+    for spelling in learned_from.unmatched:
+        warn(f"--map: no track has the genre {spelling!r}")
+    for line in _left_out(learned_from.left_out):
+        run.note(line)
+    run.write_report(_lines(learned))
+    name = written.path.name if written.path in bundle.own() else written.path
+    run.note(f"to use it: genretagger tag --dry-run --bundle {shlex.quote(str(name))} PATH")
     return code
 
 
@@ -144,26 +151,24 @@ def _write(
     )
 
 
-def _say(written: Bundle, from_: labels.Labels, learned: fit.Learned) -> None:
-    for spelling in from_.unmatched:
-        warn(f"--map: no track has the genre {spelling!r}")
-    few = [f"{g.name} ({g.n_tracks} of {g.n_artists})" for g in from_.left_out[:_MOST_NAMED]]
-    more = len(from_.left_out) - len(few)
-    if few:
-        rest = f" and {more} more" if more else ""
-        sys.stderr.write(
-            f"left out, as they have fewer than {labels.LEAST_TRACKS} tracks of "
-            f"{labels.LEAST_ARTISTS} artists: {printable(', '.join(few))}{rest}\n"
-        )
+def _lines(learned: fit.Learned) -> Iterator[str]:
+    """Say what each genre is worth."""
     width = max(len(genre.name) for genre in learned.genres)
     for genre in learned.genres:
         verdict = "can be heard" if genre.is_heard else "cannot be heard: never proposed"
-        print(
-            printable(
-                f"{genre.name:<{width}}  {genre.n_tracks:>6} tracks  average precision "
-                f"{genre.average_precision:.2f} (chance {genre.chance:.2f})  {verdict}"
-            )
+        yield printable(
+            f"{genre.name:<{width}}  {genre.n_tracks:>6} tracks  average precision "
+            f"{genre.average_precision:.2f} (chance {genre.chance:.2f})  {verdict}"
         )
-    print(f"the first genre is right in {learned.top1:.2f} of the tracks, by other artists")
-    name = written.path.name if written.path in bundle.own() else written.path
-    sys.stderr.write(f"to use it: genretagger tag --dry-run --bundle {printable(str(name))} PATH\n")
+    yield f"the first genre is right in {learned.top1:.2f} of the tracks, by other artists"
+
+
+def _left_out(left_out: Sequence[labels.LeftOut]) -> Iterator[str]:
+    """Name the genres that are left out, the most common first."""
+    few = f"they have fewer than {labels.LEAST_TRACKS} tracks of {labels.LEAST_ARTISTS} artists"
+    for why, has_few in ((few, True), ("a genre has no such name", False)):
+        genres = [genre for genre in left_out if genre.has_few == has_few]
+        names = [f"{g.name} ({g.n_tracks} of {g.n_artists})" for g in genres[:_MOST_NAMED]]
+        more = len(genres) - len(names)
+        if names:
+            yield f"left out, as {why}: {', '.join(names)}{f' and {more} more' if more else ''}"

@@ -10,10 +10,9 @@ from typing import Any
 from genretagger.bundle import Bundle, own, shipped
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
-from genretagger.cli.output import spare_audio, write_file
-from genretagger.cli.settings import chosen_bundle, described
+from genretagger.cli.output import described, spare_audio, tell, write_file
+from genretagger.cli.settings import chosen_bundle
 from genretagger.report.learned import page
-from genretagger.text import printable
 
 _FEW = 10  # decisions; of fewer, a share says nothing
 
@@ -30,11 +29,11 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"path": str(bundle.path), "id": bundle.bundle_id, **card}, indent=1))
     else:
         for line in _lines(bundle):
-            print(printable(line))
+            tell(line)
     if options.verify:
         within = Classifier(bundle).verify()
         if not options.json:
-            print(f"verified: it hears its golden segment as it should, within {within:.1g}")
+            tell(f"verified: it hears its golden segment as it should, within {within:.1g}")
     return OK
 
 
@@ -57,7 +56,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     elif decisions:
         yield from _rights(decisions, "for artists new to it")
     yield "right of 100 where it writes a genre, and the probability that this takes:"
-    cells = list(_worth(bundle, metrics.get("decisions_by_genre", {})))
+    cells = list(_worth(bundle, metrics))
     half = (len(cells) + 1) // 2
     for n in range(half):
         yield "  " + "".join(f"{cell:<38}" for cell in cells[n::half]).rstrip()
@@ -72,12 +71,16 @@ def _rights(decisions: dict[str, Any], where: str) -> Iterator[str]:
     yield f"undecided: {100 - _of_100(decided['value'])} of 100 tracks, which stay as they are"
 
 
-def _worth(bundle: Bundle, by_genre: dict[str, Any]) -> Iterator[str]:
-    """Say what each genre's word is worth."""
+def _worth(bundle: Bundle, metrics: dict[str, Any]) -> Iterator[str]:
+    """Say what each genre's word is worth, in collections new to it where that was measured."""
+    by_genre = metrics.get("decisions_by_genre", {})
+    by_genre = metrics.get("unseen", {}).get("decisions_by_genre", by_genre)
     for genre, threshold in zip(bundle.vocabulary.genres, bundle.thresholds, strict=True):
         counts = by_genre.get(genre, {"written": 0, "right": 0})
         share = f"{_of_100(counts['right'] / max(1, counts['written'])):>3} right"
         worth = share if counts["written"] >= _FEW else "too rare"
+        if genre in metrics.get("unheard", ()):
+            worth = "unheard"
         yield f"{genre:<12} {worth:<10}from {threshold:.2f}"
 
 

@@ -15,7 +15,8 @@ def run(options: argparse.Namespace) -> int:
     chooser = Chooser(options)
     bundle = chosen_bundle(options)
     condition = heard_condition(options, bundle.vocabulary)
-    with opened_cache(options) as cache:
+    chooser.run.hear_with(bundle)
+    with opened_cache(options, chooser.run.remark) as cache:
         tracks = chooser.heard(bundle, cache, embedding=False)
     genres = bundle.vocabulary.genres
     heard = [dict(zip(genres, t.prediction.probabilities or (), strict=True)) for t in tracks]

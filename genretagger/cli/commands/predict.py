@@ -9,9 +9,10 @@ from pathlib import Path
 from genretagger import cluster, pipeline, results
 from genretagger.bundle import Bundle
 from genretagger.cli.caching import opened_cache
+from genretagger.cli.codes import INTERRUPTED
 from genretagger.cli.output import say
 from genretagger.cli.run import Run
-from genretagger.cli.settings import chosen_bundle, decision_policy, described
+from genretagger.cli.settings import chosen_bundle, decision_policy
 from genretagger.decide import DecisionPolicy, decide
 from genretagger.errors import TrackError
 from genretagger.hearing import hearing_id
@@ -32,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
     )
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
-    run.vocabulary = bundle.vocabulary
-    run.remark(described(bundle))
+    run.hear_with(bundle)
     if options.cluster is not None:
         return _on_cluster(options, run, bundle, policy)
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
@@ -89,7 +89,10 @@ def _on_cluster(
         for path, answer in stack.enter_context(contextlib.closing(answers)):
             add(_line(path, answer, policy))
     if_nothing = "nothing is left to hear" if len(known) else "no audio files found"
-    return run.summary(if_nothing=if_nothing)
+    code = run.summary(if_nothing=if_nothing)
+    if code == INTERRUPTED:
+        run.note("the same command goes on with the rest")
+    return code
 
 
 def _line(path: Path, answer: Prediction | TrackError, policy: DecisionPolicy) -> TagChange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
+import shlex
 import time
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.codes import INTERRUPTED, OK
-from genretagger.cli.output import warn
+from genretagger.cli.output import say, say_address, warn
 from genretagger.cli.planning import plan_options, saved_plan
 from genretagger.cli.reversal import known_files
 from genretagger.cli.run import Run
@@ -23,7 +23,6 @@ from genretagger.identity import is_file
 from genretagger.installation import command_for
 from genretagger.pipeline import make_plan
 from genretagger.places import plans_folder
-from genretagger.text import printable
 from genretagger.words import PLANNED
 from genretagger.writing import history
 
@@ -60,21 +59,21 @@ def run(options: argparse.Namespace) -> int:
         known_files=known_files,
     )
     if not reviewed.plan.lines:
-        sys.stderr.write("there is nothing to review\n")
+        say("there is nothing to review")
         return code
     title = ", ".join(root.name or str(root) for root in reviewed.plan.roots)
     with reviewed.only_one(), contextlib.suppress(KeyboardInterrupt):
         try:
             server.serve(
                 server.application(reviewed, f"Review of {title[:80]}"),
-                say=lambda address: sys.stderr.write(f"review: {address}\nCtrl-C ends it\n"),
+                say=partial(say_address, "review"),
                 browse=not options.no_browser,
             )
         finally:
             reviewed.stop()
     if message := history.warning():
         warn(message)
-    sys.stderr.write(f"to go on: genretagger review {printable(str(options.plan_file))}\n")
+    say(f"to go on: genretagger review {shlex.quote(str(options.plan_file))}")
     return code
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
-from genretagger.cli.output import spare_audio, utf8_output, warn, write_file
+from genretagger.cli.output import spare_audio, tell, warn, write_file
 from genretagger.cli.settings import chosen_bundle, decision_policy
 from genretagger.decide import decide
 from genretagger.errors import TrackError
@@ -25,14 +25,13 @@ def run(options: argparse.Namespace) -> int:
     bundle = chosen_bundle(options)
     policy = decision_policy(options, bundle)
     title, thresholds = options.track.name, policy.thresholds
-    utf8_output()
     try:
         heard = hear_once(options.track, bundle)
         decision = decide(heard.prediction, policy)
         by_genre = dict(zip(bundle.vocabulary.genres, thresholds, strict=True))
         duration_s = heard.excerpts.duration_s
         for line in show.bars(title, duration_s, heard.prediction, decision, by_genre):
-            print(line, flush=True)
+            tell(line)
         with _progress("what moved it" if options.why else "the whole track") as advance:
             hearing = hear_closely(
                 options.track, bundle, heard, is_why=options.why, advance=advance
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     for line in show.over_time(hearing, thresholds):
-        print(line)
+        tell(line)
     if options.html:
         page = show.page(title, hearing, decision, thresholds, bundle)
         write_file("--html", options.html, page.encode("utf-8"))

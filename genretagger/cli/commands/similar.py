@@ -12,7 +12,7 @@ from genretagger.cli.caching import opened_cache
 from genretagger.cli.choosing import Chooser, HeardTrack, heard_track
 from genretagger.cli.settings import chosen_bundle
 from genretagger.errors import FatalError, TrackError
-from genretagger.playlist import Candidate
+from genretagger.playlist import Candidate, artist_key
 from genretagger.similarity import nearest
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def run(options: argparse.Namespace) -> int:
     """List the tracks that sound like one; never write but the playlist."""
     chooser = Chooser(options)
     bundle = chosen_bundle(options)
-    with opened_cache(options) as cache:
+    chooser.run.hear_with(bundle)
+    with opened_cache(options, chooser.run.remark) as cache:
         track, embedding = _sought(options, bundle, cache)
     with opened_cache(options) as cache:  # opened anew, it knows the track, too
         others = chooser.heard(bundle, cache, embedding=True)
@@ -49,7 +50,11 @@ def _ranked(track: HeardTrack, embedding: Halves, others: list[HeardTrack]) -> l
         if other.prediction.embedding is not None
         and (other.recording is None or other.recording != track.recording)
     ]
+    # who is not known may be anybody
+    may_be = {"", artist_key(track.artist)}
+    by_its_artist = [not track.artist or artist_key(o.artist) in may_be for o, _ in embedded]
+    ranked = nearest(embedding, [its_embedding for _, its_embedding in embedded], by_its_artist)
     return [
         Candidate(embedded[i][0].path, value, embedded[i][0].artist, embedded[i][0].recording)
-        for i, value in nearest(embedding, [its_embedding for _, its_embedding in embedded])
+        for i, value in ranked
     ]

@@ -11,7 +11,6 @@ from genretagger.cli.next_step import without_dry_run, written
 from genretagger.cli.output import say
 from genretagger.cli.planning import plan_options, saved_plan
 from genretagger.cli.run import Run
-from genretagger.cli.settings import described
 from genretagger.cli.writer import only_writer
 from genretagger.pipeline import make_plan
 from genretagger.recall import remember
@@ -30,8 +29,7 @@ def run(options: argparse.Namespace) -> int:
     run = Run(options, PLANNED if options.dry_run else WRITTEN)
     roots = run.named_paths(options)
     planning = plan_options(options, analyse_all=options.dry_run)
-    run.remark(described(planning.bundle))
-    run.vocabulary = planning.bundle.vocabulary
+    run.hear_with(planning.bundle)
     run.make_page(
         title="What would be written" if options.dry_run else "What was written",
         model=planning.bundle.bundle_id,

@@ -15,7 +15,6 @@ from genretagger.cli.next_step import written
 from genretagger.cli.output import say, warn
 from genretagger.cli.planning import plan_options
 from genretagger.cli.run import Run
-from genretagger.cli.settings import described
 from genretagger.cli.writer import turn
 from genretagger.errors import FatalError
 from genretagger.identity import is_folder
@@ -46,8 +45,7 @@ def run(options: argparse.Namespace) -> int:
         options.error(f"--by {options.by} would hear all again for each file; leave --no-cache out")
     run = Run(options, PLANNED if options.dry_run else WRITTEN, is_endless=True)
     planning = plan_options(options, analyse_all=False)
-    run.remark(described(planning.bundle))
-    run.vocabulary = planning.bundle.vocabulary
+    run.hear_with(planning.bundle)
     arrivals = Arrivals(
         options.paths,
         ignore=options.ignore,

@@ -16,7 +16,7 @@ _shtab_genretagger_commands() {
     completion:'Print a script for a shell. For bash, put this line into ~/.bashrc:'
     config:'Options that are always the same need be given once: the settings file gives them defaults. This shows where it lies and what holds because of it; with the name of a command, all options of that command, as lines that may stand in the file.'
     demo:'Make a folder with a few seconds each of free music, and show what '"'"'tag --dry-run'"'"' says of it, and the report. Nothing is written but the new folder.'
-    discover:'Fit Gaussian mixtures to the embeddings, what the network says of a track before its last layer, and show the groups: what their tags have in common, their typical tracks, and how far to trust them. No file of the collection is opened for writing. Needs: pip install '"'"'genretagger[learn]'"'"''
+    discover:'Fit Gaussian mixtures to the embeddings, what the network says of a track before its last layer, and show the groups: what their tags have in common, their typical tracks, and how far to trust them. No file of the collection is opened for writing. Needs the extra '"'"'learn'"'"'; where it is missing, the command says how to install it.'
     genres:'list a model'"'"'s genres, their other spellings, and which go together'
     history:'Show each run with its number, its date, how many files it changed, the size of its journal, whether it is in force, and the folder that the files lie in.'
     learn:'Hear the tracks that have a genre, and learn from them a model of these genres, whatever they are: at least 8 tracks of 3 artists for each. No file of the collection is opened for writing. Needs the extra '"'"'learn'"'"'; where it is missing, the command says how to install it.'
@@ -73,6 +73,8 @@ _shtab_genretagger_audit_options=(
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
   "--report[also write a page for the browser\: all tracks, what was heard, and why]:FILE.html:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -124,13 +126,15 @@ _shtab_genretagger_discover_options=(
   "*--ignore[skip files and folders whose name or path matches\; may be repeated]:GLOB:"
   "--bundle[the model to use\: \'default\', \'accurate\' (hears better, takes several times as long), one of your own, which \'genretagger model\' lists, or a folder (default\: default)]:MODEL:_files"
   "--report[also write a page for the browser\: a map of the collection, coloured by group or genre]:FILE.html:_files"
-  "--listen[show the map in the browser, where a click plays a track, until Ctrl-C\; needs\: pip install \'genretagger\[review\]\']"
+  "--listen[show the map in the browser, where a click plays a track, until Ctrl-C\; needs the extra \'review\']"
   "--no-browser[with --listen\: print the address, and open no browser]"
   "--m3u[write a playlist for each group into this folder, the most typical tracks first]:FOLDER:"
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -167,6 +171,8 @@ _shtab_genretagger_learn_options=(
   {-j,--jobs}"[processes (default\: one for each core)]:N:"
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--report[write a page for the browser\: what each genre of a model of your own is worth]:FILE.html:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   "(*)::a file or folder:_files"
 )
@@ -198,6 +204,8 @@ _shtab_genretagger_playlist_options=(
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   ":such as \'Rock \> 0.6 and Folk \> 0.3\', with \'and\', \'or\', \'not\' and brackets:"
 )
@@ -220,7 +228,7 @@ _shtab_genretagger_predict_options=(
   "--format[json is one object a line (default\: table)]:format:(table json csv parquet)"
   {-o,--output}"[write the report to this file]:FILE:_files"
   "--embedding[with --format json or parquet\: also what the network says of a track before its last layer, a list of numbers that is alike for tracks that sound alike]"
-  "--cluster[hear on the Dask cluster whose scheduler is there, such as tcp\:\/\/10.0.0.1\:8786\; goes with --format json or parquet and -o, and goes on with what is there (pip install \'genretagger\[cluster\]\')]:ADDRESS:"
+  "--cluster[hear on the Dask cluster whose scheduler is there, such as tcp\:\/\/10.0.0.1\:8786\; goes with --format json or parquet and -o, and goes on with what is there\; needs the extra \'cluster\']:ADDRESS:"
   {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
   {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
@@ -308,6 +316,8 @@ _shtab_genretagger_similar_options=(
   "--no-cache[read and hear every track anew, and remember nothing]"
   "--format[json is one object a line (default\: table)]:format:(table json)"
   {-o,--output}"[write the report to this file]:FILE:_files"
+  {-q,--quiet}"[no table, no progress, no summary\: say only what failed]"
+  {-v,--verbose}"[say also which model, settings, cache and journal are used]"
   "--no-config[take no defaults from the settings file (\'genretagger config\' shows them)]"
   ":an audio file:_files"
 )
