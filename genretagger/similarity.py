@@ -16,8 +16,8 @@ what is left when that is taken away tells tracks apart; of fewer, chance would 
 
 SAME = 0.85
 """What an artist has made that is as similar as this, standardised, is another encoding of one
-recording. Sound alone does not tell: of the pieces for solo piano, some of different players are
-more similar than two encodings of one are. ``tests/benchmarks/bench_same.py`` has the figures."""
+recording. Sound alone does not tell: songs of different bands of extreme metal are more similar
+than most pairs of encodings of one recording are (``tests/benchmarks/bench_same.py``)."""
 
 
 def nearest(

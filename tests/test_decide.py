@@ -22,7 +22,14 @@ def genres(prediction, **policy):
 
 
 def test_the_best_genre_comes_first_and_a_fusion_joins_it():
-    assert genres(heard(Pop=0.6, Rock=0.7)) == ("Rock", "Pop")
+    assert genres(heard(Pop=0.65, Rock=0.7)) == ("Rock", "Pop")
+
+
+def test_a_fusion_joins_only_if_it_is_a_quarter_of_the_way_to_certainty():
+    assert genres(heard(Pop=0.625, Rock=0.9)) == ("Rock", "Pop")
+    decision = decide(heard(Pop=0.62, Rock=0.9), DecisionPolicy(HALF))
+    assert decision.genres == ("Rock",)
+    assert decision.reason[1] == "Pop 0.62 left out: not sure enough beside Rock"
 
 
 def test_two_genres_that_are_no_fusion_leave_the_best_alone():
@@ -38,7 +45,7 @@ def test_two_genres_that_are_no_fusion_join_if_both_are_far_above():
 
 
 def test_a_refused_genre_makes_room_for_the_next_that_fits():
-    assert genres(heard(Rock=0.9, Classical=0.6, Pop=0.55)) == ("Rock", "Pop")
+    assert genres(heard(Rock=0.9, Classical=0.7, Pop=0.65)) == ("Rock", "Pop")
 
 
 def test_nothing_above_threshold_is_undecided_and_says_how_far_it_fell_short():
@@ -129,7 +136,7 @@ def test_only_allowed_genres_are_decided():
 
 def test_the_reason_names_the_genre_that_clashes():
     # Electronic would go with Pop, but not with Rock
-    prediction = heard(Pop=0.62, Rock=0.60, Electronic=0.55)
+    prediction = heard(Pop=0.72, Rock=0.70, Electronic=0.65)
     decision = decide(prediction, DecisionPolicy(HALF, max_genres=3))
     assert decision.genres == ("Pop", "Rock")
-    assert decision.reason[-1] == "Electronic 0.55 left out: seldom goes with Rock"
+    assert decision.reason[-1] == "Electronic 0.65 left out: seldom goes with Rock"

@@ -302,6 +302,10 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
     def collect(self, folder: RunFolder, sources: Sources, say: Say) -> None:
         """Collect speech and noise, and free music that holds no labelled clip."""
         super().collect(folder, sources, say)
+        self.collect_music(folder, sources, say)
+
+    def collect_music(self, folder: RunFolder, sources: Sources, say: Say) -> None:
+        """Collect the music that the student learns from."""
         corpus.collect(
             folder.corpus,
             self.config.model.corpus,
@@ -340,6 +344,10 @@ class PairHeadsRecipe(StudentHeadsRecipe):
         first, second = config.features.each_scale()
         self._musicnn = MusicnnHeadsRecipe(replace(config, features=first))
         self._student = StudentHeadsRecipe(replace(config, features=second))
+
+    def collect_music(self, folder: RunFolder, sources: Sources, say: Say) -> None:
+        """Collect the music that the student learns from, as it hears it."""
+        self._student.collect_music(folder, sources, say)
 
     def embedder(self) -> keras.Model:
         """Build both, with random weights."""

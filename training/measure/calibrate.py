@@ -112,24 +112,14 @@ def coverage(out: Bools) -> float:
     return float(out.any(axis=1).mean()) if len(out) else float("nan")
 
 
-def choose_thresholds(
-    probabilities: Numbers,
-    reference: Bools,
-    sets: Integers,
-    *,
-    wanted: float,
-    prior: float,
-    lowest: float,
-) -> Numbers:
-    """Choose thresholds for precision first, then coverage.
+def choose_threshold(
+    probabilities: Numbers, reference: Bools, sets: Integers, *, wanted: float, lowest: float
+) -> float:
+    """Choose one threshold for all genres, for precision first, then coverage.
 
-    One threshold for all genres gives most decisions at a given precision as long as
-    probabilities mean what they say. So the lowest common one is taken at which the
-    product's decisions reach the wanted precision on each set, since a user's collection may
-    be like the worst of them. Where a genre on its own does worse
-    than that (its probabilities are not to be trusted), its threshold is raised until
-    it reaches it too, on a smoothed count: ``prior`` imagined decisions, half of them
-    right, are added, so that a genre with few decisions has to be better than it looks.
+    The lowest one at which the product's decisions reach the wanted precision on each set,
+    since a user's collection may be like the worst of them. Thresholds for each genre, or none
+    for a genre that does badly, decided less or worse on a set that they were not chosen on.
 
     Parameters
     ----------
@@ -140,36 +130,38 @@ def choose_thresholds(
         The set that each clip is of.
     wanted : float
         Precision.
-    prior : float
-        Imagined decisions for each genre.
     lowest : float
-        No threshold is below.
+        The threshold is not below.
 
     Returns
     -------
-    numpy.ndarray, shape (n_genres,), float64
-        Rounded up to two digits, in [lowest, 0.95].
+    float
+        Two digits, at most 0.95.
     """
-    grid = np.round(np.arange(round(lowest * 100), 96) / 100, 2)
-    n_genres = probabilities.shape[1]
-
-    def raised(common: float) -> Numbers:
-        chosen = np.full(n_genres, common)
-        for g in range(n_genres):
-            for t in grid[grid >= common]:
-                passing = probabilities[:, g] >= t
-                right = float((passing & reference[:, g]).sum())
-                chosen[g] = t
-                # a genre may be somewhat worse than the whole: half the way to a coin
-                if (right + prior / 2) / (passing.sum() + prior) >= (wanted + 0.5) / 2:
-                    break
-        return chosen
-
-    for common in grid:
-        thresholds = raised(float(common))
-        out = written(probabilities, thresholds)
-        if not any(
-            precision(out[sets == s], reference[sets == s]) < wanted for s in np.unique(sets)
-        ):
+    for hundredths in range(round(lowest * 100), 96):
+        threshold = hundredths / 100
+        out = written(probabilities, np.full(probabilities.shape[1], threshold))
+        each = (precision(out[sets == s], reference[sets == s]) for s in np.unique(sets))
+        if not any(p < wanted for p in each):
             break
-    return thresholds
+    return threshold
+
+
+def unheard(out: Bools, reference: Bools, prior: float) -> Bools:
+    """Find the genres that are wrong more often than right where they are written.
+
+    Parameters
+    ----------
+    out : numpy.ndarray, shape (n_clips, n_genres), bool
+        Written on clips of sets that neither network nor threshold were chosen on.
+    reference : numpy.ndarray, shape (n_clips, n_genres), bool
+    prior : float
+        Imagined decisions for each genre, as many right as wrong, and one that is wrong: so a
+        genre that is never written is unheard.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_genres,), bool
+    """
+    right, n = (out & reference).sum(axis=0), out.sum(axis=0)
+    return np.asarray((right + prior / 2) / (n + prior + 1) < 0.5)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ from training.networks import litert
 
 IDENTITY = ((1.0, 0.0),) * len(GENRES)
 """No calibration."""
+
+UNHEARD = 0.95
+"""The threshold of a genre that is wrong more often than right where it is written."""
 
 
 def write_fold_bundle(inference: Any, features: FeatureConfig, folder: Path) -> None:
@@ -120,11 +123,20 @@ class Choice:
     ----------
     calibration : list of (float, float), length n_genres
         Slope and intercept.
-    thresholds : numpy.ndarray, shape (n_genres,)
+    threshold : float
+        The same for all genres.
+    unheard : numpy.ndarray, shape (n_genres,), bool
+        Genres of which nothing is written unless the network is all but certain.
     """
 
     calibration: list[tuple[float, float]]
-    thresholds: Numbers
+    threshold: float
+    unheard: Bools = field(default_factory=lambda: np.zeros(len(GENRES), dtype=bool))
+
+    @property
+    def thresholds(self) -> Numbers:
+        """Of each genre."""
+        return np.where(self.unheard, UNHEARD, self.threshold)
 
     def decide(self, logits: Numbers) -> tuple[Numbers, Bools]:
         """Calibrate logits, and let the product decide: probabilities, and what is written."""
@@ -135,15 +147,14 @@ class Choice:
 def choose(logits: Numbers, ref: Bools, sets: Integers, config: EvaluateConfig) -> Choice:
     """Choose calibration and thresholds on predictions of clips with labels."""
     calibration = calibrate.platt_by_genre(logits, ref, config.calibration_c)
-    thresholds = calibrate.choose_thresholds(
+    threshold = calibrate.choose_threshold(
         calibrate.apply(logits, calibration),
         ref,
         sets,
         wanted=config.precision,
-        prior=config.threshold_prior,
         lowest=config.lowest_threshold,
     )
-    return Choice(calibration, thresholds)
+    return Choice(calibration, threshold)
 
 
 def nested(
@@ -158,7 +169,7 @@ def nested(
         Folds, or sets that are held out as a whole.
     logits : numpy.ndarray, shape (n_clips, n_genres), float64
     sets : numpy.ndarray, shape (n_clips,), int
-        See `calibrate.choose_thresholds`.
+        See `calibrate.choose_threshold`.
     config : EvaluateConfig
 
     Returns
@@ -223,16 +234,21 @@ def evaluate(
     )
     sets = numbered_sets(clips, held_out)
     decided = nested(ref, folds, logits, sets, config)
-    is_unseen = np.asarray(np.isfinite(unseen).all(axis=1))
-    choice = choose(np.where(is_unseen[:, None], unseen, logits), ref, sets, config)
+    rows = np.flatnonzero(np.isfinite(unseen).all(axis=1))
+    strangers = nested(ref[rows], sets[rows], unseen[rows], sets[rows], config)
+    newest = logits.copy()
+    newest[rows] = unseen[rows]
+    worst = strangers[1] if len(rows) else decided[1]
+    choice = replace(
+        choose(newest, ref, sets, config),
+        unheard=calibrate.unheard(worst, ref[rows] if len(rows) else ref, config.threshold_prior),
+    )
     measured, drawn = _measure(
         clips, logits, decided, choice, how=how, config=config, subsets=subsets
     )
-    if is_unseen.any():
-        rows = np.flatnonzero(is_unseen)
-        measured["metrics"]["unseen"] = _measure_unseen(
-            [clips[i] for i in rows.tolist()], unseen[rows], sets[rows], config, held_out
-        )
+    if len(rows):
+        kept = [clips[i] for i in rows.tolist()]
+        measured["metrics"]["unseen"] = _measure_unseen(kept, strangers, config, held_out)
     return measured, drawn
 
 
@@ -252,14 +268,13 @@ def numbered_sets(clips: Sequence[Clip], held_out: Mapping[str, Subset]) -> Inte
 
 def _measure_unseen(
     clips: Sequence[Clip],
-    logits: Numbers,
-    sets: Integers,
+    decided: tuple[Numbers, Bools],
     config: EvaluateConfig,
     held_out: Mapping[str, Subset],
 ) -> dict[str, Any]:
     """Measure each set by the model that has seen none of it."""
     ref = reference(clips)
-    probabilities, written = nested(ref, sets, logits, sets, config)
+    probabilities, written = decided
     groups = np.array([clip.artist_id for clip in clips])
     figures_of: dict[str, Any] = {"ranking": {}, "decisions": {}, "calibration_error": {}}
     for name, rows in figures.select(clips, held_out).items():
@@ -268,6 +283,7 @@ def _measure_unseen(
         figures_of["decisions"][name] = figures.decisions(ref[rows], written[rows], these, config)
         error = metrics.calibration_error(ref[rows], probabilities[rows])
         figures_of["calibration_error"][name] = round(error, 4)
+    figures_of["decisions_by_genre"] = figures.by_genre(ref, written)
     how = (
         "each set predicted by a model that has learned from none of its clips, nor from other "
         "clips by its artists; calibration and thresholds chosen on the other sets; "
@@ -355,16 +371,13 @@ def _measure(
         ranking[name] = figures.ranking(ref[rows], probabilities[rows], groups_of, config)
         decisions[name] = figures.decisions(ref[rows], written[rows], groups_of, config)
     _, shipped = choice.decide(logits)
-    per_genre = {
-        genre: {"written": int(written[:, g].sum()), "right": int((written & ref)[:, g].sum())}
-        for g, genre in enumerate(GENRES)
-    }
     drawn = curves.curves(ref, probabilities, written, raw)
     measured = {
         "protocol": how,
         "ranking": ranking,
         "decisions": decisions,
-        "decisions_by_genre": per_genre,
+        "decisions_by_genre": figures.by_genre(ref, written),
+        "unheard": [GENRES[g] for g in np.flatnonzero(choice.unheard)],
         "by_threshold": drawn["by_threshold"],
         "calibration_error": {
             "before": round(metrics.calibration_error(ref, raw), 4),

@@ -82,6 +82,15 @@ def ranking(
     }
 
 
+def by_genre(ref: Bools, written: Bools) -> dict[str, dict[str, int]]:
+    """Count how often each genre is written, and right."""
+    right = (written & ref).sum(axis=0)
+    return {
+        genre: {"written": int(n), "right": int(r)}
+        for genre, n, r in zip(GENRES, written.sum(axis=0), right, strict=True)
+    }
+
+
 def decisions(
     ref: Bools, written: Bools, groups: Sequence[str], config: EvaluateConfig
 ) -> dict[str, Any]:

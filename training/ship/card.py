@@ -73,12 +73,14 @@ def genre_table(
     precisions = {
         name: figures_of["average_precision"] for name, figures_of in metrics["ranking"].items()
     }
+    by_genre = metrics["decisions_by_genre"]
+    by_genre = metrics.get("unseen", {}).get("decisions_by_genre", by_genre)
     head = ["genre", "positives", "average precision", *(f"on {name}" for name in apart)]
     head += ["written", "right", "threshold"]
     rows = []
     for genre, threshold in zip(GENRES, thresholds, strict=True):
         figure = precisions["all"].get(genre)
-        made = metrics["decisions_by_genre"][genre]
+        made = by_genre[genre]
         rows.append(
             [
                 genre,
@@ -151,6 +153,7 @@ def render(
         If the template names something that is not there.
     """
     metrics, network = about["metrics"], about["network"]
+    decisions = metrics.get("unseen", metrics)["decisions"]["all"]
     values = {
         **{key: about[key] for key in ("name", "version", "created", "licence", "code_version")},
         "tensorflow": about["versions"]["tensorflow"],
@@ -172,8 +175,9 @@ def render(
         "threshold_table": threshold_table(metrics),
         "ece_before": number(metrics["calibration_error"]["before"], 3),
         "ece_after": number(metrics["calibration_error"]["after"], 3),
-        "precision": number(metrics["decisions"]["all"]["precision"]["value"]),
-        "coverage": number(metrics["decisions"]["all"]["coverage"]["value"]),
+        "precision": number(decisions["precision"]["value"]),
+        "coverage": number(decisions["coverage"]["value"]),
+        "unheard": ", ".join(metrics.get("unheard", ())) or "none",
     }
     if "unseen" in metrics:
         values |= {

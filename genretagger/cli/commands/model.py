@@ -56,7 +56,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     elif decisions:
         yield from _rights(decisions, "for artists new to it")
     yield "right of 100 where it writes a genre, and the probability that this takes:"
-    cells = list(_worth(bundle, metrics.get("decisions_by_genre", {})))
+    cells = list(_worth(bundle, metrics))
     half = (len(cells) + 1) // 2
     for n in range(half):
         yield "  " + "".join(f"{cell:<38}" for cell in cells[n::half]).rstrip()
@@ -71,12 +71,16 @@ def _rights(decisions: dict[str, Any], where: str) -> Iterator[str]:
     yield f"undecided: {100 - _of_100(decided['value'])} of 100 tracks, which stay as they are"
 
 
-def _worth(bundle: Bundle, by_genre: dict[str, Any]) -> Iterator[str]:
-    """Say what each genre's word is worth."""
+def _worth(bundle: Bundle, metrics: dict[str, Any]) -> Iterator[str]:
+    """Say what each genre's word is worth, in collections new to it where that was measured."""
+    by_genre = metrics.get("decisions_by_genre", {})
+    by_genre = metrics.get("unseen", {}).get("decisions_by_genre", by_genre)
     for genre, threshold in zip(bundle.vocabulary.genres, bundle.thresholds, strict=True):
         counts = by_genre.get(genre, {"written": 0, "right": 0})
         share = f"{_of_100(counts['right'] / max(1, counts['written'])):>3} right"
         worth = share if counts["written"] >= _FEW else "too rare"
+        if genre in metrics.get("unheard", ()):
+            worth = "unheard"
         yield f"{genre:<12} {worth:<10}from {threshold:.2f}"
 
 
