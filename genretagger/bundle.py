@@ -325,7 +325,11 @@ def _read_info(path: Path) -> tuple[bytes, dict[str, Any]]:
         text = (path / "bundle.json").read_bytes()
         info = json.loads(text)
     except OSError as error:
-        raise _refusal(path, f"bundle.json cannot be read: {error.strerror}") from error
+        why = str(error.strerror)
+        if not path.exists():
+            names = ", ".join(place.name for place in (*shipped(), *own()))
+            why = f"there is no such folder, and no model of that name; there are {names}"
+        raise _refusal(path, f"bundle.json cannot be read: {why}") from error
     except (ValueError, RecursionError) as error:
         raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
     return text, info if isinstance(info, dict) else {}

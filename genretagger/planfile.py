@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from genretagger.errors import FatalError
 from genretagger.genres import SHIPPED, Vocabulary, read_vocabulary
@@ -177,14 +177,11 @@ def read(path: Path, within: Sequence[Path]) -> Plan:
     FatalError
         If it is no plan, or a line makes no sense.
     """
+    row, rest = _first_row(path)
+    if row["genretagger_plan"] != FORMAT:
+        raise FatalError(f"plan {path}: written by another version of genretagger")
     try:
-        first, *rest = path.read_text(encoding="utf-8").splitlines()
-        row = json.loads(first)
-        if row["genretagger_plan"] != FORMAT:
-            raise FatalError(f"plan {path}: written by another version of genretagger")
         head = _read_head(row)
-    except OSError as error:
-        raise FatalError(f"plan {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FatalError(f"plan {path}: this is no plan: {str(error)[:200]}") from error
     lines, verdicts = _read_lines(rest, path, head.policy.vocabulary)
@@ -211,6 +208,23 @@ class _Head(NamedTuple):
     thresholds: tuple[float, ...] | None
     policy: TagPolicy
     trusted_roots: Sequence[str | Path]  # below which it may change files, if nobody says more
+
+
+def _first_row(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read the line that makes a file a plan, and the lines after it."""
+    row = None
+    try:
+        first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
+        row = json.loads(first)
+    except OSError as error:
+        raise FatalError(f"plan {path}: {error.strerror}") from error
+    except (ValueError, RecursionError):  # bytes that are no text, text that is no JSON
+        rest = []
+    if not isinstance(row, dict) or "genretagger_plan" not in row:
+        raise FatalError(
+            f"plan {path}: this is no plan; 'genretagger tag --dry-run --plan FILE' saves one"
+        )
+    return row, rest
 
 
 def _read_head(row: Row) -> _Head:

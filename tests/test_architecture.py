@@ -71,8 +71,8 @@ ROOMS = {
     },
     "training": {
         "__main__": "stages",
-        "stages": "collect data features learn measure run ship study",
-        "run": "data features learn",
+        "stages": "collect data features learn measure networks run ship study",
+        "run": "data features learn networks",
         "study": "data measure networks",
         "ship": "features networks",
         "measure": "data features learn networks",

@@ -40,6 +40,11 @@ def test_a_folder_is_no_bundle_that_ships(tmp_path):
     assert bundle.locate("accurate") != bundle.locate("./accurate")
 
 
+def test_a_model_that_is_not_there_is_told_with_those_that_are():
+    with pytest.raises(FatalError, match=r"no model of that name; there are accurate, default$"):
+        bundle.read("acurate")
+
+
 @pytest.mark.parametrize("name", ["model.tflite", "bundle.json", "golden.npz"])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()

@@ -81,6 +81,12 @@ def test_what_commands_say_is_put_into_the_blocks_after_them():
     assert ran == ["a\n", "a\n", "b\n"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix terminal")
+def test_what_commands_ask_is_answered_and_their_home_is_not_told(tmp_path):
+    said = make_tutorial.said("printf 'sure? [y/N] '; read x; echo $x; echo $HOME/Music", tmp_path)
+    assert said == "sure? [y/N] y\ny\n/home/me/Music\n"
+
+
 def test_the_readme_has_the_line_that_installs_what_commands_need():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (extras,) = re.findall(r"^For .* `pip install '\.\[(.*)\]'`\.$", readme, re.MULTILINE)

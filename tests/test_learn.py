@@ -416,6 +416,7 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
     assert cli.main(["model", "--bundle", "mine", "--report", str(tmp_path / "again.html")]) == 0
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
     assert len(heard) == 16
+    capsys.readouterr()
     assert cli.main([*arguments, "--quiet"]) == 0  # again, in its place, from the cache
     assert capsys.readouterr() == ("", "")
     assert len(heard) == 16

@@ -220,6 +220,16 @@ def test_a_plan_with_nothing_to_change_says_so(music, capsys):
     assert "the plan has nothing to change there" in err
 
 
+@pytest.mark.parametrize("content", [b"", b"OggS\xaa", b"[]", b'{"schema": 1, "path": "a.mp3"}'])
+def test_a_file_of_another_kind_is_called_no_plan_in_a_persons_words(tmp_path, content):
+    path = tmp_path / "report.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(FatalError) as refused:
+        planfile.read(path, [])
+    saves = "'genretagger tag --dry-run --plan FILE' saves one"
+    assert str(refused.value) == f"plan {path}: this is no plan; {saves}"
+
+
 @pytest.mark.parametrize(
     "content",
     [

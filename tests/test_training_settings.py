@@ -2,15 +2,20 @@
 
 import errno
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 
 from genretagger.errors import FatalError
 from training import config, files, settings
 from training.__main__ import main
 from training.collect.config import COLLECT, load_collect
+from training.data.trials import Trial
+from training.folders import RunFolder
+from training.learn.recipes import Material
+from training.learn.validation import check_loss
 from training.settings import Count, Positive, Range, Rate
 from training.stages import manifest
 from training.study import config as study
@@ -47,6 +52,14 @@ QUICK = config.DEFAULT.with_name("quick.toml")
         ("dropout = 0.3", "dropout = 1.0", "less than 1 is allowed"),
         ("dropout = 0.3", "dropout = nan", "dropout = nan, but a number"),
         ("n_folds = 5", "n_folds = 1", r"\[split\]: n_folds = 1, but a whole number of 2 or more"),
+        (
+            "n_folds = 5",
+            "n_folds = 1000000",
+            "1000000, but a whole number of 2 or more and",
+        ),
+        ("[train]\nseed = 0", "[train]\n#", r"\[train\]: missing setting seed$"),
+        ("[128, 1]", "[128, 2]", r"\[network\]: the strides in blocks have to make 16"),
+        ("[network]", "[negatives]\n[network]", r"\[negatives\] goes with \[head\], which is mis"),
         ("n_test = 1", "n_test = 4", r"\[split\]: n_folds has to be 2 at least, and more than"),
         ("[128, 1]", "[128]", r"blocks = .*, but a list in brackets, each \[a whole number of 1"),
         ("interval = 0.95", "interval = 95", "interval = 95, but a number of more than 0 and less"),
@@ -96,6 +109,7 @@ def test_the_grid_is_checked_too(tmp_path, old, new, message):
         ),
         ("requests = 45", "requests = 0", r"\[deezer\]: requests = 0"),
         ("reject_live = true", 'reject_live = "no"', '"no", but true or false is allowed'),
+        ("longest_s = 1200.0", "longest_s = 1.0", "longest_s has to be more than shortest_s"),
     ],
 )
 def test_so_is_how_music_is_collected(tmp_path, old, new, message):
@@ -125,10 +139,29 @@ def test_a_new_dataclass_is_checked_by_its_annotations_alone():
 # ---- The disk ----
 
 
+def test_a_loss_that_is_no_number_ends_a_training():
+    check_loss(0.5, "final", 0.1)
+    with pytest.raises(FatalError, match=r"final: the loss has become nan: lower learning_rate ="):
+        check_loss(float("nan"), "final", 1e9)
+
+
 def test_what_the_disk_cannot_hold_is_not_begun(tmp_path):
     files.check_room(tmp_path / "not" / "there", 1000, "free some")
     with pytest.raises(FatalError, match=r"about [\d,]+ MB are to come, and .* MB free: free some"):
         files.check_room(tmp_path / "not" / "there", 1e18, "free some")
+
+
+def test_models_that_are_missing_are_asked_room_for(tmp_path):
+    trials = [Trial(name, np.ones(1, bool), np.zeros(1, bool)) for name in ("0", "final")]
+    folder = RunFolder(tmp_path)
+    material = Material(folder, [], None, trials)
+    with pytest.raises(FatalError, match="about 2,000,000,000 MB are to come"):
+        material.check_room(10**15)
+    for trial in trials:
+        weights = folder.model(trial.name).weights
+        weights.parent.mkdir(parents=True)
+        weights.touch()
+    material.check_room(10**15)
 
 
 @pytest.mark.parametrize(
@@ -157,3 +190,40 @@ def test_jobs_are_counted_from_one(capsys, jobs):
     with pytest.raises(SystemExit):
         main(["manifest", "--jobs", jobs])
     assert f"{jobs} is no whole number of 1 or more" in capsys.readouterr().err
+
+
+def test_a_configuration_takes_from_its_base_what_it_lacks(tmp_path):
+    base = tmp_path / "base.toml"
+    base.write_text(config.DEFAULT.read_text(encoding="utf-8").replace("default.card.md", "c.md"))
+    (tmp_path / "c.md").write_text("a card")
+    own = tmp_path / "own.toml"
+    own.write_text('base = "base.toml"\nname = "mine"\n\n[doubt]\nmargin = 0.1\n')
+    with pytest.raises(FatalError, match=r"own.toml \[doubt\]"):  # a table is replaced as a whole
+        config.load(own)
+    own.write_text('base = "base.toml"\nname = "mine"\n')
+    made, whole = config.load(own), config.load(base)
+    assert made.name == "mine"
+    assert replace(made, name=whole.name) == whole
+    own.write_text('base = "gone.toml"\n')
+    with pytest.raises(FatalError, match=r"own\.toml: base .*gone\.toml cannot be read"):
+        config.load(own)
+    own.write_text("base = 3\n")
+    with pytest.raises(FatalError, match="base = 3, but a text in quotes"):
+        config.load(own)
+
+
+@pytest.mark.parametrize(
+    ("scales", "message"),
+    [
+        ('["slaney"]', r"scales = \['slaney'\], but"),
+        ('["htk", "slaney", "htk"]', "scales = "),
+        ('["bark"]', "scales = "),
+        ("[]", "n_mels = 96, but the same number of bands"),
+    ],
+)
+def test_scales_that_fit_no_network_are_refused(tmp_path, scales, message):
+    text = config.DEFAULT.read_text(encoding="utf-8").replace('["htk"]', scales)
+    (tmp_path / "default.card.md").write_text("a card")
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(FatalError, match=message):
+        config.load(tmp_path / "c.toml")

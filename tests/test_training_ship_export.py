@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -85,14 +87,14 @@ MSD = MelConfig(n_fft=512, hop_length=256, fmin_hz=0.0, fmax_hz=8000.0)
     [
         ("cnn", MelConfig()),
         ("default", replace(MSD, scales=("htk",))),
-        ("accurate", MSD),
+        ("accurate", replace(MSD, n_mels=192, top_db=120.0, scales=("slaney", "htk"))),
     ],
 )
 def test_a_configuration_is_complete_and_names_its_card(name, features):
     found = config.load(config.DEFAULT.with_name(f"{name}.toml"))
     assert found.features == features
     assert found.card.endswith(f"{name}.card.md")
-    assert isinstance(found.model, config.StudentHeads) == (name == "default")
+    assert isinstance(found.model, config.StudentHeads) == (name != "cnn")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,17 @@ def test_the_log_tells_the_loss_on_clips_that_are_not_learned_from_and_a_plot_sh
     assert all(0 < line["validation"] < 3 for name in ("0", "1") for line in logs[name])
     assert not any("validation" in line for line in logs["final"])  # it learns from all
     assert (run / "plots" / "losses.png").stat().st_size > 1000
+
+
+def test_tensorflow_starts_without_a_word():
+    pytest.importorskip("tensorflow")
+    code = (
+        "from training.networks import start_tensorflow as t; t(); import sys; print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "tensorflow" in run.stdout.split()
+    assert not run.stderr
 
 
 def test_a_model_of_another_configuration_is_refused(made, capsys):

@@ -195,7 +195,7 @@ def test_without_one_of_the_decisive_pairs_there_is_no_sentence(done, tmp_path):
     text = findings.describe(figures, "study")
     assert "no sentence on leakage" in text
     assert "64 of 72 trainings are done" in text
-    assert "copies gain" not in text
+    assert "decide, copies gain" not in text
 
 
 def test_a_study_that_has_not_begun_claims_nothing(tmp_path):

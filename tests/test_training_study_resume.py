@@ -20,11 +20,7 @@ from training.study.grid import parse
 pytest.importorskip("tensorflow")
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = load(DEFAULT)
-CONFIG = replace(
-    CONFIG,
-    features=replace(CONFIG.features, sr=8000),
-    train=replace(CONFIG.train, patience=2, most_passes=30, batch_size=8),
-)
+CONFIG = replace(CONFIG, train=replace(CONFIG.train, patience=2, most_passes=30, batch_size=8))
 VARIANT = parse("mfcc-3s-augmented")
 TRAINING = plan.Training(VARIANT, "artists", 0, 3)
 KINDS = ("Classical", "Punk", "Rock")

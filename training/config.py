@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
@@ -73,7 +74,7 @@ class SplitConfig:
         Sources of clips that are balanced on their own; all others count as one.
     """
 
-    n_folds: Annotated[int, Range(2)]
+    n_folds: Annotated[int, Range(2, 100)]
     seed: Amount
     n_validation: Amount
     n_test: Amount
@@ -101,6 +102,11 @@ class NetworkConfig:
     dropout: Rate
     embedding: Count
     pool_frames: Count
+
+    def __post_init__(self) -> None:
+        """Refuse strides by which moments are not 32 frames apart, as the teachers' targets are."""
+        if 2 * math.prod(stride for _, stride in self.blocks) != 32:
+            raise TypeError("the strides in blocks have to make 16, multiplied")
 
 
 @dataclass(frozen=True)
@@ -343,6 +349,10 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
+def _is_wanted(setting: Field[Any]) -> bool:
+    return setting.default is MISSING and setting.default_factory is MISSING
+
+
 def section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
     """Make one section, or refuse what is missing, unknown or out of its range in it."""
     if not isinstance(table, Mapping):
@@ -351,6 +361,9 @@ def section(kind: type[T], table: Mapping[str, Any], where: str) -> T:
     unknown = sorted(set(table) - known)
     if unknown:
         raise FatalError(f"{where}: unknown setting {', '.join(unknown)}")
+    missing = [f.name for f in fields(kind) if _is_wanted(f) and f.name not in table]  # type: ignore[arg-type]
+    if missing:
+        raise FatalError(f"{where}: missing setting {', '.join(missing)}")
     if wrong := check(kind, table, _FEATURES if kind is MelConfig else {}):
         raise FatalError(f"{where}: {wrong}")
     try:
@@ -438,6 +451,8 @@ def _model(path: Path, table: dict[str, Any], features: MelConfig) -> OwnCnn | M
 
     A student hears by HTK's scale, since its teacher does; MusiCNN by Slaney's.
     """
+    if "head" not in table and (for_heads := {"negatives", "corpus", "student"} & set(table)):
+        raise FatalError(f"config {path}: [{min(for_heads)}] goes with [head], which is missing")
     if "head" not in table:
         return OwnCnn(**sections(path, table, {"network": NetworkConfig, "train": TrainConfig}))
     parts = sections(path, table, {"head": HeadConfig, "negatives": NegativesConfig})

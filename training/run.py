@@ -21,6 +21,7 @@ from training.features import shards
 from training.folders import RunFolder
 from training.learn import models
 from training.learn.recipes import recipe
+from training.networks import start_tensorflow
 
 DATA = "GENRETAGGER_DATA"
 """The environment variable that may name the data folder."""
@@ -153,6 +154,7 @@ class Run:
 
     def load_model(self, trial: Trial, clips: Sequence[Clip]) -> Any:
         """Build a trained model for inference."""
+        start_tensorflow()
         weights = self.folder.model(trial.name).weights
         return self.recipe.load(weights, self.teachers(trial, clips))
 

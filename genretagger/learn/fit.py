@@ -178,7 +178,13 @@ class _Sums(NamedTuple):
 
     def without(self, part: _Sums) -> _Sums:
         """Take some of the tracks away."""
-        return _Sums(*(a - b for a, b in zip(self, part, strict=True)))
+        return _Sums(
+            self.n - part.n,
+            self.x - part.x,
+            self.y - part.y,
+            self.xx - part.xx,
+            self.xy - part.xy,
+        )
 
     def fit(self, penalty: float) -> tuple[_Numbers, _Numbers]:
         """Fit scores of all genres; return weights (n_genres, n_values) and bias (n_genres,).

@@ -25,7 +25,7 @@ MUSIC = {
     "Loose/Miedo.mp3": "Yuanan_-_Miedo*",
     "Loose/Sugar Plum Fairy.m4a": "Kevin_MacLeod_-_P_I*",
     "Loose/Veränderung.opus": "Ver*nderung*",  # however the file system spells the letter
-    "Loose/half a download.mp3": "Fantasma*",
+    "Loose/half a download.mp3": "te_amo*",
     "Loose/solo trumpet.ogg": "sorohanro*",
     "RAOUL DE QSM/Le royaume des glous glous.flac": "Le_royaume*",
 }
@@ -92,6 +92,7 @@ def said(commands: str, home: Path, columns: int = 100) -> str:
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
         "HOME": str(home),
         "COLUMNS": str(columns),
+        "LINES": "50",
         "TERM": "dumb",  # a bar is shown once, at its end
     }
     pid, terminal = pty.fork()
@@ -106,7 +107,8 @@ def said(commands: str, home: Path, columns: int = 100) -> str:
     os.close(terminal)
     os.waitpid(pid, 0)
     text = shown.decode("utf-8").replace("\r\n", "\n").replace(str(home), "/home/me")
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    # of the blank lines that stand where a bar was, none is left
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines() if line.strip())
 
 
 def _read(terminal: int) -> bytes:

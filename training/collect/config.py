@@ -36,6 +36,11 @@ class PlaylistsConfig:
     few_tracks: Amount
     uneven: Annotated[float, Range(1)]
 
+    def __post_init__(self) -> None:
+        """Refuse lengths that no track has."""
+        if self.shortest_s >= self.longest_s:
+            raise TypeError("longest_s has to be more than shortest_s")
+
 
 @dataclass(frozen=True)
 class DownloadConfig:

@@ -17,7 +17,7 @@ from training.folders import ModelFolder
 from training.learn import models
 from training.learn.batches import Batches, ahead
 from training.learn.embed import segments
-from training.learn.validation import cross_entropy
+from training.learn.validation import check_loss, cross_entropy
 from training.networks import cnn
 from training.progress import Progress
 
@@ -182,6 +182,7 @@ def _run_epochs(
             seconds = time.monotonic() - began
             averages = np.asarray(np.mean(losses, axis=0)).round(4).tolist()
             means = dict(zip(names, averages, strict=True))
+            check_loss(sum(means.values()), name, train.learning_rate)
             if held_out:
                 means["validation"] = round(_validation_loss(model, held_out), 4)
             line: dict[str, float] = {"epoch": epoch + 1, **means, "seconds": round(seconds, 1)}

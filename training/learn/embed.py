@@ -101,7 +101,7 @@ def embed(
     weights = b"".join(w.tobytes() for w in embedder.get_weights())
     stamp = hashlib.sha256(key + weights).hexdigest()
     made_by = hashlib.sha256(weights)
-    made_by.update(np.ascontiguousarray(negatives))
+    made_by.update(negatives.tobytes())
     run = litert.runner(embedder, (1, features.n_frames, features.n_mels))
 
     def of_each(part: Floats) -> Floats:

@@ -21,7 +21,7 @@ from training.folders import ModelFolder
 from training.learn import models
 from training.learn.embed import Embedded
 from training.learn.sampling import draw_weights
-from training.learn.validation import cross_entropy
+from training.learn.validation import check_loss, cross_entropy
 from training.progress import Progress
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def train_heads(
     keras.utils.set_random_seed(head.seed)
     embedder, heads, inference = build()
     embedder.set_weights(embedded.embedder.get_weights())
-    learned_from = embedded.embeddings[np.isin(embedded.owner, rows)]
-    heads.get_layer("standard").set_weights([learned_from.mean(axis=0), learned_from.var(axis=0)])
+    seen = embedded.embeddings[np.isin(embedded.owner, rows)]
+    heads.get_layer("standard").set_weights([seen.mean(axis=0), seen.var(axis=0)])
     examples = Examples.of(embedded, clips)
     n_negatives = len(embedded.negatives)
     weights = draw_weights([clips[i] for i in rows], head, config.split.large_sets)
@@ -123,6 +123,7 @@ def train_heads(
     with folder.log.open("w", encoding="utf-8") as log:
         losses = fit_heads(heads, head, examples, learned, weights, seed=seed)
         for epoch, loss in enumerate(losses, 1):
+            check_loss(loss, name, head.learning_rate)
             line = {"epoch": epoch, "labels": round(loss, 4)}
             told = f"{name}: epoch {epoch}/{head.epochs}, loss {loss:.4f}"
             if held_out.any():

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from genretagger.errors import FatalError
 from training.arrays import Floats
+
+
+def check_loss(loss: float, name: str, learning_rate: float) -> None:
+    """Refuse to go on with a loss that is no number: what was learned is none, either.
+
+    Raises
+    ------
+    FatalError
+        If it is not finite.
+    """
+    if not np.isfinite(loss):
+        raise FatalError(
+            f"{name}: the loss has become {loss}: lower learning_rate = {learning_rate:g}, and run "
+            "the stage again"
+        )
 
 
 def cross_entropy(logits: Floats, labels: Floats) -> float:

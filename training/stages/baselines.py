@@ -10,6 +10,7 @@ from training import run as runs
 from training.config import with_heads
 from training.folders import RunFolder
 from training.measure import baselines
+from training.networks import start_tensorflow
 
 NAME = "baselines"
 HELP = "what the models are compared with -> baselines.md"
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     clips = this.clips()
     this.check_split(clips)
     cached = this.open_shards()
+    start_tensorflow()
     of_runs = {
         f"`{folder.name}`": baselines.of_run(RunFolder(folder).predictions, clips)
         for folder in args.of

@@ -12,6 +12,7 @@ from training import files
 from training import run as runs
 from training.learn.recipes import Material
 from training.measure import curves
+from training.networks import start_tensorflow
 
 NAME = "train"
 HELP = "shards -> models/, plots/losses.png; a killed training resumes"
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
 
 
 def _use_threads(n: int) -> None:
+    start_tensorflow()
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # too late: TensorFlow was used before in this process

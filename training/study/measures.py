@@ -152,7 +152,8 @@ def measure_tracks(
         decisions.append(scores >= tune(labels[tuned], tuned_scores, config.least_tuned))
         each.append(scores)
         rows.append(tracks)
-    track, scores, decided = map(np.concatenate, (rows, each, decisions))
+    track, scores = np.concatenate(rows), np.concatenate(each)
+    decided = np.concatenate(decisions)
     known, weights = labels[track], weights[:, track]
     counted = np.flatnonzero(known.sum(axis=0) >= config.least_positives).tolist()
     hits, labelled = metrics.top1_hits(known, scores), known.any(axis=1)
