@@ -483,6 +483,18 @@ def test_no_line_on_a_terminal_is_longer_than_it_is_wide(audio_file, tmp_path):
     assert [line for line in shown.splitlines() if len(line) > 80 and " " in line.strip()] == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix terminal")
+def test_what_goes_into_a_file_does_not_go_to_the_terminal_beside_it(audio_file, tmp_path):
+    audio_file("FLAC", name="x", seconds=2.0)
+    words = "genretagger predict --jobs 1 --format json x.flac"
+    shown = make_tutorial.said(f"{words} > rows.json; {words} | cat > piped.json", tmp_path)
+    assert "1/1" in shown  # the bar
+    assert "probabilities" not in shown
+    for name in ("rows.json", "piped.json"):
+        (row,) = map(json.loads, (tmp_path / name).read_text().splitlines())
+        assert row["path"] == "x.flac"
+
+
 def test_a_history_of_nothing_says_so(capsys):
     assert cli.main(["history"]) == 0
     assert capsys.readouterr() == ("", "no run has changed a file yet\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 from rich import progress
@@ -106,7 +107,9 @@ def progress_bar(console: Console, total: Callable[[], int | None]) -> Iterator[
         To be called when a track is done.
     """
     columns = (progress.BarColumn(), progress.MofNCompleteColumn(), _Rate(), _Time())
-    with progress.Progress(*columns, console=console) as bar:
+    # what goes into a pipe or a file is not to go to the terminal, as rich would have it
+    is_seen = sys.stdout.isatty()
+    with progress.Progress(*columns, console=console, redirect_stdout=is_seen) as bar:
         task = bar.add_task("", total=total())
         yield lambda: bar.update(task, advance=1, total=total())
 
