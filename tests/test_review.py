@@ -767,6 +767,14 @@ def test_at_no_size_is_anything_cut_off_or_covered(browser, plan, start, width, 
     browser.execute_script("document.getElementById('row-0').click()")
     until(browser, "!document.getElementById('detail').hidden && genretagger.isSeen()")
     assert cut_or_covered(browser) == []
+    buttons = "[...document.querySelectorAll('#detail button')]"
+    browser.execute_script(f"{buttons}.find(it => it.textContent.startsWith('Edit')).click()")
+    until(browser, "document.activeElement.id === 'review-genres'")
+    save, panel = (
+        f"document.querySelector('{name}').getBoundingClientRect().bottom"
+        for name in ("#detail .edit .primary", "#detail")
+    )
+    assert browser.execute_script(f"return {save} <= Math.min({panel}, innerHeight)")
 
 
 def test_without_the_extra_it_says_what_to_install(plan):

@@ -436,7 +436,8 @@ def test_an_export_of_spotify_is_found_by_isrc_or_by_artist_and_title(
         encoding="utf-8",
     )
     (tmp_path / "new.csv").write_text(
-        f"\ufeff{NEW}\nx,Three,Album,Band;Guest,2001,200000\nx,Long,Album,Band,2001,900000\n",
+        f"\ufeff{NEW}\nx,Three,Album,Band;Guest,2001,200000\nx,Long,Album,Band,2001,900000\n"
+        'x,Fi\u2028ve,Album,"Tyler, The Creator",2001,200000\n',
         encoding="utf-8",
     )
     server.tracks["isrc:GBABC1200001"] = row(11, "One", "Band")
@@ -446,6 +447,8 @@ def test_an_export_of_spotify_is_found_by_isrc_or_by_artist_and_title(
         row(22, "Two, Again (Remastered)", "Band"),
     ]
     server.found['artist:"Band" track:"Three"'] = [row(30, "Three", "Band", duration=203)]
+    five = row(50, "Fi\u2028ve", "Tyler, The Creator")
+    server.found['artist:"Tyler, The Creator" track:"Fi\u2028ve"'] = [five]
     server.found['artist:"Band" track:"Long"'] = [row(31, "Long", "Band")]
     text = '[exports]\n"old.csv" = "Rock"\n"new.csv" = "Jazz"\n'
     assert stage(text)[0] == 0
@@ -454,6 +457,7 @@ def test_an_export_of_spotify_is_found_by_isrc_or_by_artist_and_title(
         "11": ["Rock"],
         "22": ["Rock"],
         "30": ["Jazz"],
+        "50": ["Jazz"],
     }
     rejected = files.read_jsonl(tmp_path / "music/rejected.jsonl")
     assert [(r["rule"], r["title"]) for r in rejected] == [
@@ -471,7 +475,7 @@ def test_an_export_of_spotify_is_found_by_isrc_or_by_artist_and_title(
     server.tracks["isrc:GBABC1200004"] = row(14, "Four", "Band")
     assert stage(text)[0] == 0
     assert len(server.requests) == asked + 1
-    assert set(result()[0]) == {"11", "14", "22", "30"}
+    assert set(result()[0]) == {"11", "14", "22", "30", "50"}
 
 
 @pytest.mark.parametrize(

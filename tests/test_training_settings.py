@@ -5,12 +5,16 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 
 from genretagger.errors import FatalError
 from training import config, files, settings
 from training.__main__ import main
 from training.collect.config import COLLECT, load_collect
+from training.data.trials import Trial
+from training.folders import RunFolder
+from training.learn.recipes import Material
 from training.learn.validation import check_loss
 from training.settings import Count, Positive, Range, Rate
 from training.stages import manifest
@@ -145,6 +149,19 @@ def test_what_the_disk_cannot_hold_is_not_begun(tmp_path):
     files.check_room(tmp_path / "not" / "there", 1000, "free some")
     with pytest.raises(FatalError, match=r"about [\d,]+ MB are to come, and .* MB free: free some"):
         files.check_room(tmp_path / "not" / "there", 1e18, "free some")
+
+
+def test_models_that_are_missing_are_asked_room_for(tmp_path):
+    trials = [Trial(name, np.ones(1, bool), np.zeros(1, bool)) for name in ("0", "final")]
+    folder = RunFolder(tmp_path)
+    material = Material(folder, [], None, trials)
+    with pytest.raises(FatalError, match="about 2,000,000,000 MB are to come"):
+        material.check_room(10**15)
+    for trial in trials:
+        weights = folder.model(trial.name).weights
+        weights.parent.mkdir(parents=True)
+        weights.touch()
+    material.check_room(10**15)
 
 
 @pytest.mark.parametrize(

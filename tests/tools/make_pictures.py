@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -84,17 +85,18 @@ def review(folder: Path) -> None:
         while not address:
             line = server.stderr.readline()
             address = line.partition("review: ")[2].strip()
+        driver = browser.start(Path(work) / "profile")
         try:
-            _photograph(address, Path(work) / "profile")
+            _photograph(driver, address)
         finally:
+            driver.quit()  # or else they write on where the folder is removed
             server.kill()
+            server.wait()
 
 
-def _photograph(address: str, profile: Path) -> None:
+def _photograph(driver: Any, address: str) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.support.wait import WebDriverWait
-
-    driver = browser.start(profile)
 
     def press(*keys: str) -> None:
         for key in keys:
@@ -134,7 +136,6 @@ def _photograph(address: str, profile: Path) -> None:
     browser.size(driver, 400, 860)
     time.sleep(2)
     take("narrow")
-    driver.quit()
 
 
 def page(file: Path) -> None:

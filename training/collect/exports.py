@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ class Exported:
         Empty where the export has none.
     artist : str
         The first of the credit.
+    credit : str
+        As it is written: a comma may stand between artists, or within a name, as in
+        *Tyler, The Creator*.
     title : str
     duration_s : float
         In seconds; 0 if the export does not say.
@@ -37,6 +41,7 @@ class Exported:
 
     isrc: str
     artist: str
+    credit: str
     title: str
     duration_s: float
 
@@ -62,7 +67,8 @@ def read(path: Path) -> list[Exported]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        table = list(csv.DictReader(text.splitlines(keepends=True), strict=True))
+        # not splitlines: a name may hold what Unicode calls a line separator
+        table = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FatalError(f"the export {path} cannot be read: {error}") from error
     missing = {"Track Name", "Artist Name(s)"} - set(table[0] if table else ())
@@ -77,7 +83,8 @@ def read(path: Path) -> list[Exported]:
         duration = next((row[name] for name in _DURATIONS if row.get(name)), "0")
         exported = Exported(
             isrc="".join(c for c in (row.get("ISRC") or "").upper() if c.isalnum()),
-            artist=credit.replace(";", ",").split(",")[0].strip(),
+            artist=credit.split(";" if ";" in credit else ",")[0].strip(),
+            credit=credit.strip(),
             title=(row["Track Name"] or "").strip(),
             duration_s=int(duration) / 1000 if duration.isdecimal() else 0.0,
         )
@@ -132,12 +139,18 @@ def _find(api: Api, row: Exported) -> dict[str, Any] | None:
             return api.get(f"track/isrc:{row.isrc}")
         except RefusedError:
             pass  # another release may have another ISRC
+    names = dict.fromkeys((row.artist, row.credit))
+    return next(filter(None, (_search(api, row, name) for name in names)), None)
+
+
+def _search(api: Api, row: Exported, artist_name: str) -> dict[str, Any] | None:
+    """Search for a row by one reading of its credit."""
     try:
-        plain = {name: getattr(row, name).replace('"', " ") for name in ("artist", "title")}
+        plain = {"artist": artist_name.replace('"', " "), "title": row.title.replace('"', " ")}
         found = api.search("track", f'artist:"{plain["artist"]}" track:"{plain["title"]}"')
     except RefusedError:
         return None
-    wanted = same_recording(row.artist, row.title)
+    wanted = same_recording(artist_name, row.title)
     for track in found:
         artist = track.get("artist")
         name = artist.get("name") if isinstance(artist, dict) else ""

@@ -6,11 +6,13 @@ With ``--variant`` it makes the features of the grid instead, for the stage `stu
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from training import run as runs
 from training.features import shards
+from training.files import check_room
 from training.progress import Progress
 from training.stages import study
 from training.study import grid, pictures, protocols, variants
@@ -78,6 +80,9 @@ def _build_variants(args: argparse.Namespace, this: runs.Run, say: Callable[[str
         progress.at(done - before, f"{done}/{len(clips)} tracks, {n_rejected} rejected")
     for variant in chosen if args.png else ():
         examples = variants.read(store, clips, variant, config.features)
+        # a byte for each value; what is compressed away is little
+        n_bytes = len(examples) * math.prod(examples.shape)
+        check_room(args.png / variant.id, n_bytes, "free some, or choose another --png")
         progress = Progress(len(examples), say)
         for done in pictures.export_png(args.png / variant.id, examples, clips):
             progress.at(done, f"{variant.id}: {done}/{len(examples)} pictures")

@@ -170,6 +170,7 @@
     pressed();
     input.focus();
     input.select();
+    form.scrollIntoView({ block: "nearest" }); // with Save, below
   };
   const endEdit = () => {
     form.hidden = true;
