@@ -157,6 +157,8 @@ class HeadConfig:
     group_power: Share
     set_power: Share
     least_confidence: Confidence
+    tags_share: Share
+    tags_shift: float
 
 
 @dataclass(frozen=True)

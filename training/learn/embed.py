@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,10 @@ class Embedded:
     negatives: Floats
     embedder: keras.Model
     sha256: str
+
+    def first(self, n: int) -> Embedded:
+        """Leave out all but the first values."""
+        return replace(self, embeddings=self.embeddings[:, :n], negatives=self.negatives[:, :n])
 
 
 def segments(shards: Shards, clip: int, duration_s: float, features: FeatureConfig) -> Floats:

@@ -106,6 +106,7 @@ def train_heads(
     keras.utils.set_random_seed(head.seed)
     embedder, heads, inference = build()
     embedder.set_weights(embedded.embedder.get_weights())
+    embedded = embedded.first(heads.input.shape[1])
     seen = embedded.embeddings[np.isin(embedded.owner, rows)]
     heads.get_layer("standard").set_weights([seen.mean(axis=0), seen.var(axis=0)])
     examples = Examples.of(embedded, clips)

@@ -217,15 +217,18 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
         return heads.on_musicnn(self.config.features, published)
 
     def sizes(self) -> list[int]:
-        """Give the sizes of an embedding's parts."""
+        """Give the sizes of the parts that heads learn from."""
         return [musicnn.SIZE]
+
+    def tags_at(self) -> int:
+        """Say where in what embeds a segment the tags begin."""
+        return musicnn.N_HIDDEN
 
     def build(self) -> tuple[keras.Model, keras.Model, keras.Model]:
         """Build embedder, heads, and both as one: see `heads.on_embedder`."""
         embedder = self.embedder()
-        both = heads.on_embedder(
-            self.config.features, self.config.model.train, embedder, self.sizes()
-        )
+        head, features = self.config.model.train, self.config.features
+        both = heads.on_embedder(features, head, embedder, self.sizes(), self.tags_at())
         return embedder, *both
 
     def collect(self, folder: RunFolder, sources: Sources, say: Say) -> None:
@@ -287,6 +290,10 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
     def sizes(self) -> list[int]:
         """Give the size of its only part."""
         return [student.shape(self.config.model.student).embedding]
+
+    def tags_at(self) -> int:
+        """Say that the tags stand behind the embedding."""
+        return self.sizes()[0]
 
     def fitted(self, material: Material, say: Say) -> keras.Model:
         """Fit the student to its teacher."""
@@ -361,12 +368,17 @@ class PairHeadsRecipe(StudentHeadsRecipe):
     def _together(self, published: keras.Model, learned: keras.Model) -> keras.Model:
         import keras
 
-        last = keras.Model(learned.input, learned.output[:, -self.sizes()[1] :])
+        end = self._student.tags_at()
+        last = keras.Model(learned.input, learned.output[:, end - self.sizes()[1] : end])
         return heads.side_by_side(self.config.features, [published, last])
 
     def sizes(self) -> list[int]:
         """Give the sizes of both parts."""
         return [*self._musicnn.sizes(), sum(self.config.model.student.units[-2:])]
+
+    def tags_at(self) -> int:
+        """Say where MusiCNN's tags are."""
+        return self._musicnn.tags_at()
 
     def n_macs(self) -> int:
         """Count as `Recipe.n_macs`."""

@@ -128,6 +128,20 @@ def _fit_rest(
             [np.asarray(model(x, training=False)) for model, x in zip(upper, each, strict=True)]
             for each in passed
         ]
+    _fit_tags(network, teacher, passed)
+
+
+def _fit_tags(
+    network: keras.Model, teacher: keras.Model, passed: Sequence[Sequence[Floats]]
+) -> None:
+    """Fit the tags to what the last layers pass on."""
+    told = student.cut(teacher, "after_4", "tags")
+    moments = Moments()
+    for given, taught in passed:
+        tags = np.asarray(told(taught, training=False))
+        moments.add(given.reshape(len(given), -1), tags)
+    narrow, wide, bias, _ = moments.regression(0)
+    network.get_layer("tags").set_weights([narrow @ wide, bias])
 
 
 def _set_layer(network: keras.Model, i: int, rank: int, moments: Moments) -> float:
@@ -179,7 +193,7 @@ def fit(
     network = student.build(shape(config), features)
     large = fcn.load(teacher, features)
     segments, corpus_sha256 = corpus.read(music)
-    made_from = [asdict(config), asdict(features), corpus_sha256, sha256(teacher)]
+    made_from = ["tags", asdict(config), asdict(features), corpus_sha256, sha256(teacher)]
     stamp = configuration.digest(made_from)
     if _made(folder).get("stamp") == stamp:
         network.load_weights(_weights(folder))
@@ -208,7 +222,7 @@ def fit(
 def _explained(
     network: keras.Model, teacher: keras.Model, music: _Music, units: Sequence[int]
 ) -> dict[str, float]:
-    """Compute how much of the teacher's embedding is explained, on segments held out."""
+    """Compute how much of what the teacher says is explained, on segments held out."""
     if len(music.measured) < 2:
         raise FatalError(f"the corpus has {len(music.measured)} segments to measure on: add music")
     batches = [
@@ -222,8 +236,9 @@ def _explained(
         np.corrcoef(a, b)[0, 1] ** 2 if a.std() and b.std() else 0.0
         for a, b in zip(told.T, given.T, strict=True)
     ]
-    parts = np.split(np.array(likeness), np.cumsum(units[2:])[:-1])
-    return {f"layer {i}": round(float(part.mean()), 3) for i, part in enumerate(parts, 3)}
+    names = [f"layer {i}" for i in range(3, len(units) + 1)] + ["tags"]
+    parts = np.split(np.array(likeness), np.cumsum(units[2:]))
+    return {name: round(float(part.mean()), 3) for name, part in zip(names, parts, strict=True)}
 
 
 def summary(folder: Path, config: StudentConfig, music: Path) -> dict[str, Any]:

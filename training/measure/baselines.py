@@ -29,23 +29,8 @@ from training.learn.heads import Examples, fit_heads
 from training.learn.sampling import draw_weights
 from training.measure import evaluate, figures, metrics
 from training.networks import heads, musicnn, report
+from training.networks.tags import MEANT
 from training.progress import Progress
-
-TAGS = {
-    "Ambient": ("ambient",),
-    "Country": ("country",),
-    "Dance": ("dance", "House"),
-    "Electronic": ("electronic", "electronica", "electro"),
-    "Experimental": ("experimental",),
-    "Folk": ("folk",),
-    "Hip Hop": ("Hip-Hop",),
-    "Jazz": ("jazz",),
-    "Pop": ("pop", "indie pop"),
-    "Punk": ("punk",),
-    "RNB": ("soul", "funk", "rnb"),
-    "Rock": ("rock", "alternative rock", "classic rock", "indie rock", "hard rock", "metal"),
-}
-"""MusiCNN's tags that mean a genre; it has none for Classical and Psychedelia."""
 
 FLOOR = "MusiCNN + YAMNet, perceptron"
 """What a bundle has to beat: frozen embeddings of published networks under our labels."""
@@ -83,9 +68,8 @@ def _majority(fold: Fold, y: Bools) -> Numbers:
 def zero_shot(tags: Floats) -> Numbers:
     """Use the logits of MusiCNN's tags as those of the genres that they mean."""
     logits = np.full((len(tags), len(GENRES)), _NEVER)
-    for genre, names in TAGS.items():
-        columns = [musicnn.N_HIDDEN + musicnn.TAGS.index(name) for name in names]
-        logits[:, GENRES.index(genre)] = tags[:, columns].max(axis=1)
+    for genre, columns in MEANT.items():
+        logits[:, genre] = tags[:, musicnn.N_HIDDEN + np.array(columns)].max(axis=1)
     return logits
 
 

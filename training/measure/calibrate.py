@@ -55,24 +55,6 @@ def platt(logits: Numbers, reference: Bools, strength: float) -> tuple[float, fl
     return float(np.clip(theta[0], 0.0, MAX_SLOPE)), float(np.clip(theta[1], -100.0, 100.0))
 
 
-def platt_by_genre(logits: Numbers, reference: Bools, strength: float) -> list[tuple[float, float]]:
-    """Calibrate each genre.
-
-    Parameters
-    ----------
-    logits : numpy.ndarray, shape (n_clips, n_genres)
-        Mean logits of clips that the network has not learned from.
-    reference : numpy.ndarray, shape (n_clips, n_genres), bool
-    strength : float
-
-    Returns
-    -------
-    list of (float, float), length n_genres
-        Slope and intercept.
-    """
-    return [platt(logits[:, g], reference[:, g], strength) for g in range(logits.shape[1])]
-
-
 def apply(logits: Numbers, calibration: list[tuple[float, float]]) -> Numbers:
     """Turn mean logits into calibrated probabilities, as `aggregate.aggregate` does."""
     slope, intercept = np.array(calibration).T

@@ -146,7 +146,8 @@ class Choice:
 
 def choose(logits: Numbers, ref: Bools, sets: Integers, config: EvaluateConfig) -> Choice:
     """Choose calibration and thresholds on predictions of clips with labels."""
-    calibration = calibrate.platt_by_genre(logits, ref, config.calibration_c)
+    curve = calibrate.platt(logits.ravel(), ref.ravel(), config.calibration_c)
+    calibration = [curve] * len(GENRES)
     threshold = calibrate.choose_threshold(
         calibrate.apply(logits, calibration),
         ref,

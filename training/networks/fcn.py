@@ -38,13 +38,13 @@ def _read(path: Path) -> dict[str, Floats]:
             weights = {name: stored[name] for name in stored.files}
     except (OSError, ValueError) as error:
         raise FatalError(f"{path} cannot be read as an npz file: {error}") from error
-    if "layer5.conv.weight" not in weights or "spec_bn.weight" not in weights:
+    if not {"layer5.conv.weight", "spec_bn.weight", "dense.weight"} <= set(weights):
         raise FatalError(f"{path} does not hold the FCN's weights")
     return weights
 
 
 def load(path: Path, features: FeatureConfig) -> keras.Model:
-    """Build the network without its last layer, and fill it from the published weights.
+    """Build the network, and fill it from the published weights.
 
     Parameters
     ----------
@@ -84,6 +84,8 @@ def load(path: Path, features: FeatureConfig) -> keras.Model:
     network = student.build(Shape(tuple(len(bias) for _, bias in kernels)), features)
     for i, layer in enumerate(kernels):
         network.get_layer(f"before_{i}").set_weights(layer)
+    tags = [weights["dense.weight"].T[channels], weights["dense.bias"]]
+    network.get_layer("tags").set_weights(tags)
     zero = float(-offset[0] / gain[0])
     if abs(zero - student.ZERO_DB) > 0.1:
         raise FatalError(f"{path} hears {zero:.1f} dB as zero, not {student.ZERO_DB:g}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genretagger.features import FeatureConfig
 from genretagger.genres import GENRES
 from training.config import HeadConfig
 from training.networks import musicnn
+from training.networks.tags import MEANT, N_TAGS
 
 if TYPE_CHECKING:
     import keras
@@ -104,7 +105,11 @@ def side_by_side(features: FeatureConfig, parts: Sequence[keras.Model]) -> keras
 
 
 def on_embedder(
-    features: FeatureConfig, head: HeadConfig, embedder: keras.Model, sizes: Sequence[int]
+    features: FeatureConfig,
+    head: HeadConfig,
+    embedder: keras.Model,
+    sizes: Sequence[int],
+    tags_at: int,
 ) -> tuple[keras.Model, keras.Model]:
     """Build heads, alone and on what embeds a segment.
 
@@ -113,18 +118,20 @@ def on_embedder(
     features : FeatureConfig
     head : HeadConfig
     embedder : keras.Model
-        From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, size).
+        From log-mel in dB under the peak, (1, n_frames, n_mels), to (1, n).
     sizes : sequence of int
-        Of the embedding's parts.
+        Of the parts of these values that heads learn from, the first ones.
+    tags_at : int
+        Where in these values the logits of the tags begin.
 
     Returns
     -------
     heads : keras.Model
         See `build`.
     inference : keras.Model
-        Both: (1, n_mels, n_frames, 1) in dB to probabilities (1, n_genres), the mean of the
-        heads' logits, and the embedding (1, size), each value standardised over the clips
-        that the heads learned from.
+        Both: (1, n_mels, n_frames, 1) in dB to probabilities (1, n_genres), and the embedding
+        (1, sum of sizes), each value standardised over the clips that the heads learned from.
+        The logit of a genre is the mean of the heads', and of the strongest tag that means it.
     """
     import keras
     from keras import layers, ops
@@ -132,8 +139,24 @@ def on_embedder(
     heads = build(sizes, head)
     shape = (1, features.n_mels, features.n_frames, 1)
     decibels = keras.Input(batch_shape=shape, name="log_mel_db")
-    embedding = embedder(ops.transpose(decibels[..., 0], (0, 2, 1)), training=False)
-    genres = ops.mean(heads(embedding, training=False), axis=1)
+    told = embedder(ops.transpose(decibels[..., 0], (0, 2, 1)), training=False)
+    embedding = told[:, : sum(sizes)]
+    learned = ops.mean(heads(embedding, training=False), axis=1)
+    genres = _beside_tags(learned, told[:, tags_at : tags_at + N_TAGS], head)
     standard = heads.get_layer("standard")(embedding, training=False)
     outputs = [layers.Activation("sigmoid")(genres), standard]
     return heads, keras.Model(decibels, outputs)
+
+
+def _beside_tags(learned: Any, tags: Any, head: HeadConfig) -> Any:
+    """Mix the logits of heads with those of the tags that mean the same genre."""
+    from keras import ops
+
+    genres = []
+    for g in range(len(GENRES)):
+        logit = learned[:, g]
+        if g in MEANT:
+            strongest = ops.max(ops.stack([tags[:, i] for i in MEANT[g]]), axis=0)
+            logit += head.tags_share * (strongest + head.tags_shift - logit)
+        genres.append(logit)
+    return ops.stack(genres, axis=1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genretagger.features import FeatureConfig
+from training.networks.tags import N_TAGS
 
 if TYPE_CHECKING:
     import keras
@@ -75,7 +76,7 @@ def build(shape: Shape, features: FeatureConfig) -> keras.Model:
     -------
     keras.Model
         From log-mel in dB under the peak, (n, n_frames, n_mels), to the embedding
-        (n, `Shape.embedding`). The layers ``before_0`` to ``before_4`` give what units hear
+        (n, `Shape.embedding`) with the logits of the tags behind it. The layers ``before_0`` to ``before_4`` give what units hear
         before they rectify it, ``after_0`` to ``after_4`` what they pass on, and ``heard``
         what the first ones look at.
     """
@@ -92,7 +93,8 @@ def build(shape: Shape, features: FeatureConfig) -> keras.Model:
             x = ops.take(x, [t % x.shape[1] for t in range(_N_REPEATED)], axis=1)
         x = layers.MaxPooling2D(pool, name=f"after_{i}")(x)
         means.append(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(decibels, layers.Concatenate()(means[2:]), name="student")
+    tags = layers.Dense(N_TAGS, name="tags")(means[-1])
+    return keras.Model(decibels, layers.Concatenate()([*means[2:], tags]), name="student")
 
 
 def _look(x: Any, units: int, rank: int, i: int) -> Any:
