@@ -17,6 +17,7 @@ from training.learn import recipes
 from training.learn.embed import Embedded
 from training.learn.heads import train_heads
 from training.networks import body, heads, musicnn
+from training.networks.tags import MEANT
 
 pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
 
@@ -44,8 +45,8 @@ def changed(settings, **head):
 def networks(settings):
     """Build embedder, heads, and both as one."""
     embedder = heads.on_musicnn(settings.features, body.build())
-    both = heads.on_embedder(settings.features, settings.model.train, embedder, [musicnn.SIZE])
-    return embedder, *both
+    head, features = settings.model.train, settings.features
+    return embedder, *heads.on_embedder(features, head, embedder, [musicnn.SIZE], musicnn.N_HIDDEN)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,10 @@ def test_a_segment_is_predicted_in_patches_of_three_seconds(settings, embedder):
     said = embedder.predict_on_batch(patches).mean(axis=0, keepdims=True)
     logits = np.asarray(top(said, training=False)).mean(axis=1)
     assert np.ptp(logits) > 0.01
+    head = settings.model.train
+    for genre, meant in MEANT.items():
+        strongest = said[0, musicnn.N_HIDDEN + np.array(meant)].max() + head.tags_shift
+        logits[0, genre] += head.tags_share * (strongest - logits[0, genre])
     found, embedding = map(np.asarray, inference(x, training=False))
     standard = top.get_layer("standard")(said, training=False)
     assert embedding == pytest.approx(np.asarray(standard), abs=1e-4)

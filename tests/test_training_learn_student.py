@@ -68,7 +68,7 @@ def fit(folder, teacher, settings=SETTINGS):
 def test_a_student_says_what_its_teacher_says_of_music_it_has_not_learned_from(tmp_path, teacher):
     _, lines = fit(tmp_path, teacher)
     explained = json.loads((tmp_path / "student" / "made.json").read_text())["explained"]
-    assert list(explained) == ["layer 3", "layer 4", "layer 5"]
+    assert list(explained) == ["layer 3", "layer 4", "layer 5", "tags"]
     assert explained["layer 3"] > 0.4
     assert lines[0].startswith("student: layers 1 and 2, error ")
     about = student.summary(tmp_path / "student", SETTINGS, tmp_path / "corpus")

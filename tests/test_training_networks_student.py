@@ -9,6 +9,7 @@ from genretagger.errors import FatalError
 from training import config
 from training.networks import fcn, student
 from training.networks.student import Shape
+from training.networks.tags import N_TAGS
 
 pytestmark = pytest.mark.skipif(not find_spec("tensorflow"), reason="needs tensorflow")
 
@@ -37,6 +38,8 @@ def weights(rng):
         made |= norm(f"layer{i}.bn", CHANNELS[i])
         made[f"layer{i}.conv.weight"] = rng.normal(size=shape) / np.sqrt(9 * shape[1])
         made[f"layer{i}.conv.bias"] = rng.normal(size=CHANNELS[i])
+    made["dense.weight"] = rng.normal(size=(N_TAGS, CHANNELS[5]))
+    made["dense.bias"] = rng.normal(size=N_TAGS)
     for layer, unit in DEAD.items():
         made[f"layer{layer}.bn.weight"][unit] = 1e-9
         made[f"layer{layer}.bn.bias"][unit] = -1e-9
@@ -85,7 +88,11 @@ def test_the_teacher_gives_what_the_published_network_gives_without_its_silent_u
     rng = np.random.default_rng(1)
     decibels = rng.uniform(-80, 0, (FEATURES.n_frames, FEATURES.n_mels)).astype(np.float32)
     embedding = network.predict_on_batch(decibels[None])[0]
-    assert len(embedding) == sum(CHANNELS[3:])
+    assert len(embedding) == sum(CHANNELS[3:]) + N_TAGS
+    last = embedding[-N_TAGS - CHANNELS[5] : -N_TAGS]
+    tags = published["dense.weight"] @ last + published["dense.bias"]
+    assert np.ptp(tags) > 0.1
+    assert embedding[-N_TAGS:] == pytest.approx(tags, rel=1e-3, abs=1e-3)
     expected = by_hand(decibels, published)
     assert np.ptp(expected) > 0.1
     assert embedding[: CHANNELS[3]] == pytest.approx(expected, rel=1e-3, abs=1e-3)
@@ -121,4 +128,5 @@ def test_the_count_of_multiplications_is_that_of_the_network(ranks):
             places = layer.output.shape[1] * layer.output.shape[2]
             total += places * int(np.prod(layer.kernel.shape))
     assert student.n_macs(shape, FEATURES) == total
-    assert network.output.shape[1] == shape.embedding == 6 + 7 + 3
+    assert shape.embedding == 6 + 7 + 3
+    assert network.output.shape[1] == shape.embedding + N_TAGS

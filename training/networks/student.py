@@ -76,9 +76,9 @@ def build(shape: Shape, features: FeatureConfig) -> keras.Model:
     -------
     keras.Model
         From log-mel in dB under the peak, (n, n_frames, n_mels), to the embedding
-        (n, `Shape.embedding`) with the logits of the tags behind it. The layers ``before_0`` to ``before_4`` give what units hear
-        before they rectify it, ``after_0`` to ``after_4`` what they pass on, and ``heard``
-        what the first ones look at.
+        (n, `Shape.embedding`) with the logits of the tags behind it. The layers ``before_0``
+        to ``before_4`` give what units hear before they rectify it, ``after_0`` to ``after_4``
+        what they pass on, and ``heard`` what the first ones look at.
     """
     import keras
     from keras import layers, ops
