@@ -86,7 +86,7 @@ class TestTakingBack(Helper):
         before = contents(self.lib, item)
         self.beet("genrecnn")
         (first,) = genretagger.list_journals()
-        self.beet("genrecnn", "--force", "--threshold", "0.3")
+        self.beet("genrecnn", "--force", "--threshold", "0.1")
         assert self.again(item).genres == ["Pop", "Rock"]
         out = self.fail(*UNDO, str(first))
         assert "One: failed: changed since; it stays as it is" in out
@@ -102,7 +102,7 @@ class TestTakingBack(Helper):
         before = contents(self.lib, item)
         self.beet("genrecnn")
         first = contents(self.lib, item)[0]
-        self.beet("genrecnn", "--force", "--threshold", "0.3")
+        self.beet("genrecnn", "--force", "--threshold", "0.1")
         assert self.lib.albums().get().genres == ["Pop", "Rock"]
         self.beet(*UNDO)
         assert contents(self.lib, item)[0] == first
