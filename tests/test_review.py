@@ -764,11 +764,14 @@ def test_at_no_size_is_anything_cut_off_or_covered(browser, plan, start, width, 
     browser.get(start(plan).address)
     until(browser, "window.genretagger && genretagger.current")
     assert cut_or_covered(browser) == []
+    until(browser, "document.getElementById('row-0')")  # rows are drawn anew while it settles
     browser.execute_script("document.getElementById('row-0').click()")
     until(browser, "!document.getElementById('detail').hidden && genretagger.isSeen()")
     assert cut_or_covered(browser) == []
     buttons = "[...document.querySelectorAll('#detail button')]"
-    browser.execute_script(f"{buttons}.find(it => it.textContent.startsWith('Edit')).click()")
+    edit = f"{buttons}.find(it => it.textContent.startsWith('Edit'))"
+    until(browser, edit)
+    browser.execute_script(f"{edit}.click()")
     until(browser, "document.activeElement.id === 'review-genres'")
     save, panel = (
         f"document.querySelector('{name}').getBoundingClientRect().bottom"
