@@ -153,13 +153,11 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
 
     def clashes(genre: str, other: str) -> str:
         """Say why a genre does not join another one, in a word or two; empty if it does."""
-        sure, also_sure = (
-            [is_sure(probability[g], threshold[g], share) for share in (FUSES, FAR)]
-            for g in (genre, other)
-        )
         if policy.vocabulary.is_fusion(genre, other):
-            return "" if sure[0] else "not sure enough beside"
-        return "" if sure[1] and also_sure[1] else "seldom goes with"
+            is_enough = is_sure(probability[genre], threshold[genre], FUSES)
+            return "" if is_enough else "not sure enough beside"
+        both = all(is_sure(probability[g], threshold[g], FAR) for g in (genre, other))
+        return "" if both else "seldom goes with"
 
     taken: list[str] = []
     refused = []

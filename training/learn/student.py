@@ -191,13 +191,13 @@ def fit(
         See `networks.student.build`.
     """
     network = student.build(shape(config), features)
-    large = fcn.load(teacher, features)
     segments, corpus_sha256 = corpus.read(music)
     made_from = ["tags", asdict(config), asdict(features), corpus_sha256, sha256(teacher)]
     stamp = configuration.digest(made_from)
     if _made(folder).get("stamp") == stamp:
         network.load_weights(_weights(folder))
         return network
+    large = fcn.load(teacher, features)
     units = tuple(large.get_layer(f"before_{i}").filters for i in range(len(student.POOLS)))
     if units[1:] != config.units[1:]:
         raise FatalError(f"[student] units = {list(units)} are {teacher}'s; the first may differ")
@@ -243,10 +243,10 @@ def _explained(
 
 def summary(folder: Path, config: StudentConfig, music: Path) -> dict[str, Any]:
     """Describe a fitted student for ``bundle.json``."""
-    segments, sha256 = corpus.read(music)
+    segments, corpus_sha256 = corpus.read(music)
     return asdict(config) | {
         "corpus_files": len(segments),
         "corpus_segments": sum(len(part) for part in segments),
-        "corpus_sha256": sha256,
+        "corpus_sha256": corpus_sha256,
         "explained": _made(folder)["explained"],
     }
