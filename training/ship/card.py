@@ -118,10 +118,12 @@ def unseen_table(unseen: dict[str, Any]) -> str:
         decisions = unseen["decisions"][name]
         shown = [ranking["top1_in_labels"], ranking["macro_map"]]
         shown += [decisions["precision"], decisions["coverage"]]
-        error = number(unseen["calibration_error"][name], 3)
-        rows.append([name, str(ranking["n_clips"]), *(interval(f) for f in shown), error])
+        errors = [number(error, 3) for error in unseen["calibration_error"][name].values()]
+        row = [name, str(ranking["n_clips"]), *(interval(f) for f in shown), " / ".join(errors)]
+        rows.append(row)
     head = ["set", "clips", "best genre is a label", "macro average precision"]
-    return table([*head, "precision of what is written", "coverage", "calibration error"], rows)
+    head += ["precision of what is written", "coverage"]
+    return table([*head, "calibration error: all genres / the best / the written"], rows)
 
 
 def render(
