@@ -211,6 +211,7 @@ def test_models_that_are_missing_are_asked_room_for(tmp_path):
     [
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "/x/y: the disk is full: free"),
         (OSError("Can't write data (errno = 28, No space left on device)"), "the disk is full"),
+        (RuntimeError("SaveV2: /x/y; No space left on device [Op:SaveV2]"), "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: Permission denied"),
     ],
 )
