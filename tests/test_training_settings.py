@@ -193,6 +193,25 @@ def test_what_the_disk_cannot_hold_is_not_begun(tmp_path):
         files.check_room(tmp_path / "not" / "there", 1e18, "free some")
 
 
+def test_weights_that_cannot_be_written_leave_what_was_there(tmp_path, monkeypatch):
+    class Network:
+        def count_params(self):
+            return 1000
+
+        def save_weights(self, path):
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "model.weights.h5"
+    with pytest.raises(OSError, match="No space"):
+        files.write_weights(path, Network())
+    assert not path.exists()
+    usage = shutil.disk_usage(tmp_path)._replace(free=4000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(FatalError, match="MB free: free some, and run this again"):
+        files.write_weights(path, Network())
+
+
 def test_models_that_are_missing_are_asked_room_for(tmp_path):
     trials = [Trial(name, np.ones(1, bool), np.zeros(1, bool)) for name in ("0", "final")]
     folder = RunFolder(tmp_path)

@@ -88,6 +88,22 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
+def write_weights(path: Path, network: Any) -> None:
+    """Write a Keras network's weights as `write_text` writes a file; their folder must be there.
+
+    Room is asked for first: HDF5 kills the process if the disk is full while it writes.
+
+    Raises
+    ------
+    FatalError
+        If the disk lacks the room.
+    """
+    check_room(path.parent, 4.4 * network.count_params(), "free some, and run this again")
+    part = path.with_name(f"part.{path.name}")  # Keras wants this suffix
+    network.save_weights(part)
+    part.replace(path)
+
+
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line, as `write_text` does."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
