@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -50,6 +51,9 @@ class Range:
 
 Count = Annotated[int, Range(1)]
 Amount = Annotated[int, Range(0)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+"""As NumPy and Keras take it."""
+
 Confidence = Annotated[int, Range(1, 3)]
 Positive = Annotated[float, Range(0, above=True)]
 Weight = Annotated[float, Range(0)]
@@ -85,13 +89,18 @@ def check(kind: type[Any], table: Mapping[str, Any], hints: Mapping[str, Any]) -
     >>> check(Train, {"epochs": -3}, {})
     'epochs = -3, but a whole number of 1 or more is allowed'
     """
-    allowed = get_type_hints(kind, include_extras=True) | dict(hints)
+    allowed = _hints(kind) | dict(hints)
     wrong = [
         f"{key} = {_toml(value)}, but {_words(allowed[key])} is allowed"
         for key, value in table.items()
         if key in allowed and not _fits(value, allowed[key])
     ]
     return "; ".join(wrong)
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _toml(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from string import Template
 from typing import Any
 
+from genretagger.bundle import most_telling
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.markdown import interval, number, table
@@ -73,8 +74,7 @@ def genre_table(
     precisions = {
         name: figures_of["average_precision"] for name, figures_of in metrics["ranking"].items()
     }
-    by_genre = metrics["decisions_by_genre"]
-    by_genre = metrics.get("unseen", {}).get("decisions_by_genre", by_genre)
+    by_genre = most_telling(metrics)["decisions_by_genre"]
     head = ["genre", "positives", "average precision", *(f"on {name}" for name in apart)]
     head += ["written", "right", "threshold"]
     rows = []
@@ -155,7 +155,7 @@ def render(
         If the template names something that is not there.
     """
     metrics, network = about["metrics"], about["network"]
-    decisions = metrics.get("unseen", metrics)["decisions"]["all"]
+    decisions = most_telling(metrics)["decisions"]["all"]
     values = {
         **{key: about[key] for key in ("name", "version", "created", "licence", "code_version")},
         "tensorflow": about["versions"]["tensorflow"],
