@@ -2,11 +2,10 @@
 
 RUN is a run folder after the stage `evaluate`, whose configuration holds whole sets out: every clip
 is judged by what the product heard by a model that has learned nothing of its set or artist, with
-calibration and thresholds chosen on the other sets. Clips with a label whose artist has two or more
-of them in a set count; printed is how often the best genre is among the labels, how many clips are
-decided, and how often what would be written is right, each clip by itself and the clips of an artist
-together, as ``--by artist`` does. (Artist groups of four letters and a number are unknown to it:
-what a group is, the manifest says.)
+calibration and thresholds chosen on the other sets. Clips with a label whose artist has two or
+more of them count; printed is how often the best genre is among the labels, how many clips are
+decided, and how often what would be written is right, each clip by itself and all of an artist
+together, as ``--by artist`` does.
 """
 
 import argparse
