@@ -130,7 +130,7 @@ def choose_threshold(
 
 
 LEAST_PRECISION = 0.6
-"""Of a genre that is heard. At 0.7 Electronic (0.67) would be lost, which collections are full of."""
+"""Of a genre that is heard; at 0.7, Electronic (0.67) would be lost, of which there is much."""
 
 
 def unheard(out: Bools, reference: Bools, prior: float) -> Bools:
