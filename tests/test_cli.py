@@ -722,6 +722,8 @@ def test_what_libraries_remark_stays_off_the_terminal(audio_file):
         command = [sys.executable, "-m", "genretagger", "predict", "--jobs", jobs, path]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert re.fullmatch(r"1 track: \d decided, \d undecided, 0 failed\n", done.stderr)
+    command = [sys.executable, "-m", "genretagger", "show", path]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
 
 
 def test_the_version_is_told(capsys):
