@@ -57,8 +57,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
     >>> nearest("--existng", ["--existing", "--exclude"]), nearest("--xyz", ["--existing"])
     ('; did you mean --existing?', '')
     """
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    bare = {known.lstrip("-"): known for known in names}  # hyphens make all options alike
+    close = difflib.get_close_matches(name.lstrip("-"), bare, n=1)
+    return f"; did you mean {bare[close[0]]}?" if close else ""
 
 
 class _Help(argparse.HelpFormatter):

@@ -31,6 +31,9 @@ MUSIC = {
 }
 """From the name in the pages to the file that it is made of."""
 
+TERMINAL = {"TERM": "dumb", "LINES": "50"}
+"""A terminal on which a bar is shown once, at its end."""
+
 _SHARE = 0.26  # of a file that was half a download
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -92,8 +95,7 @@ def said(commands: str, home: Path, columns: int = 100) -> str:
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
         "HOME": str(home),
         "COLUMNS": str(columns),
-        "LINES": "50",
-        "TERM": "dumb",  # a bar is shown once, at its end
+        **TERMINAL,
     }
     pid, terminal = pty.fork()
     if pid == 0:
