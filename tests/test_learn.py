@@ -1,7 +1,10 @@
 """A model of one's own genres: what it is learned from, what it holds, and what it refuses."""
 
+import io
 import json
+import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import browser as browsers
@@ -250,6 +253,35 @@ def _damage_pickle(folder):
     _sign(folder)
 
 
+def _damage_member(folder):
+    with zipfile.ZipFile(folder / "heads.npz", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("weights.npy", pickle.dumps(print))
+        archive.writestr("bias.npy", "no array, either")
+    _sign(folder)
+
+
+def _damage_claim(folder):
+    header = io.BytesIO()
+    form = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 1 << 10)}
+    np.lib.format.write_array_header_1_0(header, form)
+    with zipfile.ZipFile(folder / "heads.npz", "w") as archive:
+        archive.writestr("weights.npy", header.getvalue())
+    _sign(folder)
+
+
+def _damage_bomb(folder):
+    with zipfile.ZipFile(folder / "heads.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weights.npy", bytes(1 << 25))
+    _sign(folder)
+
+
+def _damage_threshold(folder):
+    about = folder / "bundle.json"
+    info = json.loads(about.read_text())
+    info["thresholds"][0] *= 0.9
+    about.write_text(json.dumps(info))
+
+
 def _damage_size(folder):
     Heads(np.zeros((3, 7), np.float32), np.zeros(3, np.float32)).write(folder / "heads.npz")
     _sign(folder)
@@ -265,6 +297,7 @@ def _damage_numbers(folder):
 def _sign(folder):
     info = json.loads((folder / "bundle.json").read_text())
     info["sha256"]["heads.npz"] = bundle._sha256(folder / "heads.npz")
+    del info["sha256"]["bundle.json"]  # as in bundles of before
     (folder / "bundle.json").write_text(json.dumps(info))
 
 
@@ -283,12 +316,16 @@ def _without_network(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_damage_pickle, "Object arrays cannot be loaded"),
+        (_damage_pickle, "no arrays of heads; learn it again"),
+        (_damage_member, "numbers in float32; learn it again"),
+        (_damage_claim, "no arrays of heads; learn it again"),
+        (_damage_bomb, "too large; learn it again"),
+        (_damage_threshold, "bundle.json is damaged: its SHA-256"),
         (_damage_size, "made for another embedding"),
         (_damage_numbers, "NaN or infinity"),
         (_damage_bytes, "heads.npz is damaged"),
         (_without_heads, "heads.npz cannot be read"),
-        (_without_network, "network/bundle.json cannot be read"),
+        (_without_network, "network/bundle.json cannot be read: No such file.*; learn it again$"),
     ],
 )
 def test_a_damaged_bundle_is_refused_in_a_sentence_and_runs_no_code(own, damage, message):
