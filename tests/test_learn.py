@@ -441,7 +441,7 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
     ]
     assert cli.main(arguments) == 0
     out, err = capsys.readouterr()
-    assert "16 tracks: 16 learned from, 0 failed" in err
+    assert "18 tracks: 16 learned from, 2 without a genre, 0 failed" in err
     assert "to use it: genretagger tag --dry-run --bundle mine PATH" in err
     assert out.count(" 8 tracks  average precision") == 2
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
