@@ -335,7 +335,7 @@ def _read_info(path: Path) -> tuple[bytes, dict[str, Any]]:
             why = f"there is no such folder, and no model of that name; there are {names}"
         raise _refusal(path, f"bundle.json cannot be read: {why}") from error
     except (ValueError, RecursionError) as error:
-        raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
+        raise _refusal(path, "bundle.json is damaged: it is not JSON; take another copy") from error
     return text, info if isinstance(info, dict) else {}
 
 

@@ -81,11 +81,12 @@ def test_a_mapping_joins_genres_leaves_them_out_and_names_what_matches_nothing()
 @pytest.mark.parametrize(
     ("tracks", "message"),
     [
-        ([], "none of these 0 tracks has a genre"),
-        (collection(Unknown=(20, 5)), "none of these 20 tracks has a genre"),
+        ([], "no track has a genre to learn from"),
+        (collection(Unknown=(20, 5)), "no track has a genre to learn from.* name other folders"),
         (collection(A=(20, 1), B=(20, 1)), "by fewer than 3 artists"),
         (collection(A=(20, 5)), "only A has enough tracks: at least two with 8 tracks of 3"),
-        (collection(A=(7, 5), B=(7, 5)), r"no genre has enough tracks.*A \(7 of 5\)"),
+        (collection(A=(7, 5), B=(7, 5)), r"no genre.*A \(7 tracks of 5 artists\)"),
+        (collection(A=(9, 3), **{61 * "x": (8, 4)}), r"4 artists, but a genre has at most 60"),
     ],
 )
 def test_what_nothing_can_be_learned_from_is_refused_in_a_sentence(tracks, message):
@@ -469,5 +470,5 @@ def test_learn_refuses_a_model_without_an_embedding_and_too_few_tracks(
     code = cli.main(["learn", "--out", "x", "--bundle", str(without.path), str(music)])
     assert (code, capsys.readouterr().err.count("its network gives no embedding")) == (3, 1)
     code = cli.main(["learn", "--out", "x", "--bundle", str(network.path), str(music)])
-    assert (code, "none of these 0 tracks has a genre" in capsys.readouterr().err) == (3, True)
+    assert (code, "no track has a genre to learn from" in capsys.readouterr().err) == (3, True)
     assert not places.bundles_folder().exists()

@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     is_heard = False
     with opened_cache(options, run.remark) as cache, run.reporting(shown=False) as add:
         tagged = dict(_tagged(paths, options.field, cache, add, synonyms))
+        if not tagged:
+            run.summary()  # which says why: no such folder, no tags
         labels.label(list(tagged.values()), synonyms)  # refuse before hours of hearing
         heard = dict(_heard(tagged, network, options.jobs, cache, add))
         is_heard = True
