@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -406,6 +407,19 @@ def test_a_page_says_of_each_genre_whether_it_can_be_heard_and_who_does_better(b
     assert browsers.console(browser) == []
 
 
+@pytest.mark.usefixtures("shown")
+def test_the_terminal_shows_what_each_genre_is_worth(capsys):
+    learned = bundle.read(bundle.locate("shown"))
+    assert cli.main(["model", "--bundle", "shown"]) == 0
+    out = capsys.readouterr().out
+    figures = learned.info["metrics"]["genres"]["Lied"]
+    assert f"Lied         {100 * figures['precision']:>3.0f} right from 0.40" in out
+    assert re.search(r"^ .*<b>Dub +unheard   from 1\.00", out, re.MULTILINE)
+    right, coverage = (learned.info["metrics"][k] for k in ("precision_of_written", "coverage"))
+    assert f"right: {100 * right:.0f} of 100 genres" in out
+    assert f"undecided: {100 * (1 - coverage):.0f} of 100 tracks" in out
+
+
 def test_only_a_model_of_ones_own_has_a_page(capsys, tmp_path):
     path = tmp_path / "page.html"
     assert cli.main(["model", "--report", str(path)]) == 3
@@ -454,7 +468,7 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
     assert cli.main(["model", "--bundle", "mine", "--report", str(tmp_path / "again.html")]) == 0
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
     assert len(heard) == 16
-    capsys.readouterr()
+    assert "learned from: 16 tracks by 6 artists\n" in capsys.readouterr().out
     assert cli.main([*arguments, "--quiet"]) == 0  # again, in its place, from the cache
     assert capsys.readouterr() == ("", "")
     assert len(heard) == 16
