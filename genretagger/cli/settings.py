@@ -85,7 +85,7 @@ def meanings(options: argparse.Namespace, vocabulary: Vocabulary) -> Names:
 def heard_condition(options: argparse.Namespace, vocabulary: Vocabulary) -> Condition:
     """Read the condition on what is heard; exit if it makes no sense."""
     try:
-        return parse(options.condition, vocabulary.canonical)
+        return parse(options.condition, vocabulary)
     except ValueError as error:
         options.error(f"argument CONDITION: {error}")
     raise AssertionError  # for mypy: `error` ends the program
