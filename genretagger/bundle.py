@@ -332,7 +332,7 @@ def most_telling(metrics: dict[str, Any]) -> dict[str, Any]:
     >>> most_telling({"decisions": "of folds", "unseen": {"decisions": "of sets"}})["decisions"]
     'of sets'
     """
-    return metrics | metrics.get("unseen", {})
+    return {**metrics, **metrics.get("unseen", {})}
 
 
 def require_embedding(model: Bundle) -> None:
@@ -376,8 +376,8 @@ def _check_hashes(path: Path, info: dict[str, Any], names: Sequence[str]) -> Non
 def _why(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{error} is missing"
-    if isinstance(error, TypeError | OverflowError):  # Python's words, which help nobody
-        return "a value of it makes no sense"
+    if isinstance(error, TypeError | OverflowError):  # in Python's own words
+        return f"a value of it makes no sense ({str(error)[:200]})"
     return str(error)[:200]
 
 

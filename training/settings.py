@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -89,18 +88,13 @@ def check(kind: type[Any], table: Mapping[str, Any], hints: Mapping[str, Any]) -
     >>> check(Train, {"epochs": -3}, {})
     'epochs = -3, but a whole number of 1 or more is allowed'
     """
-    allowed = _hints(kind) | dict(hints)
+    allowed = {**get_type_hints(kind, include_extras=True), **hints}
     wrong = [
         f"{key} = {_toml(value)}, but {_words(allowed[key])} is allowed"
         for key, value in table.items()
         if key in allowed and not _fits(value, allowed[key])
     ]
     return "; ".join(wrong)
-
-
-@cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
 
 
 def _toml(value: Any) -> str:
