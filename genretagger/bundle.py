@@ -276,10 +276,14 @@ def read(named: str | PathLike[str]) -> Bundle:
     path = locate(named)
     text, info = _read_info(path)
     if info.get("format") == OWN_FORMAT:
-        return _read_own(path, text, info)
+        try:
+            return _read_own(path, text, info)
+        except FatalError as error:
+            raise FatalError(f"{error}; learn it again") from error
     if info.get("format") != FORMAT:
         version = str(info.get("format"))[:20]
-        raise _refusal(path, f"bundle format {version}, this version reads {FORMAT}")
+        why = f"bundle format {version}, this version reads {FORMAT} and {OWN_FORMAT}"
+        raise _refusal(path, f"{why}; it is damaged, or needs a newer genretagger")
     try:
         _check_hashes(path, info, _HASHED)
         features = FeatureConfig(**info["features"])
@@ -292,7 +296,7 @@ def read(named: str | PathLike[str]) -> Bundle:
         embedding = _embedding(info.get("embedding"))
         when_in_doubt = doubt.read(info["doubt"]) if "doubt" in info else None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _refusal(path, f"bundle.json is damaged: {str(error)[:200]}") from error
+        raise _refusal(path, f"bundle.json is damaged: {_why(error)}") from error
     return Bundle(
         path=path,
         bundle_id=hashlib.sha256(text).hexdigest()[:12],
@@ -305,6 +309,30 @@ def read(named: str | PathLike[str]) -> Bundle:
         info=info,
         doubt=when_in_doubt,
     )
+
+
+def most_telling(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Put figures of sets that were held out as a whole in the place of those of folds.
+
+    A fold has other artists of collections that were learned from, a set that was held out has
+    none of it: that is as a user's collection is.
+
+    Parameters
+    ----------
+    metrics : dict
+        Of ``bundle.json``; with ``unseen`` if sets were held out.
+
+    Returns
+    -------
+    dict
+        The same keys.
+
+    Examples
+    --------
+    >>> most_telling({"decisions": "of folds", "unseen": {"decisions": "of sets"}})["decisions"]
+    'of sets'
+    """
+    return {**metrics, **metrics.get("unseen", {})}
 
 
 def require_embedding(model: Bundle) -> None:
@@ -331,7 +359,7 @@ def _read_info(path: Path) -> tuple[bytes, dict[str, Any]]:
             why = f"there is no such folder, and no model of that name; there are {names}"
         raise _refusal(path, f"bundle.json cannot be read: {why}") from error
     except (ValueError, RecursionError) as error:
-        raise _refusal(path, "bundle.json is damaged: it is not JSON") from error
+        raise _refusal(path, "bundle.json is damaged: it is not JSON; take another copy") from error
     return text, info if isinstance(info, dict) else {}
 
 
@@ -345,9 +373,27 @@ def _check_hashes(path: Path, info: dict[str, Any], names: Sequence[str]) -> Non
             raise _refusal(path, f"{name} is damaged: its SHA-256 is not bundle.json's")
 
 
+def _why(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    if isinstance(error, TypeError | OverflowError):  # in Python's own words
+        return f"a value of it makes no sense ({str(error)[:200]})"
+    return str(error)[:200]
+
+
+def _digest(info: dict[str, Any]) -> str:
+    """Compute the SHA-256 of what ``bundle.json`` says beside itself; bundles of before lack it."""
+    hashes = {name: value for name, value in info["sha256"].items() if name != "bundle.json"}
+    text = json.dumps({**info, "sha256": hashes}, sort_keys=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
 def _read_own(path: Path, text: bytes, info: dict[str, Any]) -> Bundle:
     try:
         _check_hashes(path, info, _HASHED_OF_OWN)
+        digest = _digest(info)
+        if info["sha256"].get("bundle.json", digest) != digest:
+            raise _refusal(path, "bundle.json is damaged: its SHA-256 is another one")
         base = read(path / "network")
         if base.embedding is None:
             raise ValueError("its network gives no embedding")
@@ -356,8 +402,7 @@ def _read_own(path: Path, text: bytes, info: dict[str, Any]) -> Bundle:
         thresholds = _numbers(info["thresholds"], n, 0.0, 1.0)
         own_heads = heads.read(path / "heads.npz", n, base.embedding.size)
     except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
-        why = f"bundle.json or heads.npz is damaged: {str(error)[:200]}; learn it again"
-        raise _refusal(path, why) from error
+        raise _refusal(path, f"bundle.json or heads.npz is damaged: {_why(error)}") from error
     return replace(
         base,
         path=path,
@@ -423,6 +468,7 @@ def write_own(
             "thresholds": list(thresholds),
             "sha256": {name: _sha256(new / name) for name in _HASHED_OF_OWN},
         }
+        info["sha256"]["bundle.json"] = _digest(info)
         (new / "bundle.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
         (new / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         read(new)

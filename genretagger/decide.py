@@ -143,8 +143,9 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     ranked = sorted(allowed, key=lambda genre: (-probability[genre], genre))
     passing = [genre for genre in ranked if probability[genre] >= threshold[genre]]
 
-    best = ranked[0]
     if not passing:
+        # a genre that no probability reaches is never proposed, not even as a guess
+        best = next((genre for genre in ranked if threshold[genre] < 1.0), ranked[0])
         shown, needed = apart(probability[best], threshold[best])
         guess, more = f"{best} {shown} is the best guess", f"{needed} would be needed"
         if policy.always:

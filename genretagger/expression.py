@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from genretagger.genres import canonical
+from genretagger.genres import SHIPPED, Vocabulary
+from genretagger.text import nearest
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<sign>>=|<=|>|<|\(|\))|(?P<number>\d*\.?\d+)(?=[\s()<>]|$)"
@@ -41,7 +42,7 @@ Condition = Callable[[Mapping[str, float]], Fit]
 """From probabilities by genre to how they fit."""
 
 
-def parse(text: str, genre: Callable[[str], str | None] = canonical) -> Condition:
+def parse(text: str, vocabulary: Vocabulary = SHIPPED) -> Condition:
     """Read a condition.
 
     Parameters
@@ -49,8 +50,8 @@ def parse(text: str, genre: Callable[[str], str | None] = canonical) -> Conditio
     text : str
         Comparisons of a genre with a number from 0 to 1, joined by ``and``, ``or``, ``not`` and
         brackets; ``and`` binds more closely than ``or``. Names in any spelling, also in quotes.
-    genre : callable, optional
-        Finds the genre that a name stands for, or None.
+    vocabulary : Vocabulary, optional
+        The genres that are heard.
 
     Returns
     -------
@@ -67,14 +68,14 @@ def parse(text: str, genre: Callable[[str], str | None] = canonical) -> Conditio
     >>> parse("Rock > 0.5 and not hip-hop >= 0.2")({"Rock": 0.75, "Hip Hop": 0.1}).holds
     True
     """
-    return _Parser(text, genre).condition()
+    return _Parser(text, vocabulary).condition()
 
 
 class _Parser:
     """A parser by recursive descent."""
 
-    def __init__(self, text: str, genre: Callable[[str], str | None]) -> None:
-        self._genre = genre
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
         self._tokens = _tokens(text)
         self._at = 0
         self._depth = 0
@@ -134,9 +135,10 @@ class _Parser:
         if limit > 1:
             raise ValueError(f"{number[1]} is no probability; they go from 0 to 1")
         self._at += 1
-        genre = self._genre(name)
+        genre = self._vocabulary.canonical(name)
         if genre is None:
-            raise ValueError(f"{name!r} is no genre of the model; see 'genretagger genres'")
+            hint = nearest(name, self._vocabulary.genres) or "; see 'genretagger genres'"
+            raise ValueError(f"{name!r} is no genre of the model{hint}")
         return _compared(genre, sign, limit)
 
     def _name(self) -> str:

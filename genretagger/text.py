@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 def printable(text: str) -> str:
     r"""Make text from a tag or a file name safe for one line of a terminal.
@@ -34,6 +37,20 @@ def reason_text(parts: tuple[str, ...]) -> str:
     'Rock 0.81 | kept: file has "Blues"'
     """
     return " | ".join(parts)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Say which of some names may have been meant, in any case; empty if none is like it.
+
+    Examples
+    --------
+    >>> nearest("--existng", ["--existing", "--exclude"]), nearest("--xyz", ["--existing"])
+    ('; did you mean --existing?', '')
+    """
+    # hyphens make all options alike
+    folded = {known.casefold().lstrip("-"): known for known in names}
+    close = difflib.get_close_matches(name.casefold().lstrip("-"), folded, n=1)
+    return f"; did you mean {folded[close[0]]}?" if close else ""
 
 
 def _escaped(character: str) -> str:

@@ -34,7 +34,11 @@ REDONE: Words = {**UNDONE, State.CHANGE: "done again"}
 TO_REDO: Words = {**REDONE, State.CHANGE: "to do again"}
 """Before an undo is taken back."""
 
-LEARNED: Words = {State.KEEP: "learned from", State.FAILED: "failed"}
+LEARNED: Words = {
+    State.KEEP: "learned from",
+    State.UNDECIDED: "without a genre",
+    State.FAILED: "failed",
+}
 """Of tracks whose own genres were learned."""
 
 PREDICTED: Words = {State.KEEP: "decided", State.UNDECIDED: "undecided", State.FAILED: "failed"}

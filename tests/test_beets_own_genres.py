@@ -54,7 +54,7 @@ def test_a_library_teaches_a_model_and_is_tagged_by_it(tmp_path):
         *("--bundle", network.path, "--jobs", "1"),
         stdin=with_genre,
     )
-    assert "16 tracks: 16 learned from, 0 failed" in said
+    assert "16 tracks: 16 learned from, 0 without a genre, 0 failed" in said
 
     config.write_text(
         config.read_text().replace("{auto: no}", "{bundle: mine, always: yes, jobs: 1}")

@@ -79,6 +79,15 @@ def test_always_takes_the_best_anyway_and_says_so():
     assert decision.reason == ("Pop 0.31 is the best guess, taken though 0.50 would be needed",)
 
 
+def test_a_genre_that_no_probability_reaches_is_not_even_a_guess():
+    thresholds = tuple(1.0 if genre == "Folk" else 0.5 for genre in GENRES)
+    for always, genres in (False, ()), (True, ("Rock",)):
+        policy = DecisionPolicy(thresholds, always=always)
+        decision = decide(heard(Folk=0.8, Rock=0.3), policy)
+        assert decision.genres == genres
+        assert "Rock 0.30 is the best guess" in decision.reason[0]
+
+
 def test_each_genre_has_its_own_threshold():
     thresholds = tuple(0.2 if genre == "Folk" else 0.5 for genre in GENRES)
     decision = decide(heard(Rock=0.45, Folk=0.25), DecisionPolicy(thresholds))

@@ -3,7 +3,7 @@
 import pytest
 
 from genretagger.expression import parse
-from genretagger.genres import GENRES
+from genretagger.genres import GENRES, Vocabulary
 
 pytestmark = pytest.mark.quick
 
@@ -52,7 +52,8 @@ def test_a_condition_says_whether_it_holds_and_by_how_much(text, holds, margin):
         ("Rock > 0.5 and", "a genre is missing"),
         ("(Rock > 0.5", "a bracket is not closed"),
         ("Rock > 0.5)", "'\\)' is not expected there"),
-        ("Metal > 0.5", "'Metal' is no genre of the model"),
+        ("Metal > 0.5", "'Metal' is no genre of the model; see 'genretagger genres'"),
+        ("Jazz > 0.1 or rok > 0.2", "'rok' is no genre of the model; did you mean Rock\\?"),
         ('"Rock > 0.5', "a quotation mark is not closed"),
         ("__import__('os').system('true') > 0", "is compared with no number"),
         ("(" * 100 + "Rock > 0.5" + ")" * 100, "more than 50 brackets"),
@@ -66,5 +67,5 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(text, message):
 
 
 def test_a_bundle_may_bring_its_own_vocabulary():
-    holds = parse("Doom > 0.5", genre={"Doom": "Doom Metal"}.get)
+    holds = parse("doom-metal > 0.5", Vocabulary(("Doom Metal", "Lied"), frozenset()))
     assert holds({"Doom Metal": 0.6}).holds

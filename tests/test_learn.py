@@ -1,7 +1,11 @@
 """A model of one's own genres: what it is learned from, what it holds, and what it refuses."""
 
+import io
 import json
+import pickle
+import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import browser as browsers
@@ -78,11 +82,12 @@ def test_a_mapping_joins_genres_leaves_them_out_and_names_what_matches_nothing()
 @pytest.mark.parametrize(
     ("tracks", "message"),
     [
-        ([], "none of these 0 tracks has a genre"),
-        (collection(Unknown=(20, 5)), "none of these 20 tracks has a genre"),
+        ([], "no track has a genre to learn from"),
+        (collection(Unknown=(20, 5)), "no track has a genre to learn from.* name other folders"),
         (collection(A=(20, 1), B=(20, 1)), "by fewer than 3 artists"),
         (collection(A=(20, 5)), "only A has enough tracks: at least two with 8 tracks of 3"),
-        (collection(A=(7, 5), B=(7, 5)), r"no genre has enough tracks.*A \(7 of 5\)"),
+        (collection(A=(7, 5), B=(7, 5)), r"no genre.*A \(7 tracks of 5 artists\)"),
+        (collection(A=(9, 3), **{61 * "x": (8, 4)}), r"4 artists, but a genre has at most 60"),
     ],
 )
 def test_what_nothing_can_be_learned_from_is_refused_in_a_sentence(tracks, message):
@@ -250,6 +255,35 @@ def _damage_pickle(folder):
     _sign(folder)
 
 
+def _damage_member(folder):
+    with zipfile.ZipFile(folder / "heads.npz", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("weights.npy", pickle.dumps(print))
+        archive.writestr("bias.npy", "no array, either")
+    _sign(folder)
+
+
+def _damage_claim(folder):
+    header = io.BytesIO()
+    form = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 1 << 10)}
+    np.lib.format.write_array_header_1_0(header, form)
+    with zipfile.ZipFile(folder / "heads.npz", "w") as archive:
+        archive.writestr("weights.npy", header.getvalue())
+    _sign(folder)
+
+
+def _damage_bomb(folder):
+    with zipfile.ZipFile(folder / "heads.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weights.npy", bytes(1 << 25))
+    _sign(folder)
+
+
+def _damage_threshold(folder):
+    about = folder / "bundle.json"
+    info = json.loads(about.read_text())
+    info["thresholds"][0] *= 0.9
+    about.write_text(json.dumps(info))
+
+
 def _damage_size(folder):
     Heads(np.zeros((3, 7), np.float32), np.zeros(3, np.float32)).write(folder / "heads.npz")
     _sign(folder)
@@ -265,6 +299,7 @@ def _damage_numbers(folder):
 def _sign(folder):
     info = json.loads((folder / "bundle.json").read_text())
     info["sha256"]["heads.npz"] = bundle._sha256(folder / "heads.npz")
+    del info["sha256"]["bundle.json"]  # as in bundles of before
     (folder / "bundle.json").write_text(json.dumps(info))
 
 
@@ -283,12 +318,16 @@ def _without_network(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_damage_pickle, "Object arrays cannot be loaded"),
+        (_damage_pickle, "no arrays of heads; learn it again"),
+        (_damage_member, "numbers in float32; learn it again"),
+        (_damage_claim, "no arrays of heads; learn it again"),
+        (_damage_bomb, "too large; learn it again"),
+        (_damage_threshold, "bundle.json is damaged: its SHA-256"),
         (_damage_size, "made for another embedding"),
         (_damage_numbers, "NaN or infinity"),
         (_damage_bytes, "heads.npz is damaged"),
         (_without_heads, "heads.npz cannot be read"),
-        (_without_network, "network/bundle.json cannot be read"),
+        (_without_network, "network/bundle.json cannot be read: No such file.*; learn it again$"),
     ],
 )
 def test_a_damaged_bundle_is_refused_in_a_sentence_and_runs_no_code(own, damage, message):
@@ -368,6 +407,19 @@ def test_a_page_says_of_each_genre_whether_it_can_be_heard_and_who_does_better(b
     assert browsers.console(browser) == []
 
 
+@pytest.mark.usefixtures("shown")
+def test_the_terminal_shows_what_each_genre_is_worth(capsys):
+    learned = bundle.read(bundle.locate("shown"))
+    assert cli.main(["model", "--bundle", "shown"]) == 0
+    out = capsys.readouterr().out
+    figures = learned.info["metrics"]["genres"]["Lied"]
+    assert f"Lied         {100 * figures['precision']:>3.0f} right from 0.40" in out
+    assert re.search(r"^ .*<b>Dub +unheard   from 1\.00", out, re.MULTILINE)
+    right, coverage = (learned.info["metrics"][k] for k in ("precision_of_written", "coverage"))
+    assert f"right: {100 * right:.0f} of 100 genres" in out
+    assert f"undecided: {100 * (1 - coverage):.0f} of 100 tracks" in out
+
+
 def test_only_a_model_of_ones_own_has_a_page(capsys, tmp_path):
     path = tmp_path / "page.html"
     assert cli.main(["model", "--report", str(path)]) == 3
@@ -404,7 +456,7 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
     ]
     assert cli.main(arguments) == 0
     out, err = capsys.readouterr()
-    assert "16 tracks: 16 learned from, 0 failed" in err
+    assert "18 tracks: 16 learned from, 2 without a genre, 0 failed" in err
     assert "to use it: genretagger tag --dry-run --bundle mine PATH" in err
     assert out.count(" 8 tracks  average precision") == 2
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -416,7 +468,7 @@ def test_learn_then_tag(tmp_path, network, capsys, heard):
     assert cli.main(["model", "--bundle", "mine", "--report", str(tmp_path / "again.html")]) == 0
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
     assert len(heard) == 16
-    capsys.readouterr()
+    assert "learned from: 16 tracks by 6 artists\n" in capsys.readouterr().out
     assert cli.main([*arguments, "--quiet"]) == 0  # again, in its place, from the cache
     assert capsys.readouterr() == ("", "")
     assert len(heard) == 16
@@ -432,5 +484,5 @@ def test_learn_refuses_a_model_without_an_embedding_and_too_few_tracks(
     code = cli.main(["learn", "--out", "x", "--bundle", str(without.path), str(music)])
     assert (code, capsys.readouterr().err.count("its network gives no embedding")) == (3, 1)
     code = cli.main(["learn", "--out", "x", "--bundle", str(network.path), str(music)])
-    assert (code, "none of these 0 tracks has a genre" in capsys.readouterr().err) == (3, True)
+    assert (code, "no track has a genre to learn from" in capsys.readouterr().err) == (3, True)
     assert not places.bundles_folder().exists()

@@ -563,7 +563,8 @@ def test_folders_fit_a_screen_that_is_turned(opened):
         script = "return document.querySelector('#by-folder [tabulator-field=differ]')?.innerText"
         wait(opened, f"{script.replace('return', 'return (')}) === '{heading}'")
         wait(opened, "return document.querySelector('#by-folder .tabulator-row .link')")
-        assert browsers.cut_or_covered(opened) == []
+        # of a folder of many genres, the first are named
+        assert [it for it in browsers.cut_or_covered(opened) if " · " not in it] == []
 
 
 @pytest.mark.parametrize(("which", "width"), [("light", 1280), ("dark", 360)])

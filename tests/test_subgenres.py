@@ -114,3 +114,10 @@ def test_a_model_of_other_genres_has_its_own_names_first_and_of_the_list_what_it
     assert names("Reggae") == ()
     with pytest.raises(ValueError, match="line 1"):
         Names("Kraut = Pop", Vocabulary(("Shoegaze",), frozenset()))
+
+
+def test_spellings_of_a_models_own_genre_are_that_genre():
+    names = Names(vocabulary=Vocabulary(("R&B", "Drum & Bass"), frozenset()))
+    assert [names(name) for name in ("rnb", "drum 'n' bass", "DnB")] == [
+        *(("R&B",), ("Drum & Bass",), ("Drum & Bass",))
+    ]

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genretagger import places
-from genretagger.cli.usage import nearest
 from genretagger.cli.values import name_list
 from genretagger.errors import FatalError
+from genretagger.text import nearest
 
 _UNSETTABLE = ("help", "no_config")
 

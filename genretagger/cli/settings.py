@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from genretagger import bundle, decide
 from genretagger.bundle import Bundle
-from genretagger.cli.usage import nearest
 from genretagger.decide import DecisionPolicy
 from genretagger.expression import Condition, parse
 from genretagger.genres import Vocabulary, read_mapping
@@ -85,15 +84,8 @@ def meanings(options: argparse.Namespace, vocabulary: Vocabulary) -> Names:
 
 def heard_condition(options: argparse.Namespace, vocabulary: Vocabulary) -> Condition:
     """Read the condition on what is heard; exit if it makes no sense."""
-
-    def genre_of(name: str) -> str | None:
-        genre = vocabulary.canonical(name)
-        if genre is None and (hint := nearest(name, vocabulary.genres)):
-            raise ValueError(f"{name!r} is no genre of the model{hint}")
-        return genre
-
     try:
-        return parse(options.condition, genre_of)
+        return parse(options.condition, vocabulary)
     except ValueError as error:
         options.error(f"argument CONDITION: {error}")
     raise AssertionError  # for mypy: `error` ends the program

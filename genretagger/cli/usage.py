@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import shlex
 import textwrap
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from genretagger.cli.codes import USAGE
 from genretagger.cli.output import say
+from genretagger.text import nearest
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,19 +46,6 @@ class Parser(argparse.ArgumentParser):
             self.error(f"there is no command {value!r}{hint}")
         why = f"{value!r} is none of {', '.join(choices)}{nearest(str(value), choices)}"
         raise argparse.ArgumentError(action, why)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Say which of some names may have been meant; empty if none is like it.
-
-    Examples
-    --------
-    >>> nearest("--existng", ["--existing", "--exclude"]), nearest("--xyz", ["--existing"])
-    ('; did you mean --existing?', '')
-    """
-    bare = {known.lstrip("-"): known for known in names}  # hyphens make all options alike
-    close = difflib.get_close_matches(name.lstrip("-"), bare, n=1)
-    return f"; did you mean {bare[close[0]]}?" if close else ""
 
 
 class _Help(argparse.HelpFormatter):

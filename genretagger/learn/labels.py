@@ -18,6 +18,7 @@ from genretagger.genres import (
     split_values,
     why_no_genre,
 )
+from genretagger.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -212,21 +213,27 @@ def _check(tracks: Sequence[Tagged], names: Sequence[str], left_out: Sequence[Le
     needed = f"at least two with {LEAST_TRACKS} tracks of {LEAST_ARTISTS} artists each are needed"
     if not names and not left_out:
         raise FatalError(
-            f"none of these {len(tracks)} tracks has a genre to learn from; {needed}: tag some, or "
-            "name another field by --field"
+            f"no track has a genre to learn from; {needed}: tag some, name other folders, or "
+            "another field by --field"
         )
     if len({track.artist for track in tracks}) < LEAST_ARTISTS:
         raise FatalError(
             f"these {len(tracks)} tracks are by fewer than {LEAST_ARTISTS} artists, of which a "
-            f"model would learn their sound and not their genre; {needed}"
+            f"model would learn their sound and not their genre; {needed}: name more folders"
         )
     if len(names) > MOST_GENRES:
         raise FatalError(f"{len(names)} genres are more than {MOST_GENRES}; join some by --map")
     if len(names) < 2:
-        common = ", ".join(f"{g.name} ({g.n_tracks} of {g.n_artists})" for g in left_out[:3])
+        common = ", ".join(map(_shown, left_out[:3]))
         found = f"only {names[0]} has enough tracks" if names else "no genre has enough tracks"
         rest = f"; the others: {common}" if common else ""
         raise FatalError(f"{found}: {needed}{rest}; name more folders, or join genres by --map")
+
+
+def _shown(genre: LeftOut) -> str:
+    numbers = f"{counted(genre.n_tracks, 'track')} of {counted(genre.n_artists, 'artist')}"
+    why = "" if genre.has_few else f", but {why_no_genre(genre.name)}"
+    return f"{genre.name} ({numbers}{why})"
 
 
 def _in_order(

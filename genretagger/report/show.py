@@ -45,6 +45,7 @@ def bars(
     """
     yield printable(f"{title} ({figure.clock(duration_s)})")
     yield printable(reason_text(decision.reason))
+    width = max(13, *(len(genre) + 1 for genre in thresholds))
     for genre, probability, threshold in _bars(prediction, thresholds):
         mark = min(_WIDTH - 1, round(threshold * _WIDTH))
         bar = "█" * round(probability * _WIDTH)
@@ -52,7 +53,7 @@ def bars(
         bar = f"{bar[:mark]}│{bar[mark + 1 :]}"
         passes = " passes" if probability >= threshold else ""
         shown, needed = apart(probability, threshold)
-        yield f"  {genre:<13}{shown} {bar} needs {needed}{passes}"
+        yield f"  {genre:<{width}}{shown} {bar} needs {needed}{passes}"
 
 
 def over_time(hearing: Hearing, thresholds: Sequence[float]) -> Iterator[str]:

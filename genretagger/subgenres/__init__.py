@@ -71,6 +71,7 @@ class Names:
     def __init__(self, text: str = "", vocabulary: Vocabulary = SHIPPED) -> None:
         own = _read(text, vocabulary)
         self._vocabulary = vocabulary
+        self._genres = {folded(genre): genre for genre in vocabulary.genres}
         self._unmatched = {folded(name): name for name in own}
         self._meanings = {folded(name): genres for name, genres in own.items()}
 
@@ -87,7 +88,7 @@ class Names:
         self._unmatched.pop(key, None)
         if key in self._meanings:
             return self._meanings[key]
-        genre = self._vocabulary.canonical(name)
+        genre = self._vocabulary.canonical(name) or self._genres.get(key)
         return (genre,) if genre else self._listed(key)
 
     def _listed(self, key: str) -> tuple[str, ...] | None:

@@ -1,12 +1,16 @@
-"""Renew the output that README.md and docs/tutorial.md show, from real runs.
+"""Renew the output that README.md and pages in docs/ show, from real runs.
 
 ``python tests/tools/make_tutorial.py FOLDER``, where FOLDER holds the free music that `MUSIC`
-names. A block of output gets what the block of commands before it says on a terminal of 100
-columns; a second one gets what the same commands say when they are run again. Needs ffmpeg.
+names; ``python tests/tools/make_tutorial.py FOLDER DATA HOME`` renews `OWN_PAGES`, with a
+collection made of the labelled clips in DATA, in the folder HOME, where it leaves the pages that
+the commands write, for `make_pictures`. A block of output gets what the block of commands before it
+says on a terminal of 100 columns; a second one gets what the same commands say when they are run
+again. Needs ffmpeg.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -16,8 +20,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from mutagen.oggopus import OggOpus
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "docs/tutorial.md")
+OWN_PAGES = (ROOT / "docs/own-genres.md", ROOT / "docs/discover.md")
 
 MUSIC = {
     "Brahms/Hungarian Dance 5.ogg": "Hungarian_Dance*",
@@ -33,6 +40,12 @@ MUSIC = {
 
 TERMINAL = {"TERM": "dumb", "LINES": "50"}
 """A terminal on which a bar is shown once, at its end."""
+
+GENRES = """\
+Pop/Rock = Pop Rock      # one genre of AllMusic's
+Comedy/Spoken =          # no music
+"""
+"""What `learn` shall make of some genres in the collection of clips."""
 
 _SHARE = 0.26  # of a file that was half a download
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -51,6 +64,22 @@ def collect(folder: Path, music: Path) -> None:
         else:
             command = ["ffmpeg", "-v", "error", "-i", source, "-map", "0:a", "-map_metadata", "-1"]
             subprocess.run([*command, "-map_metadata:s:a", "-1", target], check=True)
+
+
+def collect_clips(data: Path, music: Path) -> None:
+    """Copy the clips whose genres are AllMusic's, with those genres as tags."""
+    with (data / "labels.tsv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for row in rows:
+        if row["set"] == "panda" and row["source_genre"] and row["artist"]:
+            artist, title = (row[key].replace("/", "_")[:60].strip() for key in ("artist", "title"))
+            target = music / artist / f"{title}.opus"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(data / "clips" / f"{row['id']}.opus", target)
+            file = OggOpus(target)
+            file["artist"], file["title"] = row["artist"], row["title"]
+            file["genre"] = row["source_genre"].split("; ")
+            file.save()
 
 
 def renewed(page: str, run: Callable[[str], str]) -> str:
@@ -120,16 +149,27 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def main(folder: Path) -> None:
+def renew(page: Path, home: Path) -> None:
+    """Renew a page by what its commands say in a folder."""
+    text = renewed(page.read_text(encoding="utf-8"), lambda words: said(words, home))
+    page.write_text(text, encoding="utf-8")
+
+
+def main(folder: Path, data: Path | None = None, home: Path | None = None) -> None:
     """Renew the pages."""
+    if data is not None and home is not None:
+        collect_clips(data, home / "Music")
+        collect(folder, home / "New")
+        (home / "genres.txt").write_text(GENRES, encoding="utf-8")
+        for page in OWN_PAGES:
+            renew(page, home)
+        return
     for page in PAGES:
         with tempfile.TemporaryDirectory() as name:
-            home = Path(name)
-            collect(folder, home / "Music")
-            text = renewed(page.read_text(encoding="utf-8"), lambda words: said(words, home))  # noqa: B023
-        page.write_text(text, encoding="utf-8")
+            collect(folder, Path(name) / "Music")
+            renew(page, Path(name))
 
 
 if __name__ == "__main__":
     shutil.which("ffmpeg") or sys.exit("needs ffmpeg")
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     is_heard = False
     with opened_cache(options, run.remark) as cache, run.reporting(shown=False) as add:
         tagged = dict(_tagged(paths, options.field, cache, add, synonyms))
+        if not tagged:
+            run.summary()  # which says why: no such folder, no tags
         labels.label(list(tagged.values()), synonyms)  # refuse before hours of hearing
         heard = dict(_heard(tagged, network, options.jobs, cache, add))
         is_heard = True
@@ -99,6 +101,8 @@ def _tagged(
             values = spelled_out(track.tags)
             if labels.genres_of(values, synonyms):
                 yield path, labels.Tagged(values, _artist(track))
+            else:
+                add(TagChange(path, State.UNDECIDED))
         else:
             add(TagChange(path, State.FAILED, reason=(str(track),)))
 
@@ -152,10 +156,10 @@ def _write(
 
 
 def _lines(learned: fit.Learned) -> Iterator[str]:
-    """Say what each genre is worth."""
+    """Say what each genre is worth, the best first."""
     width = max(len(genre.name) for genre in learned.genres)
-    for genre in learned.genres:
-        verdict = "can be heard" if genre.is_heard else "cannot be heard: never proposed"
+    for genre in sorted(learned.genres, key=lambda genre: -genre.average_precision):
+        verdict = "can be heard" if genre.is_heard else "never proposed"
         yield printable(
             f"{genre.name:<{width}}  {genre.n_tracks:>6} tracks  average precision "
             f"{genre.average_precision:.2f} (chance {genre.chance:.2f})  {verdict}"
