@@ -161,6 +161,9 @@ def test_every_line_of_json_is_as_its_schema_says(tmp_path, capsys):
         places = () if words[0] in ("undo", "redo", "apply") else (music,)
         _, rows, _ = run(capsys, *words, *places)
         assert rows
+        if words[0] in ("undo", "redo"):
+            said = {row["reason"] for row in rows if row["state"] == "change"}
+            assert said == {"undone" if words[0] == "undo" else "done again"}
         for row in rows:
             kind = "line_of_a_plan" if "new" in row else "prediction"
             assert list(row) == LINES["$defs"][kind]["required"]
