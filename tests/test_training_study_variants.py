@@ -292,6 +292,17 @@ def test_pictures_are_the_examples_in_eight_bits_with_the_reports_table(store, d
         ].astype(int).tolist()
 
 
+def test_pictures_that_were_not_finished_have_no_table(store, data, tmp_path, monkeypatch):
+    examples = variants.read(store, data[1], grid.parse("mel-deltas-10s"), CONFIG)
+    monkeypatch.setattr(pictures, "_PICTURES", 5)
+    assert list(pictures.export_png(tmp_path, examples, data[1])) == [4, 8, 12]
+    assert len(list(tmp_path.glob("*.csv"))) == 1
+    again = pictures.export_png(tmp_path, examples, data[1])
+    next(again)
+    again.close()
+    assert not list(tmp_path.glob("*.csv"))
+
+
 def worker(scheduler, name, folder):
     command = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler]
     options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name]

@@ -32,11 +32,10 @@ def to_tflite(inference: keras.Model) -> bytes:
     FatalError
         If there is no room for what the converter writes into the folder of temporary files.
     """
-    import tensorflow as tf
-
     # a SavedModel; where it does not fit, the converter fails without saying why
     n_bytes = 2 * 4 * inference.count_params()
     check_room(Path(tempfile.gettempdir()), n_bytes, "free some, or set TMPDIR to another folder")
+    import tensorflow as tf
 
     return bytes(tf.lite.TFLiteConverter.from_keras_model(inference).convert())
 
