@@ -235,7 +235,7 @@ def test_a_full_disk_is_seen_before_the_start(tmp_path, data, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage)
     path, clips = data
     many = [replace(clips[0], track_id=f"m{i}") for i in range(1000)]
-    with pytest.raises(FatalError, match=r"about 2,7\d\d MB are to come, .* 600 MB free"):
+    with pytest.raises(FatalError, match=r"about 2,[67]\d\d MB are to come, .* 600 MB free"):
         list(
             variants.build(
                 tmp_path / "new",
