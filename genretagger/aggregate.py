@@ -33,8 +33,8 @@ def aggregate(
     probabilities : numpy.ndarray, shape (n, n_genres)
         n is at least 1.
     calibration : sequence of (float, float), length n_genres, optional
-        Slope and intercept for the mean logit of each genre (Platt 1999). Give it once:
-        for segments, not again for the tracks of an album.
+        Slope and intercept for the mean logit of each genre (Platt 1999): a bundle's own for
+        segments, which is not given again for the tracks of an album.
 
     Returns
     -------

@@ -78,6 +78,12 @@ def _is_mixed(album: Sequence[Named]) -> bool:
     return len(artists) > _MOST_ARTISTS
 
 
+_TOGETHER = (1.15, 0.4)
+"""Slope and intercept for the mean logit of tracks that are heard together: their doubts are not
+the same, so the mean is too cautious. Of pairs of tracks by one artist in sets that the model had
+not heard (docs/performance.md); more than two would bear more."""
+
+
 def combine(predictions: Sequence[Prediction], by: By) -> Prediction | None:
     """Combine the predictions of tracks that belong together into one.
 
@@ -97,7 +103,8 @@ def combine(predictions: Sequence[Prediction], by: By) -> Prediction | None:
     if len(rows) < 2:
         return None
     note = f"{by}: {len(rows)} tracks heard together"
-    return Prediction(aggregate(np.asarray(rows, dtype=np.float32)), (note,))
+    calibration = (_TOGETHER,) * len(rows[0])
+    return Prediction(aggregate(np.asarray(rows, dtype=np.float32), calibration), (note,))
 
 
 def combine_each(

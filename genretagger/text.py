@@ -47,8 +47,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
     >>> nearest("--existng", ["--existing", "--exclude"]), nearest("--xyz", ["--existing"])
     ('; did you mean --existing?', '')
     """
-    folded = {known.casefold(): known for known in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    # hyphens make all options alike
+    folded = {known.casefold().lstrip("-"): known for known in names}
+    close = difflib.get_close_matches(name.casefold().lstrip("-"), folded, n=1)
     return f"; did you mean {folded[close[0]]}?" if close else ""
 
 

@@ -497,6 +497,24 @@ def test_what_goes_into_a_file_does_not_go_to_the_terminal_beside_it(audio_file,
         assert row["path"] == "x.flac"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix terminal")
+@pytest.mark.parametrize("terminal", ["dumb", "xterm"])
+def test_lines_on_a_terminal_stay_whole_while_a_bar_runs_below_them(
+    audio_file, tmp_path, monkeypatch, terminal
+):
+    monkeypatch.setitem(make_tutorial.TERMINAL, "TERM", terminal)
+    name = "a name of many words " * 6 + "with_a_long_one_at_the_end_" * 3
+    audio_file("FLAC", name=name, seconds=2.0)
+    for form, read in (("json", json.loads), ("csv", lambda line: next(csv.reader([line])))):
+        words = f"genretagger predict --jobs 1 --format {form} *.flac"
+        shown = make_tutorial.said(words, tmp_path, columns=60)
+        plain = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "\n", shown)
+        assert "1/1" in plain  # the bar
+        (line,) = (line.strip() for line in plain.splitlines() if f"{name}.flac" in line)
+        row = read(line)
+        assert (row["path"] if form == "json" else row[0]) == f"{name}.flac"
+
+
 def test_a_history_of_nothing_says_so(capsys):
     assert cli.main(["history"]) == 0
     assert capsys.readouterr() == ("", "no run has changed a file yet\n")
@@ -704,6 +722,8 @@ def test_what_libraries_remark_stays_off_the_terminal(audio_file):
         command = [sys.executable, "-m", "genretagger", "predict", "--jobs", jobs, path]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert re.fullmatch(r"1 track: \d decided, \d undecided, 0 failed\n", done.stderr)
+    command = [sys.executable, "-m", "genretagger", "show", path]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
 
 
 def test_the_version_is_told(capsys):

@@ -479,10 +479,32 @@ def test_an_export_of_spotify_is_found_by_isrc_or_by_artist_and_title(
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "Track name,Artist name,Album,Playlist name,Type,ISRC,Spotify - id\nOne,Band,,,,GBABC1,x\n",
+        "title;artist;album;isrc;addedDate\r\nOne;Band;Album;GBABC1;2020\r\n",
+        "#\tSong\tArtist\tTime\tISRC\n1\tOne\tBand\t03:20\tGB-ABC-1\n",
+        "Track URI,Track Name,Artist Name(s),ISRC\nx,,,GBABC1\n\n",
+        "Name;Artists\nOne;Band, Guest\n",
+    ],
+    ids=("TuneMyMusic", "Soundiiz", "Chosic", "ISRC alone", "names alone"),
+)
+def test_other_tables_of_a_playlist_are_read_too(server, stage, result, tmp_path, content):
+    (tmp_path / "x.csv").write_text(content, encoding="utf-8", newline="")
+    server.tracks["isrc:GBABC1"] = server.tracks["11"] = row(11, "One", "Band")
+    server.found['artist:"Band" track:"One"'] = [row(11, "One", "Band")]
+    assert stage('[exports]\n"x.csv" = "Rock"\n')[0] == 0
+    assert set(result()[0]) == {"11"}
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Title,Artist\nA,B\n", "has no rows with Artist Name.* and Track Name"),
-        (f"{NEW}\n", "has no rows with"),
+        ("Titel,Interpret\nA,B\n", "has no rows with title and artist"),
+        ("Track Name,ISRC\nA,XX\n", "has no rows with artist"),
+        (f"{NEW}\n", "has no rows with a track"),
+        ("", "has no rows with title and artist"),
+        ('Title,Artist\n"A,B\n', "cannot be read: unexpected end of data"),
         (None, "'x.csv' cannot be read: No such file"),
     ],
 )

@@ -201,5 +201,6 @@ def test_the_accurate_bundle_has_musicnn_beside_the_student_of_the_default():
     assert accurate.model.student == default.model.student
     recipe = recipes.recipe(accurate)
     embedder, top, _ = recipe.build()
-    assert embedder.output.shape[1] == sum(recipe.sizes()) == 250 + 128 + 64 <= 480
+    assert recipe.tags_at() == sum(recipe.sizes()) == 250 + 128 + 64 <= 480
+    assert embedder.output.shape[1] == recipe.tags_at() + 50
     assert top.output.shape[1] == 2 * accurate.model.train.n_heads

@@ -45,10 +45,12 @@ def teacher(tmp_path):
     return tmp_path / "fcn.npz"
 
 
-@pytest.fixture
-def segments(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def segments():
     made = [music(np.random.default_rng(1), 300)]
-    monkeypatch.setattr(corpus, "read", lambda folder: (made, "a hash"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "read", lambda folder: (made, "a hash"))
+        yield made
 
 
 def fit(folder, teacher, settings=SETTINGS):
@@ -64,47 +66,62 @@ def fit(folder, teacher, settings=SETTINGS):
     return network, lines
 
 
-@pytest.mark.usefixtures("segments")
-def test_a_student_says_what_its_teacher_says_of_music_it_has_not_learned_from(tmp_path, teacher):
-    _, lines = fit(tmp_path, teacher)
-    explained = json.loads((tmp_path / "student" / "made.json").read_text())["explained"]
-    assert list(explained) == ["layer 3", "layer 4", "layer 5", "tags"]
-    assert explained["layer 3"] > 0.4
+def explained(folder):
+    return json.loads((folder / "student" / "made.json").read_text())["explained"]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A student, fitted once for all tests: its folder, itself, and what was said."""
+    folder = tmp_path_factory.mktemp("fitted")
+    np.savez(folder / "fcn.npz", **weights(np.random.default_rng(0)))
+    return folder, *fit(folder, folder / "fcn.npz")
+
+
+def test_a_student_says_what_its_teacher_says_of_music_it_has_not_learned_from(fitted):
+    folder, _, lines = fitted
+    shares = explained(folder)
+    assert list(shares) == ["layer 3", "layer 4", "layer 5", "tags"]
+    assert shares["layer 3"] > 0.4
     assert lines[0].startswith("student: layers 1 and 2, error ")
-    about = student.summary(tmp_path / "student", SETTINGS, tmp_path / "corpus")
+    about = student.summary(folder / "student", SETTINGS, folder / "corpus")
     assert about["corpus_segments"] == 300
-    assert about["explained"] == explained
+    assert about["explained"] == shares
 
 
-@pytest.mark.usefixtures("segments")
-def test_a_student_is_fitted_again_only_if_something_has_changed(tmp_path, teacher):
-    network, _ = fit(tmp_path, teacher)
-    again, lines = fit(tmp_path, teacher)
+def test_a_student_is_fitted_again_only_if_something_has_changed(
+    fitted, segments, tmp_path, monkeypatch
+):
+    class Begun(Exception):
+        pass
+
+    def begin(*_, **__):
+        raise Begun
+
+    monkeypatch.setattr(student.front, "learn", begin)
+    folder, network, _ = fitted
+    again, lines = fit(folder, folder / "fcn.npz")
     assert not lines
     for before, after in zip(network.get_weights(), again.get_weights(), strict=True):
         assert np.array_equal(before, after)
-    _, lines = fit(tmp_path, teacher, replace(SETTINGS, seed=1))
-    assert lines
-    other = weights(np.random.default_rng(1))
-    np.savez(teacher, **other)
-    _, lines = fit(tmp_path, teacher, replace(SETTINGS, seed=1))
-    assert lines
+    with pytest.raises(Begun):
+        fit(folder, folder / "fcn.npz", replace(SETTINGS, seed=1))
+    np.savez(tmp_path / "fcn.npz", **weights(np.random.default_rng(1)))
+    with pytest.raises(Begun):
+        fit(folder, tmp_path / "fcn.npz")
+    monkeypatch.setattr(corpus, "read", lambda folder: (segments, "another hash"))
+    with pytest.raises(Begun):
+        fit(folder, folder / "fcn.npz")
 
 
-@pytest.mark.usefixtures("segments")
 @pytest.mark.parametrize("layer", [1, 2])
-def test_a_narrow_layer_explains_less(tmp_path, teacher, layer):
-    def explained(ranks):
-        folder = tmp_path / str(ranks)
-        fit(folder, teacher, replace(SETTINGS, ranks=ranks))
-        return json.loads((folder / "student" / "made.json").read_text())["explained"]["layer 3"]
-
+def test_a_narrow_layer_explains_less(fitted, teacher, tmp_path, layer):
     narrow = [0] * 5
     narrow[layer] = 1
-    assert explained(tuple(narrow)) < explained((0,) * 5) - 0.05
+    fit(tmp_path, teacher, replace(SETTINGS, ranks=tuple(narrow)))
+    assert explained(tmp_path)["layer 3"] < explained(fitted[0])["layer 3"] - 0.05
 
 
-@pytest.mark.usefixtures("segments")
 def test_units_that_are_not_the_teachers_are_refused(tmp_path, teacher):
     with pytest.raises(FatalError, match=r"units = \[3, 5, 5, 5, 3\] are .*fcn.npz's"):
         fit(tmp_path, teacher, replace(SETTINGS, units=(24, 5, 4, 5, 3)))

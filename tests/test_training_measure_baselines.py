@@ -9,7 +9,7 @@ import pytest
 
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
-from training import config
+from training import config, files
 from training.data.clips import Clip, reference
 from training.features.shards import Shards
 from training.measure import baselines
@@ -87,10 +87,24 @@ def test_every_baseline_is_measured_and_put_in_the_table(
     written = json.loads((tmp_path / "baselines.json").read_text(encoding="utf-8"))
     assert written.keys() == results.keys()
 
-    # what was predicted is not predicted again
-    monkeypatch.setattr(baselines, "_report", lambda *_, **__: pytest.fail("predicted again"))
-    again = baselines.predict(settings, clips, shards, tmp_path, say=lambda _: None)
-    assert all(np.array_equal(found[name], again[name]) for name in found)
+    # what was predicted is not predicted again, unless the heads or the shards are others
+    class Again(Exception):
+        pass
+
+    def again(*_, **__):
+        raise Again
+
+    for name in ("_majority", "_report", "_logistic", "_perceptron"):
+        monkeypatch.setattr(baselines, name, again)
+    recalled = baselines.predict(settings, clips, shards, tmp_path, say=lambda _: None)
+    assert all(np.array_equal(found[name], recalled[name]) for name in found)
+    head = replace(settings.model.train, weight_decay=0.5)
+    changed = replace(settings, model=replace(settings.model, train=head))
+    with pytest.raises(Again):
+        baselines.predict(changed, clips, shards, tmp_path, say=lambda _: None)
+    with pytest.raises(Again):
+        other = replace(shards, sha256="other shards")
+        baselines.predict(settings, clips, other, tmp_path, say=lambda _: None)
 
 
 def test_tags_that_mean_a_genre_are_found():
@@ -121,6 +135,16 @@ def test_what_a_run_said_is_read_only_if_its_folds_are_the_same(clips, tmp_path)
     save(["9"] * len(measured))
     with pytest.raises(FatalError, match="other folds"):
         baselines.of_run(path, clips)
+
+
+def test_a_full_disk_is_seen_before_an_hour_of_predictions(
+    settings, clips, shards, tmp_path, monkeypatch
+):
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(FatalError, match=r"are to come, .* free some, or move the run"):
+        baselines.predict(settings, clips, shards, tmp_path / "new", say=lambda _: None)
+    assert not (tmp_path / "new").exists()
 
 
 def test_without_teachers_there_is_nothing_to_compare_with(settings, clips, shards, tmp_path):

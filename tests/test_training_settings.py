@@ -1,6 +1,8 @@
 """Settings that are wrong are named with what was found and what is allowed; so is a full disk."""
 
+import copy
 import errno
+import math
 import shutil
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -11,6 +13,7 @@ import pytest
 from genretagger.errors import FatalError
 from training import config, files, settings
 from training.__main__ import main
+from training.collect import config as collect
 from training.collect.config import COLLECT, load_collect
 from training.data.trials import Trial
 from training.folders import RunFolder
@@ -92,6 +95,10 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_what_is_allowed(
         ("validation = [2]", "validation = [10]", "of the folds 0 to n_folds - 1"),
         ("test = [0, 1]", "test = [0, -1]", r"test = \[0, -1\], but a list in brackets"),
         ("patience = 8", "patience = 0", "patience = 0, but a whole number of 1 or more"),
+        ("n_mfcc = 13", "n_mfcc = 129", "n_mfcc = 129, but up to n_mels = 128 is allowed"),
+        ("hop_length = 512", "hop_length = 2049", "2049, but up to n_fft = 2048 is allowed"),
+        ("delta_width = 9", "delta_width = 8", "delta_width = 8, but an odd number is allowed"),
+        ("[train]\nseed = 0", "[train]\nseed = 4294967296", "and at most 4.29497e"),
     ],
 )
 def test_the_grid_is_checked_too(tmp_path, old, new, message):
@@ -115,6 +122,41 @@ def test_the_grid_is_checked_too(tmp_path, old, new, message):
 def test_so_is_how_music_is_collected(tmp_path, old, new, message):
     with pytest.raises(FatalError, match=message):
         load_collect(broken(tmp_path, COLLECT, old, new))
+
+
+LOADERS = {
+    "default": config.load,
+    "accurate": config.load,
+    "cnn": config.load,
+    "quick": config.load,
+    "study": study.load,
+    "collect": load_collect,
+}
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_whatever_a_setting_is_made_it_is_taken_or_refused_in_one_line(monkeypatch, name):
+    path = config.DEFAULT.with_name(f"{name}.toml")
+    whole = config.read_toml(path, "")
+    if "base" in whole:
+        whole = config.read_toml(path.with_name(whole.pop("base")), "") | whole
+    for module in (config, collect):
+        monkeypatch.setattr(module, "read_toml", lambda *_: copy.deepcopy(whole))
+    tables = [whole, *(table for table in whole.values() if isinstance(table, dict))]
+    settings = [(table, key) for table in tables for key in table]
+    n_refused = 0
+    for table, key in settings:
+        right = table[key]
+        for wrong in ("x", "", -3, 0, math.nan, True, [], 10**20):
+            table[key] = wrong
+            try:
+                LOADERS[name](path)
+            except FatalError as error:
+                n_refused += 1
+                assert str(path) in str(error)
+                assert "\n" not in str(error)
+        table[key] = right
+    assert n_refused > 4 * len(settings)
 
 
 def test_a_new_dataclass_is_checked_by_its_annotations_alone():
@@ -151,6 +193,25 @@ def test_what_the_disk_cannot_hold_is_not_begun(tmp_path):
         files.check_room(tmp_path / "not" / "there", 1e18, "free some")
 
 
+def test_weights_that_cannot_be_written_leave_what_was_there(tmp_path, monkeypatch):
+    class Network:
+        def count_params(self):
+            return 1000
+
+        def save_weights(self, path):
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "model.weights.h5"
+    with pytest.raises(OSError, match="No space"):
+        files.write_weights(path, Network())
+    assert not path.exists()
+    usage = shutil.disk_usage(tmp_path)._replace(free=4000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(FatalError, match="MB free: free some, and run this again"):
+        files.write_weights(path, Network())
+
+
 def test_models_that_are_missing_are_asked_room_for(tmp_path):
     trials = [Trial(name, np.ones(1, bool), np.zeros(1, bool)) for name in ("0", "final")]
     folder = RunFolder(tmp_path)
@@ -169,6 +230,7 @@ def test_models_that_are_missing_are_asked_room_for(tmp_path):
     [
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "/x/y: the disk is full: free"),
         (OSError("Can't write data (errno = 28, No space left on device)"), "the disk is full"),
+        (RuntimeError("SaveV2: /x/y; No space left on device [Op:SaveV2]"), "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: Permission denied"),
     ],
 )
@@ -207,9 +269,10 @@ def test_a_configuration_takes_from_its_base_what_it_lacks(tmp_path):
     own.write_text('base = "gone.toml"\n')
     with pytest.raises(FatalError, match=r"own\.toml: base .*gone\.toml cannot be read"):
         config.load(own)
-    own.write_text("base = 3\n")
-    with pytest.raises(FatalError, match="base = 3, but a text in quotes"):
-        config.load(own)
+    for wrong in ("3", '""'):
+        own.write_text(f"base = {wrong}\n")
+        with pytest.raises(FatalError, match=r"base = .*, but the name of a configuration"):
+            config.load(own)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.data.clips import Clip, reference
+from training.files import write_arrays
 from training.measure import metrics
 from training.study import findings, measures, plan, trainings
 from training.study.config import DEFAULT, load
@@ -98,7 +99,7 @@ def leave(folder, training, *, skilled=skill):
         arrays[f"{name}_track"] = tracks
         arrays[name] = 1 / (1 + np.exp(-scores - skilled(training) * labels[tracks]))
     path = training.path(folder)
-    trainings._save(path.with_suffix(".npz"), arrays)
+    write_arrays(path.with_suffix(".npz"), arrays)
     line = {"loss": 0.3, "validation_loss": 0.4, "seconds": 9.0, "cpu_seconds": 7.0}
     log = [line | {"pass": i + 1, "validation_accuracy": 0.1 * i} for i in range(3)]
     about = {

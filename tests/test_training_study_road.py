@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -60,9 +61,33 @@ def test_a_folder_that_cannot_be_walked_is_named(tmp_path):
     with pytest.raises(FatalError, match=r"lacks 1 pictures, the first is 2\.png"):
         road.read(folder)
     table = folder / "images_0_0_0_1.csv"
+    whole = table.read_text(encoding="utf-8")
+    for old, new, message in (
+        ("2.png,1,0", "2.png,1,", r"line 4: Classical is empty, but 0 or 1 is allowed"),
+        ("1.png,0,1", "1.png,0,yes", r"line 3: Classical is yes, but 0 or 1 is allowed"),
+        ("0.png,1", ",1", r"line 2: Filename is empty, but a picture's name is allowed"),
+        (whole.splitlines()[3], "2.png,1", r"line 4: Classical is empty, but 0 or 1"),
+    ):
+        assert old in whole
+        table.write_text(whole.replace(old, new), encoding="utf-8")
+        with pytest.raises(FatalError, match=message):
+            road.read(folder)
+    table.write_text(whole, encoding="utf-16")
+    with pytest.raises(FatalError, match="is no table in UTF-8"):
+        road.read(folder)
+    table.write_text(whole, encoding="utf-8")
     table.write_text(table.read_text(encoding="utf-8").replace("Ambient,", "Polka,"))
     with pytest.raises(FatalError, match="has no rows with Ambient"):
         road.read(folder)
     table.unlink()
+    assert road.shape_of(folder, ["0.png", "1.png"]) == (80, 80, 1)
+    half = folder / "1.png"
+    half.write_bytes(half.read_bytes()[:2000])
+    with pytest.raises(FatalError, match=r"1\.png cannot be read as a picture"):
+        road.shape_of(folder, ["0.png", "1.png"])
+    coloured = pictures(tmp_path / "rgb", 1, 3)
+    shutil.copy(coloured / "0.png", half)
+    with pytest.raises(FatalError, match=r"has the shape \(80, 80, 3\), but 0\.png has"):
+        road.shape_of(folder, ["0.png", "1.png"])
     with pytest.raises(FatalError, match="has 0 tables"):
         road.read(folder)

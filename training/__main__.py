@@ -51,14 +51,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _in_words(error: OSError) -> str:
+def _is_full(error: Exception) -> bool:
+    """Tell whether a disk is full; HDF5 and TensorFlow say so in their text alone."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left" in str(error)
+
+
+def _in_words(error: Exception) -> str:
     """Say in one line which file the system refused, and what to do."""
-    place = f"{error.filename}: " if error.filename else ""
-    reason = " ".join((error.strerror or str(error)).split())
-    # HDF5 passes on the number in its text alone
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in reason:
+    name = error.filename if isinstance(error, OSError) else None
+    place = f"{name}: " if name else ""
+    if _is_full(error):
         return f"{place}the disk is full: free some room, and run this again; it resumes"
-    return f"{place}{reason}"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return place + " ".join((reason or str(error)).split())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GenreTaggerError as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and not _is_full(error):
+            raise
         print(f"training: {_in_words(error)}", file=sys.stderr)
         return 1
     say(f"{args.stage}: {time.monotonic() - began:.0f} s")

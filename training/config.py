@@ -22,6 +22,7 @@ from training.settings import (
     Positive,
     Range,
     Rate,
+    Seed,
     Share,
     Weight,
     check,
@@ -75,7 +76,7 @@ class SplitConfig:
     """
 
     n_folds: Annotated[int, Range(2, 100)]
-    seed: Amount
+    seed: Seed
     n_validation: Amount
     n_test: Amount
     large_sets: tuple[str, ...] = ()
@@ -113,7 +114,7 @@ class NetworkConfig:
 class TrainConfig:
     """How a CNN of our own is fitted; see `training.learn.cnn`."""
 
-    seed: Amount
+    seed: Seed
     epochs: Count
     batch_size: Count
     crop_frames: Count
@@ -126,7 +127,7 @@ class TrainConfig:
     set_power: Share
     least_confidence: Confidence
     sounds_weight: Weight
-    sounds_components: Count
+    sounds_components: Annotated[int, Range(1, 1024)]
     tags_weight: Weight
     mixup_share: Share
     mixup_alpha: Positive
@@ -144,7 +145,7 @@ class TrainConfig:
 class HeadConfig:
     """How heads on a published network are fitted; see `training.learn.heads`."""
 
-    seed: Amount
+    seed: Seed
     epochs: Count
     batch_size: Count
     learning_rate: Positive
@@ -175,7 +176,7 @@ class NegativesConfig:
     """Sounds that heads learn to say nothing about; see `training.features.negatives`."""
 
     packages: tuple[str, ...]
-    seed: Amount
+    seed: Seed
     n_segments: Amount
     n_noises: Amount
     share: Rate
@@ -204,7 +205,7 @@ class StudentConfig:
 
     units: tuple[Count, ...]
     ranks: tuple[Amount, ...]
-    seed: Amount
+    seed: Seed
     n_segments: Count
     n_patches: Count
     passes: Count
@@ -221,7 +222,7 @@ class StudentConfig:
 class EvaluateConfig:
     """How it is measured; see `training.measure.evaluate`."""
 
-    seed: Amount
+    seed: Seed
     least_confidence: Confidence
     least_positives: Count
     n_resamples: Count
@@ -423,8 +424,11 @@ def _with_base(path: Path, table: dict[str, Any]) -> dict[str, Any]:
     base = table.pop("base", None)
     if base is None:
         return table
-    if not isinstance(base, str):
-        raise FatalError(f"config {path}: base = {base!r}, but a text in quotes is allowed")
+    if not isinstance(base, str) or not base:
+        raise FatalError(
+            f"config {path}: base = {base!r}, but the name of a configuration beside it, in "
+            "quotes, is allowed"
+        )
     return read_toml(path.with_name(base), f"config {path}: base") | table
 
 

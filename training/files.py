@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -76,6 +76,31 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
         np.save(file, array)
+    part.replace(path)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an NPZ file as `write_text` writes a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    part.replace(path)
+
+
+def write_weights(path: Path, network: Any) -> None:
+    """Write a Keras network's weights as `write_text` writes a file; their folder must be there.
+
+    Room is asked for first: HDF5 kills the process if the disk is full while it writes.
+
+    Raises
+    ------
+    FatalError
+        If the disk lacks the room.
+    """
+    check_room(path.parent, 4.4 * network.count_params(), "free some, and run this again")
+    part = path.with_name(f"part.{path.name}")  # Keras wants this suffix
+    network.save_weights(part)
     part.replace(path)
 
 

@@ -50,6 +50,9 @@ class Range:
 
 Count = Annotated[int, Range(1)]
 Amount = Annotated[int, Range(0)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+"""As NumPy and Keras take it."""
+
 Confidence = Annotated[int, Range(1, 3)]
 Positive = Annotated[float, Range(0, above=True)]
 Weight = Annotated[float, Range(0)]
@@ -85,7 +88,7 @@ def check(kind: type[Any], table: Mapping[str, Any], hints: Mapping[str, Any]) -
     >>> check(Train, {"epochs": -3}, {})
     'epochs = -3, but a whole number of 1 or more is allowed'
     """
-    allowed = get_type_hints(kind, include_extras=True) | dict(hints)
+    allowed = {**get_type_hints(kind, include_extras=True), **hints}
     wrong = [
         f"{key} = {_toml(value)}, but {_words(allowed[key])} is allowed"
         for key, value in table.items()

@@ -13,7 +13,7 @@ from importlib import import_module
 
 from genretagger.cli.codes import FATAL, INTERRUPTED, OK, SOME_FAILED
 from genretagger.cli.options import parse, parser
-from genretagger.cli.output import warn
+from genretagger.cli.output import remarks_muted, warn
 from genretagger.errors import GenreTaggerError
 from genretagger.writing.signals import once_interrupted
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(words)
         options.words, options.command_line = words, " ".join(words)
-        with once_interrupted():
+        with once_interrupted(), remarks_muted():
             command = import_module(f"genretagger.cli.commands.{options.command}")
             return int(command.run(options))
     except GenreTaggerError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import textwrap
@@ -28,6 +29,26 @@ def warn(message: str) -> None:
 def say(message: str) -> None:
     """Write a line to standard error; on a terminal, break it between words."""
     sys.stderr.write(f"{fitted(printable(message), sys.stderr)}\n")
+
+
+@contextlib.contextmanager
+def remarks_muted() -> Iterator[None]:
+    """Keep what C libraries remark off the terminal; what goes to `sys.stderr` comes through."""
+    is_ours = sys.stderr is not None and sys.stderr is sys.__stderr__
+    if not is_ours:  # it goes nowhere, or to somebody else
+        yield
+        return
+    stderr, shared = sys.stderr, sys.stderr.fileno()
+    with (
+        Path(os.devnull).open("wb") as nowhere,
+        os.fdopen(os.dup(shared), "w", 1, stderr.encoding, stderr.errors) as own,
+        contextlib.redirect_stderr(own),
+    ):
+        os.dup2(nowhere.fileno(), shared)
+        try:
+            yield
+        finally:
+            os.dup2(own.fileno(), shared)
 
 
 def say_address(what: str, address: str) -> None:

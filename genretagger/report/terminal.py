@@ -6,10 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
 from rich import progress
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -107,9 +109,7 @@ def progress_bar(console: Console, total: Callable[[], int | None]) -> Iterator[
         To be called when a track is done.
     """
     columns = (progress.BarColumn(), progress.MofNCompleteColumn(), _Rate(), _Time())
-    # what goes into a pipe or a file is not to go to the terminal, as rich would have it
-    is_seen = sys.stdout.isatty()
-    with progress.Progress(*columns, console=console, redirect_stdout=is_seen) as bar:
+    with _drawn(console, *columns) as bar:
         task = bar.add_task("", total=total())
         yield lambda: bar.update(task, advance=1, total=total())
 
@@ -131,9 +131,61 @@ def share_bar(console: Console, what: str) -> Iterator[Callable[[float], None]]:
     """
     columns = (progress.TextColumn("hearing {task.description}"), progress.BarColumn())
     left = progress.TimeRemainingColumn()
-    with progress.Progress(*columns, left, console=console, transient=True) as bar:
+    with _drawn(console, *columns, left, transient=True) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+@contextlib.contextmanager
+def _drawn(
+    console: Console, *columns: progress.ProgressColumn, transient: bool = False
+) -> Iterator[progress.Progress]:
+    """Draw a bar below all that is written to the terminal meanwhile."""
+    bar = progress.Progress(
+        *columns,
+        console=console,
+        transient=transient,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with contextlib.ExitStack() as stack:
+        if sys.stdout.isatty():  # what goes into a pipe or a file goes there
+            stack.enter_context(contextlib.redirect_stdout(_AboveBar(console, sys.stdout)))
+        stack.enter_context(contextlib.redirect_stderr(_AboveBar(console, sys.stderr)))
+        yield stack.enter_context(bar)
+
+
+class _AboveBar:
+    """A stream to the terminal whose lines go above the bar, whole and as they are.
+
+    Those of rich itself break a line where the terminal ends, so that a line of JSON is none.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Which draws the bar.
+    stream : file object
+        What the stream is when there is no bar.
+    """
+
+    def __init__(self, console: Console, stream: TextIO) -> None:
+        self._console = console
+        self._begun = ""
+        self.rich_proxied_file = stream
+        """By this name rich knows where to draw."""
+
+    def write(self, text: str) -> int:
+        """Write the lines that are complete, and keep the rest."""
+        lines, end, self._begun = (self._begun + text).rpartition("\n")
+        if end:
+            self._console.print(Segments([Segment(lines + end)]), end="", soft_wrap=True)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: a line that is begun waits for its end."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)
 
 
 class _Rate(progress.ProgressColumn):

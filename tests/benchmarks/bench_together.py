@@ -1,55 +1,46 @@
-"""What does it gain to hear an artist's or an album's tracks together?
+"""What does it gain to hear an artist's tracks together? ``bench_together.py RUN``.
 
-``bench_together.py LABELS CLIPS --from ROW``: the rows of a table of labels from ROW on, as
-far as no row before it has the same artist group, so that a model that was made of the rows
-before has not learned from these artists. Clips with a label and at least confidence 2 whose group
-has two or more of them are heard by the product; printed is how often the best genre is
-among the labels, how many clips are decided, and how often what would be written is right, each
-clip by itself and the clips of a group together.
-
-References
-----------
-The table's columns: ``shared/data/README.md``.
+RUN is a run folder after the stage `evaluate`, whose configuration holds whole sets out: every clip
+is judged by what the product heard by a model that has learned nothing of its set or artist, with
+calibration and thresholds chosen on the other sets. Clips with a label whose artist has two or
+more of them count; printed is how often the best genre is among the labels, how many clips are
+decided, and how often what would be written is right, each clip by itself and all of an artist
+together, as ``--by artist`` does.
 """
 
 import argparse
-import csv
-import sys
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from genretagger import bundle
 from genretagger.albums import Named, combine_each
 from genretagger.decide import DecisionPolicy, decide
-from genretagger.pipeline import predict
+from genretagger.genres import GENRES
 from genretagger.records import Prediction, TrackTags
+from training import config as configs
+from training.data.clips import read_clips
+from training.measure import calibrate, evaluate
 
 BOOTSTRAPS = 1000
 
 
-def unknown_artists(labels, first):
-    """List the rows that count, and have company."""
-    with labels.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    known = {row["artist_group"] for row in rows[:first]}
-    fit = [
-        row
-        for row in rows[first:]
-        if row["artist_group"] not in known and row["genres"] and int(row["confidence"]) >= 2
-    ]
-    counts = Counter(row["artist_group"] for row in fit)
-    return [row for row in fit if counts[row["artist_group"]] > 1]
+def kept(clips, unseen):
+    """Give each artist's clips in a set, where there are two or more that count."""
+    groups = defaultdict(list)
+    for row, (clip, logits) in enumerate(zip(clips, unseen, strict=True)):
+        if clip.genres and np.isfinite(logits).all():
+            groups[clip.artist_id].append(row)
+    return [rows for rows in groups.values() if len(rows) > 1]
 
 
-def figures(rows, predictions, policy, genres):
-    """Say of each row: best genre right, decided, genres written, and of them right."""
+def figures(clips, predictions, policies):
+    """Say of each clip: best genre right, decided, genres written, and of them right."""
     found = []
-    for row, prediction in zip(rows, predictions, strict=True):
-        labels = set(row["genres"].split("; "))
+    for clip, prediction, policy in zip(clips, predictions, policies, strict=True):
+        labels = set(clip.genres)
         written = decide(prediction, policy).genres
-        best = genres[int(np.argmax(prediction.probabilities))]
+        best = GENRES[int(np.argmax(prediction.probabilities))]
         found.append((best in labels, bool(written), len(written), len(labels & set(written))))
     return np.array(found, dtype=float)
 
@@ -60,38 +51,46 @@ def summary(found):
     return np.array([best.mean(), decided.mean(), n_right.sum() / max(1.0, n_written.sum())])
 
 
+def judged(clips, unseen, ref, config):
+    """Calibrate each clip, and give the policy for it, as chosen on the other sets."""
+    sets = evaluate.numbered_sets(clips, config.unseen)
+    known = np.isfinite(unseen).all(axis=1)
+    predictions, policies = [None] * len(clips), [None] * len(clips)
+    for number in np.unique(sets[known]):
+        others = known & (sets != number)
+        choice = evaluate.choose(unseen[others], ref[others], sets[others], config.evaluate)
+        policy = DecisionPolicy(tuple(choice.thresholds.tolist()))
+        for row in np.flatnonzero(known & (sets == number)):
+            p = calibrate.apply(unseen[row], choice.calibration)
+            predictions[row], policies[row] = Prediction(tuple(p.tolist())), policy
+    return predictions, policies
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("clips", type=Path, help="a folder of ID.opus")
-    parser.add_argument("--from", dest="first", type=int, default=0, metavar="ROW")
-    parser.add_argument("--bundle", default="default", metavar="MODEL")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--config", type=Path, default=configs.DEFAULT)
     args = parser.parse_args()
-    model = bundle.read(bundle.locate(args.bundle))
-    policy = DecisionPolicy(model.thresholds)
-    rows = unknown_artists(args.labels, args.first)
-    paths = [args.clips / f"{row['id']}.opus" for row in rows]
-    answers = [answer for _, answer in predict(paths, model, args.jobs)]
-    heard = [isinstance(a, Prediction) and a.probabilities is not None for a in answers]
-    for path, is_heard, answer in zip(paths, heard, answers, strict=True):
-        if not is_heard:
-            print(f"{path.name}: left out: {answer}", file=sys.stderr)
-    rows = [row for row, is_heard in zip(rows, heard, strict=True) if is_heard]
-    alone = [answer for answer, is_heard in zip(answers, heard, strict=True) if is_heard]
-    named = [
-        Named(args.clips / row["id"], TrackTags((), "", artist=row["artist_group"])) for row in rows
-    ]
+    config = configs.load(args.config)
+    with np.load(args.run / "predictions.npz") as stored:
+        ids, unseen = stored["track_id"].tolist(), stored["unseen"]
+    by_id = {clip.track_id: clip for clip in read_clips(args.run / "manifest.jsonl")}
+    clips = [by_id[track_id] for track_id in ids]
+    ref = np.array([[genre in clip.genres for genre in GENRES] for clip in clips])
+    predictions, policies = judged(clips, unseen, ref, config)
+    groups = kept(clips, unseen)
+    rows = [row for group in groups for row in group]
+    clips, alone, policies = (
+        [values[row] for row in rows] for values in (clips, predictions, policies)
+    )
+    named = [Named(Path(c.path), TrackTags((), "", artist=c.artist_id)) for c in clips]
     combined = combine_each(named, alone, "artist")
     together = [c or a for c, a in zip(combined, alone, strict=True)]
-    before, after = (figures(rows, p, policy, model.vocabulary.genres) for p in (alone, together))
-    groups = sorted({row["artist_group"] for row in rows})
-    members = [
-        np.array([i for i, row in enumerate(rows) if row["artist_group"] == group])
-        for group in groups
-    ]
-    print(f"{len(rows)} clips of {len(groups)} groups; model {model.bundle_id}")
+    before, after = (figures(clips, p, policies) for p in (alone, together))
+    ends = np.cumsum([len(group) for group in groups])
+    members = [np.arange(end - len(g), end) for g, end in zip(groups, ends, strict=True)]
+    print(f"{len(clips)} clips of {len(groups)} artists")
     print("| | best genre in labels | decided | written and right |\n|---|--:|--:|--:|")
     for name, found in (("each by itself", before), ("together", after)):
         print(f"| {name} | {' | '.join(f'{value:.3f}' for value in summary(found))} |")
@@ -103,7 +102,7 @@ def main():
     low, high = np.percentile(gains, [2.5, 97.5], axis=0)
     gain = summary(after) - summary(before)
     cells = [f"{g:+.3f} ({a:+.3f} to {b:+.3f})" for g, a, b in zip(gain, low, high, strict=True)]
-    print(f"| gain, 95 % of {BOOTSTRAPS} resamples of groups | {' | '.join(cells)} |")
+    print(f"| gain, 95 % of {BOOTSTRAPS} resamples of artists | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import shtab
 from argparse_manpage.manpage import Manpage
 from test_architecture import GROUND, ROOMS, USED_BY_TRAINING, folder
 
-from genretagger.cli.options import commands_of, parser
+from genretagger.cli.options import COMMANDS, commands_of, parser
 from genretagger.containers import BLOCKS, CONTAINERS, HEARD_ONLY
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -119,7 +119,8 @@ SHELLS = ("bash", "zsh", "fish")
 def completion(shell: str) -> str:
     """Make the script that completes commands, options and file names in a shell."""
     front = parser()
-    for command in commands_of(front).values():
+    for name, command in commands_of(front).items():
+        command.description = COMMANDS[name].help  # a shell has one line for it
         for action in command._actions:
             if str(action.metavar).startswith(("PATH", "FILE", "PLAN", "TRACK", "MODEL")):
                 action.complete = shtab.FILE

@@ -38,6 +38,9 @@ MUSIC = {
 }
 """From the name in the pages to the file that it is made of."""
 
+TERMINAL = {"TERM": "dumb", "LINES": "50"}
+"""A terminal on which a bar is shown once, at its end."""
+
 GENRES = """\
 Pop/Rock = Pop Rock      # one genre of AllMusic's
 Comedy/Spoken =          # no music
@@ -121,8 +124,7 @@ def said(commands: str, home: Path, columns: int = 100) -> str:
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
         "HOME": str(home),
         "COLUMNS": str(columns),
-        "LINES": "50",
-        "TERM": "dumb",  # a bar is shown once, at its end
+        **TERMINAL,
     }
     pid, terminal = pty.fork()
     if pid == 0:

@@ -1,4 +1,4 @@
-"""Playlists of Spotify, as Exportify writes them, found again on Deezer."""
+"""Playlists of Spotify, exported to a table, found again on Deezer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from training.files import appending, read_jsonl
 from training.progress import Progress
 
 MATCHES = "matches.jsonl"
-_DURATIONS = ("Duration (ms)", "Track Duration (ms)")  # of two generations of Exportify
+_COLUMNS = {
+    "title": ("trackname", "title", "song", "track", "name"),
+    "artist": ("artistnames", "artistname", "artists", "artist"),
+    "isrc": ("isrc",),
+    "duration": ("durationms", "trackdurationms"),
+}
+"""Names of columns, letters and digits alone: of both Exportifys, TuneMyMusic, Soundiiz, Chosic."""
+
 _TOLERANCE_S = 5.0  # one recording's lengths differ by fades and rounding; an edit's by more
 
 
@@ -57,8 +64,8 @@ def read(path: Path) -> list[Exported]:
     Parameters
     ----------
     path : pathlib.Path
-        CSV in UTF-8 with the columns ``Track Name`` and ``Artist Name(s)``; ``ISRC``, and
-        ``Duration (ms)`` or ``Track Duration (ms)``, are used if they are there.
+        A table in UTF-8, with commas, semicolons or tabs, and columns for title and artist as
+        Exportify names them, or as others do; ISRC and length are used if they are there.
 
     Raises
     ------
@@ -68,27 +75,38 @@ def read(path: Path) -> list[Exported]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         # not splitlines: a name may hold what Unicode calls a line separator
-        table = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        head = text.partition("\n")[0]
+        separator = max(",;\t", key=head.count)
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        names, *table = [line for line in lines if line] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FatalError(f"the export {path} cannot be read: {error}") from error
-    missing = {"Track Name", "Artist Name(s)"} - set(table[0] if table else ())
-    if missing:
+    plain = ["".join(c for c in name.lower() if c.isalnum()) for name in names]
+    places = {
+        what: next((plain.index(name) for name in known if name in plain), None)
+        for what, known in _COLUMNS.items()
+    }
+    missing = [what for what in ("title", "artist") if places[what] is None]
+    if missing or not table:
         raise FatalError(
-            f"the export {path} has no rows with {' and '.join(sorted(missing))}: export the "
+            f"the export {path} has no rows with {' and '.join(missing) or 'a track'}: export the "
             "playlist with Exportify"
         )
     rows = []
-    for row in table:
-        credit = row["Artist Name(s)"] or ""
-        duration = next((row[name] for name in _DURATIONS if row.get(name)), "0")
+    for line in table:
+        row = {
+            what: line[at].strip() if at is not None and at < len(line) else ""
+            for what, at in places.items()
+        }
+        duration = row["duration"]
         exported = Exported(
-            isrc="".join(c for c in (row.get("ISRC") or "").upper() if c.isalnum()),
-            artist=credit.split(";" if ";" in credit else ",")[0].strip(),
-            credit=credit.strip(),
-            title=(row["Track Name"] or "").strip(),
+            isrc="".join(c for c in row["isrc"].upper() if c.isalnum()),
+            artist=row["artist"].split(";" if ";" in row["artist"] else ",")[0].strip(),
+            credit=row["artist"],
+            title=row["title"],
             duration_s=int(duration) / 1000 if duration.isdecimal() else 0.0,
         )
-        if exported.artist and exported.title:
+        if exported.isrc or exported.artist or exported.title:
             rows.append(exported)
     return rows
 
@@ -139,7 +157,7 @@ def _find(api: Api, row: Exported) -> dict[str, Any] | None:
             return api.get(f"track/isrc:{row.isrc}")
         except RefusedError:
             pass  # another release may have another ISRC
-    names = dict.fromkeys((row.artist, row.credit))
+    names = dict.fromkeys((row.artist, row.credit)) if row.artist and row.title else ()
     return next(filter(None, (_search(api, row, name) for name in names)), None)
 
 

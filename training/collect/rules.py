@@ -29,8 +29,19 @@ _INSTRUMENT = (
 _STYLE = (
     r"(?:bossa(?: nova)?|lo-?fi|smooth jazz|big band|brass band|marching band|medieval|bardcore"
     r"|celtic|gregorian|lounge|epic(?: trailer)?|choir|choral|bluegrass|lullaby|cradle|berceuse"
+    r"|wiegenlied(?:er)?|schlaflied(?:er)?|einschlaf|(?:de )?cuna|(?:de )?ninar|ninna ?nanna"
+    r"|(?:para |pour |per |fur )?(?:ninos|bebes?|criancas|bambini)"
     r"|kids|children'?s|kinder|infantil|enfants|baby|nursery|meditation|spa|sleep|ringtone)"
 )
+_FOR_CHILDREN = (
+    r"\b(?:nursery rhymes?|children'?s songs|kids'? songs|kinderlieder\w*|kinderchor|schlaflieder"
+    r"|wiegenlieder|einschlaflieder|comptines|berceuses|chansons (?:pour|d')? ?enfants"
+    r"|(?:musica|canciones|cantigas|musicas) (?:para ninos|para criancas|infantil(?:es)?|infantis)"
+    r"|cancoes? (?:de ninar|infantis)|canciones? (?:de cuna|infantiles)|canzoni per bambini"
+    r"|ninne nanne|baby lullab(?:y|ies)|lullabies for)\b"
+)
+"""What makers of songs for children, and their albums, call themselves."""
+
 _VERSION = r"(?:version(?:e|en|s)?|versao|fassung|mix|edition)"
 _MADE = (
     r"(?:version(?:e|en|es|s)?|versao|fassung|renditions?|covers?|arrangements?|arreglo|arranjo"
@@ -193,10 +204,13 @@ RULES: tuple[Rule, ...] = (
             r"|\blullab(?:y|ies) (?:players|rock|versions?|dreamers|masters)\b"
             rf"|\b{_INSTRUMENT} (?:covers?|renditions?|dream\w*|guys|players|masters|universe"
             r"|arcade|mania|project|superstars?|versions?|hits|crew)\b"
-            r"|\blo-?fi (?:covers?|versions?)\b|\bsweet little band\b"
+            r"|\blo-?fi (?:covers?|versions?)\b|\bsweet little band\b|\bchipmunks\b|\bchipettes\b"
+            r"|\bkiboomers\b|\bgalinha pintadinha\b|\bcocomelon\b|\bsuper simple songs\b"
+            r"|\blittle baby bum\b|\bmother goose club\b|\bpinkfong\b|\bpatati patata\b"
+            rf"|{_FOR_CHILDREN}"
         ),
         re.compile(
-            rf"\b{_INSTRUMENT} {_MADE}\b|\b(?:renditions?|interpretations?) of\b"
+            rf"{_FOR_CHILDREN}|\b{_INSTRUMENT} {_MADE}\b|\b(?:renditions?|interpretations?) of\b"
             r"|\blullaby (?:versions?|renditions?|covers?)\b"
             r"|\bstring quartet (?:plays|performs)\b|\bbabies go \w"
         ),

@@ -1,7 +1,7 @@
-"""Sounds that no genre describes: speech and noise, for heads to learn to say nothing about.
+"""Sounds that no genre describes, for heads to learn to say nothing about.
 
-Speech is out of Debian packages, short recordings joined to segments; noise is computed. Both
-are labelled with no genre at all.
+Speech and sound effects are out of Debian packages, short recordings joined to segments; noise
+is computed. All are labelled with no genre at all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LEAST_BYTES = 2_000  # a spoken word
 _KINDS = ("coloured", "waves", "hum", "sweep", "clicks")
 
 
-def _joined(files: list[Path], n: int, features: FeatureConfig) -> Floats:
+def _joined(files: list[Path], n: int, features: FeatureConfig, *, only_short: bool) -> Floats:
     """Lay recordings end to end, and cut them into at most `n` segments."""
     length = round(features.segment_s * features.sr)
     parts: list[Floats] = []
@@ -36,7 +36,7 @@ def _joined(files: list[Path], n: int, features: FeatureConfig) -> Floats:
             y = audio.decode_whole(path, features.sr)
         except (TrackError, OSError):
             continue  # a container of something else under the same suffix
-        if not audio.is_silent(y):
+        if not audio.is_silent(y) and not (only_short and len(y) > length):
             parts.append(y)
     if not parts:
         raise FatalError(f"{files[0].parent if files else 'a package'} holds no speech: remove it")
@@ -90,7 +90,7 @@ def collect(
     *,
     say: Callable[[str], None],
 ) -> None:
-    """Collect speech, compute noise, and store the mel power of both; a killed run resumes.
+    """Collect recordings, compute noise, and store the mel power of all; a killed run resumes.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def collect(
     Raises
     ------
     FatalError
-        If a package cannot be had, or holds no speech.
+        If a package cannot be had, or holds no speech nor effects.
     """
     (folder / "mel").mkdir(parents=True, exist_ok=True)
     bank = mel.filterbank(features)
@@ -122,10 +122,11 @@ def collect(
                 place = extra[i] if extra else corpus.fetch(name, folder, _LEAST_BYTES)
                 files = corpus.find(place)
                 rng.shuffle(files)
-                sounds = _joined(files, config.n_segments, features)
+                # in a game's package, what is longer than a segment may be its music
+                sounds = _joined(files, config.n_segments, features, only_short=not extra)
             decibels = np.stack([mel.decibels(y, features, bank) for y in sounds])
             write_array(target, decibels.astype(np.float16))
-        progress.at(i + 1, f"{i + 1}/{len(names) + 1} sources of speech and noise")
+        progress.at(i + 1, f"{i + 1}/{len(names) + 1} sources of what is no music")
 
 
 def read(folder: Path, features: FeatureConfig) -> Floats:

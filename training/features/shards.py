@@ -21,7 +21,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
@@ -38,7 +39,7 @@ from training.arrays import Floats, Halves, Integers
 from training.data.clips import Clip
 from training.features import mel
 from training.features.teachers import SOUNDS_S, SOUNDS_SIZE, embed, musicnn_runner
-from training.files import appending, check_room, read_jsonl, sha256, write_jsonl
+from training.files import appending, check_room, read_jsonl, sha256, write_jsonl, write_text
 from training.networks import musicnn
 
 Extracted = tuple[Halves, Halves, Floats]
@@ -215,15 +216,16 @@ class _Unfinished:
         """Write the index, and put the shards in their place."""
         tags = np.fromfile(self._folder / "tags.raw", dtype=np.float32)
         np.save(self._folder / "tags.npy", tags.reshape(self.n_done, self._row_bytes[2] // 4))
-        (self._folder / "tags.raw").unlink()
-        self._journal.unlink()
         index = {
             "fingerprint": self._made_from,
             "teachers": teachers,
             "frames": self.frames,
             "windows": self.windows,
         }
-        (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        write_text(self._folder / "index.json", json.dumps(index))
+        # only now: until here a disk that is full costs nothing that was done
+        self._journal.unlink()
+        (self._folder / "tags.raw").unlink()
         shutil.rmtree(self._target, ignore_errors=True)
         self._folder.rename(self._target)
 
@@ -245,6 +247,17 @@ def _blocks(
         raise
     if block:
         yield block
+
+
+@contextmanager
+def _closing(results: Generator[Extracted]) -> Iterator[None]:
+    """Close what joblib yields without its warning of work in vain: an error has said more."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* tasks .* not used", UserWarning)
+            results.close()
 
 
 def build(
@@ -306,7 +319,7 @@ def build(
         for clip in clips[unfinished.n_done :]
     )
     results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    with unfinished.writing() as append:
+    with unfinished.writing() as append, _closing(results):
         for block in _blocks(results, append):
             append(block)
             yield unfinished.n_done

@@ -11,7 +11,7 @@ import numpy as np
 from genretagger import audio
 from genretagger.errors import FatalError
 from training.arrays import Floats, Halves
-from training.networks import litert, musicnn
+from training.networks import litert, musicnn, start_tensorflow
 
 WINDOW_SAMPLES = 15600
 """Input length of YAMNet in samples at 16 kHz (0.975 s; Plakal and Ellis, tf models)."""
@@ -47,6 +47,7 @@ def _yamnet(path: Path) -> tuple[Any, int]:
 @lru_cache(maxsize=1)
 def musicnn_runner(wheel: Path) -> Any:
     """Make LiteRT run MusiCNN, once for each process."""
+    start_tensorflow()
     shape = (1, musicnn.N_FRAMES, 96)
     return litert.runner(musicnn.network(musicnn.load(wheel)), shape)
 

@@ -13,6 +13,7 @@ from training.arrays import Floats
 from training.config import Config, OwnCnn, TrainConfig, digest
 from training.data.clips import Clip, reference
 from training.features.shards import Shards
+from training.files import write_weights
 from training.folders import ModelFolder
 from training.learn import models
 from training.learn.batches import Batches, ahead
@@ -125,7 +126,7 @@ def train_cnn(
     model, _ = cnn.build(config.model.network, config.features, **sizes)
     held_out = _held_out(config, clips, shards, validated)
     _run_epochs(model, batches, train, held_out, name=name, folder=folder, say=say)
-    model.save_weights(folder.weights)
+    write_weights(folder.weights, model)
 
 
 def _held_out(

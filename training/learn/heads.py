@@ -17,6 +17,7 @@ import numpy as np
 from training.arrays import Floats, Integers, Numbers
 from training.config import Config, HeadConfig, MusicnnHeads
 from training.data.clips import Clip, reference
+from training.files import write_weights
 from training.folders import ModelFolder
 from training.learn import models
 from training.learn.embed import Embedded
@@ -136,7 +137,7 @@ def train_heads(
             began = time.monotonic()
             log.write(json.dumps(line) + "\n")
             progress.at(epoch, told)
-    inference.save_weights(folder.weights)
+    write_weights(folder.weights, inference)
 
 
 def fit_heads(

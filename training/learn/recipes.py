@@ -292,8 +292,8 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
         return [student.shape(self.config.model.student).embedding]
 
     def tags_at(self) -> int:
-        """Say that the tags stand behind the embedding."""
-        return self.sizes()[0]
+        """Say that the student's tags stand behind the embedding."""
+        return sum(self.sizes())
 
     def fitted(self, material: Material, say: Say) -> keras.Model:
         """Fit the student to its teacher."""
@@ -340,7 +340,8 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
 class PairHeadsRecipe(StudentHeadsRecipe):
     """Heads on MusiCNN as published, and on a student, each with a filterbank of its own.
 
-    Of the student the last two layers are heard, so that an embedding has fewer than 480 values.
+    Of the student the last two layers are heard, so that an embedding has fewer than 480 values;
+    its tags, since with MusiCNN's less of what has no genre was left undecided.
     """
 
     config: Config[PairHeads]
@@ -368,17 +369,13 @@ class PairHeadsRecipe(StudentHeadsRecipe):
     def _together(self, published: keras.Model, learned: keras.Model) -> keras.Model:
         import keras
 
-        end = self._student.tags_at()
-        last = keras.Model(learned.input, learned.output[:, end - self.sizes()[1] : end])
+        begin = self._student.tags_at() - self.sizes()[1]
+        last = keras.Model(learned.input, learned.output[:, begin:])
         return heads.side_by_side(self.config.features, [published, last])
 
     def sizes(self) -> list[int]:
         """Give the sizes of both parts."""
         return [*self._musicnn.sizes(), sum(self.config.model.student.units[-2:])]
-
-    def tags_at(self) -> int:
-        """Say where MusiCNN's tags are."""
-        return self._musicnn.tags_at()
 
     def n_macs(self) -> int:
         """Count as `Recipe.n_macs`."""

@@ -27,7 +27,7 @@ from training.arrays import Floats, Halves, Integers
 from training.config import StudentConfig
 from training.features import corpus
 from training.features.mel import under_peak
-from training.files import sha256, write_text
+from training.files import sha256, write_text, write_weights
 from training.learn import front
 from training.learn.regression import Moments
 from training.networks import fcn, student
@@ -42,12 +42,6 @@ _HELD_OUT = 20  # every 20th segment is never learned from
 
 def _weights(folder: Path) -> Path:
     return folder / "student.weights.h5"
-
-
-def _save(network: keras.Model, path: Path) -> None:
-    part = path.with_name("part.weights.h5")
-    network.save_weights(part)
-    part.replace(path)
 
 
 def _made_file(folder: Path) -> Path:
@@ -208,12 +202,12 @@ def fit(
         network.load_weights(begun)
     else:
         front.learn(network, _front_patches(network, large, heard, config), config, say)
-        _save(network, begun)
+        write_weights(begun, network)
     _fit_rest(network, large, heard, config, say)
     shares = _explained(network, large, heard, units)
     say("student: of its teacher's layers it explains " + ", ".join(map(str, shares.values())))
     _made_file(folder).unlink(missing_ok=True)
-    _save(network, _weights(folder))
+    write_weights(_weights(folder), network)
     made = {"stamp": stamp, "explained": shares}
     write_text(_made_file(folder), json.dumps(made) + "\n")  # last: it vouches for the weights
     return network

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,18 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training import markdown
 from training.arrays import Bools, Floats, Integers, Numbers
-from training.config import AnyConfig, Config, EvaluateConfig, HeadConfig, MusicnnHeads
+from training.config import (
+    AnyConfig,
+    Config,
+    EvaluateConfig,
+    HeadConfig,
+    MusicnnHeads,
+    digest,
+)
 from training.data.clips import Clip, reference
 from training.features.mel import under_peak
 from training.features.shards import Shards
-from training.files import write_text
+from training.files import check_room, write_array, write_text
 from training.learn.heads import Examples, fit_heads
 from training.learn.sampling import draw_weights
 from training.measure import evaluate, figures, metrics
@@ -181,6 +188,8 @@ def predict(
 ) -> dict[str, Numbers]:
     """Predict every clip out of its fold, by each baseline; a killed run resumes.
 
+    What was predicted from other shards or with other heads is not used.
+
     Parameters
     ----------
     config : Config
@@ -202,24 +211,32 @@ def predict(
     Raises
     ------
     FatalError
-        If the shards lack a teacher.
+        If the shards lack a teacher, or the disk lacks the room.
     """
     predictors = _baselines(config, shards, reference(clips))
     head = config.model.train
+    stamp = digest([shards.sha256, asdict(head), config.split.large_sets])
     splits = np.array([clip.split for clip in clips])
     sure = np.array([clip.confidence >= head.least_confidence for clip in clips])
     predictions = {name: np.zeros((len(clips), len(GENRES))) for name in predictors}
     names = sorted(set(splits))
     progress = Progress(len(names) * len(predictors), say)
+    paths = {
+        (split, name): folder / f"{stamp[:12]}-{split}-{n}.npy"
+        for split in names
+        for n, name in enumerate(predictors)
+    }
+    n_left = sum((splits == split).sum() for (split, _), path in paths.items() if not path.exists())
+    check_room(folder, 8 * len(GENRES) * int(n_left), "free some, or move the run to another disk")
     folder.mkdir(parents=True, exist_ok=True)
     for k, split in enumerate(names):
         learn, test = np.flatnonzero((splits != split) & sure), np.flatnonzero(splits == split)
         learned = [clips[i] for i in learn.tolist()]
         fold = Fold(learn, test, draw_weights(learned, head, config.split.large_sets))
         for n, (name, predictor) in enumerate(predictors.items()):
-            path = folder / f"{shards.sha256[:12]}-{split}-{n}.npy"
+            path = paths[split, name]
             if not path.exists():
-                np.save(path, predictor(fold))
+                write_array(path, predictor(fold))
             predictions[name][test] = np.load(path)
             progress.at(k * len(predictors) + n + 1, f"fold {split}: {name}")
     return predictions

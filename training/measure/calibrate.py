@@ -129,8 +129,12 @@ def choose_threshold(
     return threshold
 
 
+LEAST_PRECISION = 0.6
+"""Of a genre that is heard; at 0.7, Electronic (0.67) would be lost, of which there is much."""
+
+
 def unheard(out: Bools, reference: Bools, prior: float) -> Bools:
-    """Find the genres that are wrong more often than right where they are written.
+    """Find the genres that are wrong in more than two of five times that they are written.
 
     Parameters
     ----------
@@ -146,4 +150,4 @@ def unheard(out: Bools, reference: Bools, prior: float) -> Bools:
     numpy.ndarray, shape (n_genres,), bool
     """
     right, n = (out & reference).sum(axis=0), out.sum(axis=0)
-    return np.asarray((right + prior / 2) / (n + prior + 1) < 0.5)
+    return np.asarray((right + prior / 2) / (n + prior + 1) < LEAST_PRECISION)

@@ -33,7 +33,7 @@ IDENTITY = ((1.0, 0.0),) * len(GENRES)
 """No calibration."""
 
 UNHEARD = 0.95
-"""The threshold of a genre that is wrong more often than right where it is written."""
+"""The threshold of a genre that is unheard: see `calibrate.unheard`."""
 
 
 def write_fold_bundle(inference: Any, features: FeatureConfig, folder: Path) -> None:
@@ -239,10 +239,10 @@ def evaluate(
     strangers = nested(ref[rows], sets[rows], unseen[rows], sets[rows], config)
     newest = logits.copy()
     newest[rows] = unseen[rows]
-    worst = strangers[1] if len(rows) else decided[1]
+    written, labels = (strangers[1], ref[rows]) if len(rows) else (decided[1], ref)
     choice = replace(
         choose(newest, ref, sets, config),
-        unheard=calibrate.unheard(worst, ref[rows] if len(rows) else ref, config.threshold_prior),
+        unheard=calibrate.unheard(written, labels, config.threshold_prior),
     )
     measured, drawn = _measure(
         clips, logits, decided, choice, how=how, config=config, subsets=subsets
@@ -282,8 +282,9 @@ def _measure_unseen(
         these = groups[rows].tolist()
         figures_of["ranking"][name] = figures.ranking(ref[rows], probabilities[rows], these, config)
         figures_of["decisions"][name] = figures.decisions(ref[rows], written[rows], these, config)
-        error = metrics.calibration_error(ref[rows], probabilities[rows])
-        figures_of["calibration_error"][name] = round(error, 4)
+        figures_of["calibration_error"][name] = _calibration_errors(
+            ref[rows], probabilities[rows], written[rows]
+        )
     figures_of["decisions_by_genre"] = figures.by_genre(ref, written)
     how = (
         "each set predicted by a model that has learned from none of its clips, nor from other "
@@ -291,6 +292,15 @@ def _measure_unseen(
         f"{_intervals_in_words(config)}"
     )
     return {"protocol": how} | figures_of
+
+
+def _calibration_errors(ref: Bools, probabilities: Numbers, written: Bools) -> dict[str, float]:
+    best = np.zeros_like(written)
+    best[np.arange(len(best)), probabilities.argmax(axis=1)] = True
+    return {
+        name: round(metrics.calibration_error(ref[which], probabilities[which]), 4)
+        for name, which in (("all", np.ones_like(best)), ("best", best), ("written", written))
+    }
 
 
 def evaluate_holdout(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from string import Template
 from typing import Any
 
+from genretagger.bundle import most_telling
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.markdown import interval, number, table
@@ -73,8 +74,7 @@ def genre_table(
     precisions = {
         name: figures_of["average_precision"] for name, figures_of in metrics["ranking"].items()
     }
-    by_genre = metrics["decisions_by_genre"]
-    by_genre = metrics.get("unseen", {}).get("decisions_by_genre", by_genre)
+    by_genre = most_telling(metrics)["decisions_by_genre"]
     head = ["genre", "positives", "average precision", *(f"on {name}" for name in apart)]
     head += ["written", "right", "threshold"]
     rows = []
@@ -118,10 +118,12 @@ def unseen_table(unseen: dict[str, Any]) -> str:
         decisions = unseen["decisions"][name]
         shown = [ranking["top1_in_labels"], ranking["macro_map"]]
         shown += [decisions["precision"], decisions["coverage"]]
-        error = number(unseen["calibration_error"][name], 3)
-        rows.append([name, str(ranking["n_clips"]), *(interval(f) for f in shown), error])
+        errors = [number(error, 3) for error in unseen["calibration_error"][name].values()]
+        row = [name, str(ranking["n_clips"]), *(interval(f) for f in shown), " / ".join(errors)]
+        rows.append(row)
     head = ["set", "clips", "best genre is a label", "macro average precision"]
-    return table([*head, "precision of what is written", "coverage", "calibration error"], rows)
+    head += ["precision of what is written", "coverage"]
+    return table([*head, "calibration error: all genres / the best / the written"], rows)
 
 
 def render(
@@ -153,7 +155,7 @@ def render(
         If the template names something that is not there.
     """
     metrics, network = about["metrics"], about["network"]
-    decisions = metrics.get("unseen", metrics)["decisions"]["all"]
+    decisions = most_telling(metrics)["decisions"]["all"]
     values = {
         **{key: about[key] for key in ("name", "version", "created", "licence", "code_version")},
         "tensorflow": about["versions"]["tensorflow"],

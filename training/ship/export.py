@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -53,14 +53,14 @@ def golden_signal(features: FeatureConfig) -> Floats:
     return np.asarray(np.round(0.5 * y / np.abs(y).max() * 2**15) / 2**15, dtype=np.float32)
 
 
-def compare(inference: Any, written: bundle.Bundle, paths: Sequence[Path]) -> float:
+def compare(inference: Any, written: bundle.Bundle, paths: Iterable[Path]) -> float:
     """Run Keras and LiteRT over the same clips.
 
     Parameters
     ----------
     inference : keras.Model
     written : genretagger.bundle.Bundle
-    paths : sequence of pathlib.Path
+    paths : iterable of pathlib.Path
 
     Returns
     -------
@@ -116,7 +116,7 @@ def export(
     training: dict[str, Any],
     template: str,
     folder: Path,
-    paths: Sequence[Path],
+    paths: Iterable[Path],
 ) -> tuple[bundle.Bundle, float, float]:
     """Write the bundle and verify it.
 
@@ -137,7 +137,7 @@ def export(
         Of the model card, see `training.ship.card`.
     folder : pathlib.Path
         Where the bundle goes.
-    paths : sequence of pathlib.Path
+    paths : iterable of pathlib.Path
         Clips to compare Keras and LiteRT on.
 
     Returns

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from genretagger.errors import FatalError
+from training import files
 from training import run as runs
 from training.data import split
 from training.data.clips import Clip
 from training.folders import FINAL
+from training.progress import Progress
 from training.ship import export
 
 NAME = "export"
@@ -39,6 +42,9 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     this = runs.Run(args)
     clips = this.clips()
     measured = _read_metrics(this, clips)
+    folder = args.out or this.folder.bundle
+    _check_room(this, folder)
+    compared = clips[:: max(1, len(clips) // args.compare)]
     written, difference, golden = export.export(
         this.config,
         this.load_model(this.trial(FINAL, clips), clips),
@@ -48,12 +54,31 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
         data=_data_summary(this, clips),
         training=_training_summary(this, clips),
         template=Path(this.config.card).read_text(encoding="utf-8"),
-        folder=args.out or this.folder.bundle,
-        paths=[args.data / clip.path for clip in clips[:: max(1, len(clips) // args.compare)]],
+        folder=folder,
+        paths=_told([args.data / clip.path for clip in compared], say),
     )
     size = sum(path.stat().st_size for path in written.path.iterdir())
     say(f"bundle {written.bundle_id} in {written.path}, {size / 1e6:.2f} MB")
     say(f"LiteRT against Keras: {difference:.2g}; golden segment: {golden:.2g}")
+
+
+def _told(paths: Sequence[Path], say: Callable[[str], None]) -> Iterator[Path]:
+    """Give paths one after the other, and say how many are done."""
+    progress = Progress(len(paths), say)
+    for n, path in enumerate(paths, 1):
+        yield path
+        progress.at(n, f"LiteRT compared with Keras: {n}/{len(paths)} clips")
+
+
+def _check_room(this: runs.Run, folder: Path) -> None:
+    """Refuse to begin if the disk cannot hold the bundle, or that of temporary files a draft."""
+    features = this.config.features
+    n_bytes = this.folder.model(FINAL).weights.stat().st_size
+    n_bytes += 4 * (features.n_samples + features.n_mels * features.n_frames)  # golden.npz
+    files.check_room(folder, n_bytes, "free some, or choose another --out")
+    # the converter's SavedModel and the draft
+    temporary = Path(tempfile.gettempdir())
+    files.check_room(temporary, 2 * n_bytes, "free some, or set TMPDIR to another folder")
 
 
 def _read_metrics(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from genretagger.errors import FatalError
 from training import config as configuration
-from training.settings import Amount, Count, Inside, Positive, Range, Share
+from training.settings import Amount, Count, Inside, Positive, Range, Seed, Share
 from training.study.grid import VARIANTS, GridConfig
 
 DEFAULT = configuration.DEFAULT.with_name("study.toml")
@@ -67,7 +67,7 @@ class PlanConfig:
 class TrainConfig:
     """How a variant is fitted."""
 
-    seed: Amount
+    seed: Seed
     patience: Count
     most_passes: Count
     most_validated: Count
@@ -86,7 +86,7 @@ class TrainConfig:
 class EvaluateConfig:
     """How it is measured."""
 
-    seed: Amount
+    seed: Seed
     least_positives: Count
     least_tuned: Count
     n_resamples: Count

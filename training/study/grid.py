@@ -50,10 +50,21 @@ class GridConfig:
     n_mels: Annotated[int, Range(1, 1024)]
     n_mfcc: Count
     top_db: Positive
-    delta_width: Annotated[int, Range(3)]
+    delta_width: Annotated[int, Range(3, 99)]
     pitch_semitones: Weight
     snr_db: float
     least_s: Positive
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other, and a derivative without a middle."""
+        if self.n_mfcc > self.n_mels:
+            raise TypeError(f"n_mfcc = {self.n_mfcc}, but up to n_mels = {self.n_mels} is allowed")
+        if self.hop_length > self.n_fft:
+            raise TypeError(
+                f"hop_length = {self.hop_length}, but up to n_fft = {self.n_fft} is allowed"
+            )
+        if self.delta_width % 2 == 0:
+            raise TypeError(f"delta_width = {self.delta_width}, but an odd number is allowed")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,12 +13,10 @@ import numpy as np
 from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.data.clips import Clip, reference
+from training.files import write_text
 from training.study.variants import Examples
 
 _PICTURES = 64  # in memory at a time
-
-
-# ---- Pictures --------------------------------------------------------------------------------
 
 
 def export_png(folder: Path, examples: Examples, clips: Sequence[Clip]) -> Iterator[int]:
@@ -47,18 +46,21 @@ def export_png(folder: Path, examples: Examples, clips: Sequence[Clip]) -> Itera
         high = np.maximum(high, x.max(axis=(0, 1, 2)))
     step = np.maximum(high - low, 1e-6) / 255
     about = {"low": low.tolist(), "high": high.tolist(), "largest_error": (step / 2).tolist()}
-    (folder / "range.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "range.json", json.dumps(about, indent=1) + "\n")
     variant = examples.variant
     flags = (variant.augmented, variant.deltas, variant.mfcc)
     name = f"images_{'_'.join(str(int(f)) for f in flags)}_{variant.n_parts}.csv"
     labels = reference(clips).astype(int)
-    with (folder / name).open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["Filename", *(genre.replace(" ", "") for genre in GENRES)])
-        for block in blocks:
-            pixels = np.round((examples.read(block) - low) / step).astype(np.uint8)[:, ::-1]
-            for i, picture in zip(block, pixels, strict=True):
-                picture_name = f"{i:06d}.png"
-                Image.fromarray(picture.squeeze()).save(folder / picture_name)
-                table.writerow([picture_name, *labels[examples.track[i]]])
-            yield int(block[-1]) + 1
+    (folder / name).unlink(missing_ok=True)  # the last that is written: it vouches for the others
+    rows = io.StringIO(newline="")
+    table = csv.writer(rows)
+    table.writerow(["Filename", *(genre.replace(" ", "") for genre in GENRES)])
+    for block in blocks:
+        pixels = np.round((examples.read(block) - low) / step).astype(np.uint8)[:, ::-1]
+        for i, picture in zip(block, pixels, strict=True):
+            picture_name = f"{i:06d}.png"
+            Image.fromarray(picture.squeeze()).save(folder / picture_name)
+            table.writerow([picture_name, *labels[examples.track[i]]])
+        if block is blocks[-1]:
+            write_text(folder / name, rows.getvalue())
+        yield int(block[-1]) + 1

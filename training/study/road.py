@@ -14,7 +14,7 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.arrays import Integers
 from training.files import write_text
-from training.networks import report
+from training.networks import report, start_tensorflow
 from training.progress import Progress
 from training.study.config import TrainConfig
 
@@ -45,7 +45,8 @@ def read(folder: Path) -> tuple[list[str], Integers]:
     Raises
     ------
     FatalError
-        If there is no such table, or several, or a column or picture is missing.
+        If there is no such table, or several, a column or picture is missing, or a cell is
+        neither 0 nor 1.
     """
     tables = sorted(folder.glob("images_*.csv"))
     if len(tables) != 1:
@@ -54,16 +55,60 @@ def read(folder: Path) -> tuple[list[str], Integers]:
             "one variant, as `shards --variant ID --png FOLDER` writes it"
         )
     columns = [genre.replace(" ", "") for genre in GENRES]
-    with tables[0].open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with tables[0].open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FatalError(f"{tables[0]} is no table in UTF-8: {error}") from error
     missing = sorted({"Filename", *columns} - set(rows[0] if rows else ()))
     if missing:
         raise FatalError(f"{tables[0]} has no rows with {', '.join(missing)}")
+    for n, row in enumerate(rows, 2):
+        wrong = [column for column in columns if row[column] not in ("0", "1")]
+        if wrong or not row["Filename"]:
+            column = wrong[0] if wrong else "Filename"
+            allowed = "0 or 1" if wrong else "a picture's name"
+            raise FatalError(
+                f"{tables[0]}, line {n}: {column} is {row[column] or 'empty'}, but {allowed} is "
+                "allowed"
+            )
     names = [row["Filename"] for row in rows]
     gone = [name for name in names if not (folder / name).is_file()]
     if gone:
         raise FatalError(f"{folder} lacks {len(gone)} pictures, the first is {gone[0]}")
     return names, np.array([[int(row[column]) for column in columns] for row in rows])
+
+
+def shape_of(folder: Path, names: Sequence[str]) -> tuple[int, int, int]:
+    """Find the shape that all pictures have: rows, columns, and 1 or 3 channels.
+
+    Raises
+    ------
+    FatalError
+        If one is damaged, is no picture, or has another shape than the first.
+    """
+    from PIL import Image
+
+    first = None
+    for name in names:
+        try:
+            with Image.open(folder / name) as picture:
+                found = (*picture.size[::-1], 1 if picture.mode == "L" else 3)
+                picture.verify()
+        except (OSError, SyntaxError) as error:  # Pillow's errors of damage
+            raise FatalError(
+                f"{folder / name} cannot be read as a picture: write the pictures again, with "
+                "`shards --png`"
+            ) from error
+        first = first or found
+        if found != first:
+            raise FatalError(
+                f"{folder / name} has the shape {found}, but {names[0]} has {first}: all pictures "
+                "have to be of one variant"
+            )
+    if first is None:
+        raise FatalError(f"{folder} has no pictures")
+    return first
 
 
 def fit(folder: Path, train: TrainConfig, say: Callable[[str], None]) -> list[dict[str, float]]:
@@ -88,8 +133,8 @@ def fit(folder: Path, train: TrainConfig, say: Callable[[str], None]) -> list[di
         Of each pass ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy`` by Keras' own
         names; also in `LOG`.
     """
+    start_tensorflow()
     import keras
-    import tensorflow as tf
 
     names, labels = read(folder)
     keras.utils.set_random_seed(train.seed)
@@ -97,7 +142,7 @@ def fit(folder: Path, train: TrainConfig, say: Callable[[str], None]) -> list[di
     n_validation = round(_VALIDATION * len(names))
     if not 0 < n_validation < len(names):
         raise FatalError(f"{folder} has {len(names)} pictures: too few for 80 % and 20 %")
-    shape = tuple(tf.io.decode_png((folder / names[0]).read_bytes()).shape)
+    shape = shape_of(folder, names)
     model = report.build(shape, pooling=train.pooling, variance=_PIXELS**2)
     model.compile(
         optimizer=keras.optimizers.Adam(train.learning_rate),

@@ -29,8 +29,8 @@ from genretagger.errors import FatalError
 from genretagger.genres import GENRES
 from training.arrays import Bools, Floats, Integers
 from training.data.clips import Clip, reference
-from training.files import write_text
-from training.networks import report
+from training.files import check_room, write_arrays, write_text
+from training.networks import report, start_tensorflow
 from training.progress import say
 from training.study import variants
 from training.study.config import StudyConfig, TrainConfig
@@ -109,6 +109,7 @@ def end_with_parent() -> None:
 
 
 def _use_threads(n: int) -> None:
+    start_tensorflow()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(n)
@@ -142,15 +143,6 @@ def accuracy(labels: Bools, estimated: Floats) -> float:
     return float(category_hits(labels, estimated)[labels.any(axis=1)].mean())
 
 
-def _save(path: Path, arrays: dict[str, Any]) -> None:
-    """Write an NPZ file so that a killed run leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        np.savez(file, **arrays)
-    part.replace(path)
-
-
 def train(
     folder: Path,
     store: Path,
@@ -178,7 +170,7 @@ def train(
     Raises
     ------
     FatalError
-        If it was begun with other data or settings.
+        If it was begun with other data or settings, or the disk lacks the room.
     """
     import keras
 
@@ -189,6 +181,7 @@ def train(
     path = training.path(folder)
     fit = _Fit(examples, clips, config, training, path.with_suffix(".state.npz"))
     fit.resume()
+    fit.check_room()
     while not fit.is_over:
         fit.advance()
         fit.save()
@@ -201,7 +194,7 @@ def train(
         "test": fit.estimate(parts.test),
         "test_track": examples.track[parts.test],
     }
-    _save(path.with_suffix(".npz"), results)
+    write_arrays(path.with_suffix(".npz"), results)
     about = {
         "variant": training.variant.id,
         "protocol": training.protocol,
@@ -369,13 +362,21 @@ class _Fit:
                     variable.assign(state[f"{name}-{i}"])
             self._best_weights = [state[f"best-{i}"] for i in range(len(self.model.weights))]
 
+    def check_room(self) -> None:
+        """Refuse to begin if the disk cannot hold what `save` writes, twice, and the results."""
+        n_state = sum(np.prod(v.shape) for group in self._variables().values() for v in group)
+        n_state += self.model.count_params()
+        n_results = len(GENRES) * (len(self.parts.validation) + len(self.parts.test))
+        n_bytes = 4 * (2 * n_state + n_results)
+        check_room(self._state.parent, n_bytes, "free some, or choose another --out")
+
     def save(self) -> None:
         """Write all that the next pass needs."""
         arrays: dict[str, Any] = {"origin": self._origin, "log": json.dumps(self.log)}
         for name, variables in self._variables().items():
             arrays |= {f"{name}-{i}": np.asarray(v) for i, v in enumerate(variables)}
         arrays |= {f"best-{i}": weights for i, weights in enumerate(self._best_weights)}
-        _save(self._state, arrays)
+        write_arrays(self._state, arrays)
 
     def forget(self) -> None:
         """Remove what `save` wrote."""

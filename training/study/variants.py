@@ -26,7 +26,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
@@ -40,6 +39,7 @@ from genretagger.errors import FatalError
 from training.arrays import Floats, Halves, Integers
 from training.crashes import outlive
 from training.data.clips import Clip
+from training.files import check_room, write_text
 from training.study import extract
 from training.study.grid import N_COPIES, GridConfig, Variant, parse
 
@@ -169,9 +169,12 @@ def build(
         )
     rows = _rows(folder)
     n_copies = [N_COPIES if c else 1 for c in copied]
-    _check_room(folder, sum(layout.track_bytes(n) for n in n_copies[len(rows) :]))
+    needed = sum(layout.track_bytes(n) for n in n_copies[len(rows) :])
+    if needed:
+        remedy = "make fewer variants at a time, or use another disk"
+        check_room(folder, needed + _MARGIN_BYTES, remedy)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(meta, indent=1) + "\n")
     n_rejected = sum("rejected" in row for row in rows)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context((folder / "rows.jsonl").open("ab"))
@@ -223,22 +226,12 @@ def _append(
     return sum("rejected" in line for line in lines)
 
 
-def _check_room(folder: Path, needed: int) -> None:
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    if needed and needed + _MARGIN_BYTES > free:
-        raise FatalError(
-            f"{folder} needs {needed / 1e9:.1f} GB and {_MARGIN_BYTES / 1e9:.1f} GB to spare, "
-            f"{free / 1e9:.1f} GB are free: make fewer variants at a time, or use another disk"
-        )
-
-
 def _write_rejects(folder: Path, clips: Sequence[Clip]) -> None:
     lines = ["row\ttrack_id\tpath\treason\n"]
     for i, (clip, row) in enumerate(zip(clips, _rows(folder), strict=True), start=1):
         if "rejected" in row:
             lines.append(f"{i}\t{clip.track_id}\t{clip.path}\t{row['rejected']}\n")
-    (folder / "rejects.tsv").write_text("".join(lines), encoding="utf-8")
+    write_text(folder / "rejects.tsv", "".join(lines))
 
 
 # ---- Reading ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from genretagger.bundle import Bundle, own, shipped
+from genretagger.bundle import Bundle, most_telling, own, shipped
 from genretagger.classifier import Classifier
 from genretagger.cli.codes import OK
 from genretagger.cli.output import described, spare_audio, tell, write_file
@@ -40,7 +40,6 @@ def run(options: argparse.Namespace) -> int:
 def _lines(bundle: Bundle) -> Iterator[str]:
     info = bundle.info
     data, metrics = info.get("data", {}), info.get("metrics", {})
-    decisions = metrics.get("decisions", {}).get("all", {})
     yield f"{described(bundle)}"
     yield f"made: {info.get('created', 'at an unknown time')}"
     yield f"licence: {info.get('licence', 'none is stated')}"
@@ -56,11 +55,10 @@ def _lines(bundle: Bundle) -> Iterator[str]:
         right, decided = metrics["precision_of_written"], metrics["coverage"]
         yield f"right: {_of_100(right)} of 100 genres that it writes, for artists new to it"
         yield _undecided(decided)
-    unseen = metrics.get("unseen", {}).get("decisions", {}).get("all")
-    if unseen:
-        yield from _rights(unseen, "in collections new to it")
-    elif decisions:
-        yield from _rights(decisions, "for artists new to it")
+    decisions = most_telling(metrics).get("decisions", {}).get("all")
+    if decisions:
+        new = "in collections" if "unseen" in metrics else "for artists"
+        yield from _rights(decisions, f"{new} new to it")
     yield "right of 100 where it writes a genre, and the probability that this takes:"
     cells = list(_worth(bundle, metrics))
     half, width = (len(cells) + 1) // 2, max(map(len, cells)) + 3
@@ -83,8 +81,7 @@ def _undecided(coverage: float) -> str:
 
 def _worth(bundle: Bundle, metrics: dict[str, Any]) -> Iterator[str]:
     """Say what each genre's word is worth, in collections new to it where that was measured."""
-    by_genre = metrics.get("decisions_by_genre", {})
-    by_genre = metrics.get("unseen", {}).get("decisions_by_genre", by_genre)
+    by_genre = most_telling(metrics).get("decisions_by_genre", {})
     own = metrics.get("genres", {})
     width = max(12, *map(len, bundle.vocabulary.genres))
     for genre, threshold in zip(bundle.vocabulary.genres, bundle.thresholds, strict=True):
