@@ -1,8 +1,24 @@
 """The networks, as definitions: nothing here learns."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep off standard error what TensorFlow and LiteRT say as they start; errors are raised."""
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(nowhere)
+        os.close(stderr)
 
 
 def start_tensorflow() -> None:
@@ -16,15 +32,8 @@ def start_tensorflow() -> None:
     ImportError
         If it is not installed.
     """
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    with quiet():
         import keras
         import tensorflow  # noqa: F401
 
         keras.config.disable_interactive_logging()
-    finally:
-        os.dup2(stderr, 2)
-        os.close(nowhere)
-        os.close(stderr)
