@@ -21,7 +21,7 @@ import numpy as np
 from genretagger.decide import DecisionPolicy
 from genretagger.errors import FatalError
 from genretagger.installation import command_for
-from genretagger.report.tables import SCHEMA
+from genretagger.report.tables import json_line
 from genretagger.rows import Row
 from genretagger.writing.lock import lock
 
@@ -169,7 +169,7 @@ class _Lines:
     def add(self, row: Row) -> None:
         if self._known.has(row["path"]):
             return
-        line = json.dumps({"schema": SCHEMA, **row, **self._made._asdict()}).encode() + b"\n"
+        line = json_line({**row, **self._made._asdict()}).encode() + b"\n"
         try:
             while line:
                 line = line[self._file.write(line) :]

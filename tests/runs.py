@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from genretagger import cli, pipeline, places
 from genretagger.cache import Cache
 from genretagger.records import Seen
 
+LINES = json.loads(
+    (Path(__file__).parents[1] / "docs/lines.schema.json").read_text(encoding="utf-8")
+)
+"""What ``--format json`` writes, whichever command it is."""
+
+
+@cache
+def line_validator() -> Any:
+    """Give what tells whether a line is as the schema says."""
+    import jsonschema  # tests of the plugin alone do without
+
+    return jsonschema.Draft202012Validator(LINES)
+
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any, str]:
     """Run a command in this process; return exit code, rows or text, and messages."""
@@ -25,7 +39,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, An
         words += ["--format", "json"] if "--jobs" in words else ["--jobs", "1", "--format", "json"]
     code = cli.main(words)
     out, err = capsys.readouterr()
-    rows = [json.loads(line) for line in out.splitlines()] if "json" in words else out
+    if "json" not in words:
+        return code, out, err
+    rows = [json.loads(line) for line in out.splitlines()]
+    for row in rows:
+        line_validator().validate(row)
     return code, rows, err
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import encode, run
+from runs import LINES, encode, run
 
 from genretagger.audit import LEAST_MARGIN, Audit, contradiction
 from genretagger.genres import GENRES, Vocabulary
@@ -179,6 +179,7 @@ def test_it_tells_what_there_is_and_changes_nothing_and_hears_nothing_twice(
     assert code == 0
     kinds = {}
     for remark in out:
+        assert set(remark) == set(LINES["$defs"]["remark"]["properties"])
         kinds.setdefault(remark["kind"], []).append([Path(p).name for p in remark["paths"]])
     assert kinds["twice"] == [["a.flac", "copy.flac"]]
     assert kinds["junk"] == [["c.flac"]]

@@ -213,9 +213,11 @@ def test_ctrl_c_ends_it_soon_and_the_same_command_goes_on(two, archive, tmp_path
     output = tmp_path / "out.jsonl"
     with started(two, output, archive) as client:
         until(lambda: n_lines(output) > 10, "nothing is heard")
-        for _ in range(3):  # as impatient people do
-            client.send_signal(signal.SIGINT)
-        _, err = client.communicate(timeout=60)
+        with two.held():
+            assert client.poll() is None, "it was heard too fast to be interrupted"
+            for _ in range(3):  # as impatient people do
+                client.send_signal(signal.SIGINT)
+            _, err = client.communicate(timeout=120)
     assert client.returncode == 130
     assert err.startswith("interrupted: every file is whole, some tracks are left\n")
     assert err.endswith("failed\nthe same command goes on with the rest\n")

@@ -15,7 +15,7 @@ import make_rows
 import mutagen
 import numpy as np
 import pytest
-from runs import encode, run
+from runs import LINES, encode, run
 from test_report_html import press, wait
 
 from genretagger import pipeline
@@ -480,6 +480,7 @@ def test_discover_shows_groups_writes_playlists_and_a_page_and_hears_nothing_twi
     assert (code, len(heard)) == (0, 70)
     assert [row["n_tracks"] for row in rows] == [40, 30]
     for row in rows:
+        assert set(row) == set(LINES["$defs"]["group"]["properties"])
         assert row["tracks"][0]["path"] == row["typical"][0]
         assert all(0 <= value <= 1 for track in row["tracks"] for value in track["place"])
         assert row["closest_genre"]["is_known"]

@@ -99,6 +99,12 @@ def test_the_readme_has_the_line_that_installs_what_commands_need():
     assert set(extras.split(",")) == needed
 
 
+def test_no_line_of_the_man_page_is_taken_for_a_command_of_roff():
+    page = (ROOT / "docs/genretagger.1").read_text(encoding="utf-8")
+    commands = {line.split()[0] for line in page.splitlines() if line.startswith((".", "'"))}
+    assert commands == {".TH", ".SH", ".TP", ".B"}
+
+
 def test_ci_runs_the_readmes_test_command_to_the_letter():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^pip install .* python -m pytest .*$", readme, re.MULTILINE)

@@ -555,6 +555,18 @@ def test_keys_act_on_what_is_seen(opened):
     assert not opened.execute_script("return document.getElementById('tracks').hidden")
 
 
+def test_folders_fit_a_screen_that_is_turned(opened):
+    opened.execute_script("document.getElementById('view-folders').click()")
+    wait(opened, "return document.querySelector('#by-folder .tabulator-row .link')")
+    for width, heading in ((390, "Differ"), (1280, "Tracks that differ")):
+        browsers.size(opened, width, 800)
+        script = "return document.querySelector('#by-folder [tabulator-field=differ]')?.innerText"
+        wait(opened, f"{script.replace('return', 'return (')}) === '{heading}'")
+        wait(opened, "return document.querySelector('#by-folder .tabulator-row .link')")
+        # of a folder of many genres, the first are named
+        assert [it for it in browsers.cut_or_covered(opened) if " · " not in it] == []
+
+
 @pytest.mark.parametrize(("which", "width"), [("light", 1280), ("dark", 360)])
 def test_axe_finds_nothing_serious(opened, which, width):
     browsers.size(opened, width, 800)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from genretagger.plan import spelled_out
 from genretagger.playlist import Candidate, choose, m3u
 from genretagger.recall import audio_id
 from genretagger.records import Prediction, State, TagChange, Track
+from genretagger.report.tables import json_line
 from genretagger.text import printable
 from genretagger.words import HEARD
 
@@ -135,5 +135,5 @@ def heard_track(file: Examined, prediction: Prediction, cache: Cache | None) -> 
 
 def _shown(track: Candidate, form: str, what: str) -> str:
     if form == "json":
-        return json.dumps({"path": str(track.path), what: round(track.score, 4)})
+        return json_line({"path": str(track.path), what: round(track.score, 4)})
     return f"{track.score:.3f}\t{printable(str(track.path))}"

@@ -234,5 +234,6 @@ def _converted(action: argparse.Action, value: object) -> object:
     read = action.type if callable(action.type) else str
     found = read(text)
     if action.choices is not None and found not in action.choices:
-        raise ValueError(f"{text!r} is none of {', '.join(action.choices)}")
+        hint = nearest(text, action.choices)
+        raise ValueError(f"{text!r} is none of {', '.join(action.choices)}{hint}")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -108,7 +109,8 @@ def _reverse(options: argparse.Namespace) -> int:
     head, entries = journal.read(options.journal)
     is_redo = head.kind == "undo"
     done, planned = (REDONE, TO_REDO) if is_redo else (UNDONE, TO_UNDO)
-    run = Run(options, planned if options.dry_run else done)
+    words = planned if options.dry_run else done
+    run = Run(options, words)
     run.total = len(entries)
     back = None if options.dry_run else Journal.reversing(options.journal, head)
     with opened_cache(options, run.remark) as cache, run.reporting() as add:
@@ -118,7 +120,8 @@ def _reverse(options: argparse.Namespace) -> int:
         ):
             if back is not None and line.state is State.CHANGE:
                 remember(line.path, None, cache)
-            add(line)
+            is_reversed = line.state is State.CHANGE
+            add(replace(line, reason=(words[line.state],)) if is_reversed else line)
         if back is not None:
             back.finish()
     code = run.summary()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from genretagger.discover.portrait import Match, Portrait, Trait
 from genretagger.report.html import NONE, below_root
 from genretagger.report.inline import asset, render
+from genretagger.report.tables import json_line
 from genretagger.text import counted, printable
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def json_lines(collection: Collection, places: Floats) -> Iterator[str]:
     """
     for number, portrait in enumerate(collection.portraits, 1):
         match = portrait.match
-        yield json.dumps(
+        yield json_line(
             {
                 "group": number,
                 "n_tracks": len(portrait.tracks),

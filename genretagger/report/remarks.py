@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from genretagger.records import Remark
+from genretagger.report.tables import json_line
 from genretagger.text import printable
 from genretagger.words import REMARKS
 
@@ -54,7 +54,7 @@ def not_compared(names: Counter[str]) -> str:
 def json_lines(remarks: Sequence[Remark]) -> Iterator[str]:
     """Give an audit as JSON, one object for each remark."""
     for remark in remarks:
-        yield json.dumps({**remark._asdict(), "paths": [str(path) for path in remark.paths]})
+        yield json_line({**remark._asdict(), "paths": [str(path) for path in remark.paths]})
 
 
 def cards(remarks: Sequence[Remark]) -> list[dict[str, Any]]:

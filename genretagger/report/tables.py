@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TextIO
 
 from genretagger.rows import Row
@@ -24,6 +24,12 @@ SCHEMA = 1
 its meaning changes; a new key is no new version."""
 
 
+def json_line(values: Mapping[str, object]) -> str:
+    """Write a line of JSON, with the version of its keys."""
+    # ASCII escapes carry file names that are not UTF-8 through unharmed
+    return json.dumps({"schema": SCHEMA, **values})
+
+
 class JsonLines:
     """One JSON object a line."""
 
@@ -32,8 +38,7 @@ class JsonLines:
 
     def add(self, row: Row) -> None:
         """Write one row."""
-        # ASCII escapes carry file names that are not UTF-8 through unharmed
-        self._stream.write(json.dumps({"schema": SCHEMA, **row}) + "\n")
+        self._stream.write(f"{json_line(row)}\n")
         self._stream.flush()
 
 

@@ -6,6 +6,7 @@
 import argparse
 import ast
 import os
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -134,7 +135,9 @@ def manual() -> str:
     os.environ["COLUMNS"] = "80"
     page = Manpage(front, format="pretty")
     page.date, page.source, page.manual = "", "genretagger", "User Commands"
-    return str(page)
+    return re.sub(
+        "^'", r"\\&'", str(page), flags=re.MULTILINE
+    )  # roff takes such a line for its own
 
 
 WHOLE = {

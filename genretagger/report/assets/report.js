@@ -98,7 +98,7 @@
     const parts = row.name.split(/(?<=[_.])(?=[^_.])/).flatMap((part, i) => (i ? [element("wbr", ""), part] : [part]));
     return element("bdi", row.name.length > LONG ? "long" : "", ...parts);
   };
-  const track = (row) => element("div", "track", nameOf(row), bdi(row.folder, "folder"));
+  const track = (row) => element("div", "track", nameOf(row), element("div", "folder", bdi(row.folder)));
 
   const genresOf = (row) => {
     const old = row.old.length ? bdi(joined(row.old), "old") : element("span", "none", "none");
@@ -640,20 +640,23 @@
     const text = ranked.map(([genre, some]) => `${genre} ${some}`).join(" · ");
     return element("div", "folder-genres", drawing, bdi(text));
   };
+  const areFoldersNarrow = () => layoutFor(byId("by-folder").clientWidth) === "narrow";
   const showFolders = () => {
     const found = foldersShown();
-    if (folderTable) {
+    const isNarrow = areFoldersNarrow();
+    if (folderTable && isNarrow === byId("by-folder").classList.contains("narrow")) {
       folderTable.replaceData(found);
       return;
     }
-    const isNarrow = layout === "narrow";
+    folderTable?.destroy();
+    byId("by-folder").classList.toggle("narrow", isNarrow);
     const number = { hozAlign: "right", headerHozAlign: "right", headerSortStartingDir: "desc" };
     folderTable = new Tabulator("#by-folder", {
       data: found,
       index: "folder",
       height: "100%",
       layout: "fitColumns",
-      rowHeight: ROW_PX.wide,
+      rowHeight: ROW_PX[isNarrow ? "narrow" : "wide"],
       keybindings: false,
       columnDefaults: { resizable: false },
       columns: [
@@ -842,5 +845,11 @@
         }
       }, 60),
     ).observe(byId("tracks"));
+    new ResizeObserver(
+      later(() => {
+        const box = byId("by-folder");
+        if (box.clientWidth && areFoldersNarrow() !== box.classList.contains("narrow")) showFolders();
+      }, 60),
+    ).observe(byId("by-folder"));
   });
 })();
