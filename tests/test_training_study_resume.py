@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from genretagger.errors import FatalError
+from training import files
 from training.data.clips import Clip
 from training.study import extract, plan, trainings, variants
 from training.study.config import DEFAULT, load
@@ -135,7 +136,7 @@ def test_when_the_stage_is_killed_its_trainings_end_too(tmp_path):
 
 def test_what_was_begun_with_other_settings_is_refused(store, tmp_path):
     state = TRAINING.path(tmp_path).with_suffix(".state.npz")
-    trainings._save(state, {"origin": "another", "log": json.dumps([])})
+    files.write_arrays(state, {"origin": "another", "log": json.dumps([])})
     with pytest.raises(
         FatalError, match=r"state\.npz comes from other data or settings: remove it"
     ):

@@ -24,8 +24,8 @@ def quiet() -> Iterator[None]:
 def start_tensorflow() -> None:
     """Import TensorFlow and Keras without a word; what fails is raised all the same.
 
-    TensorFlow tells of missing CUDA drivers before it reads the above, and Keras prints the
-    signature of each network that is converted.
+    TensorFlow tells of missing CUDA drivers before it reads the above, and warns of functions that
+    it traces anew; Keras prints the signature of each network that is converted.
 
     Raises
     ------
@@ -34,6 +34,7 @@ def start_tensorflow() -> None:
     """
     with quiet():
         import keras
-        import tensorflow  # noqa: F401
+        import tensorflow as tf
 
         keras.config.disable_interactive_logging()
+        tf.get_logger().setLevel("ERROR")
