@@ -18,7 +18,7 @@ from training.study import extract, plan, trainings, variants
 from training.study.config import DEFAULT, load
 from training.study.grid import parse
 
-pytest.importorskip("tensorflow")
+tensorflow = pytest.importorskip("tensorflow")
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = load(DEFAULT)
 CONFIG = replace(CONFIG, train=replace(CONFIG.train, patience=2, most_passes=30, batch_size=8))
@@ -66,7 +66,10 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
+import tensorflow as tf
 import test_training_study_resume as t
+# sums depend on the number of threads, which another test in our process may have set
+tf.config.threading.set_intra_op_parallelism_threads({threads})
 replace, seen = Path.replace, []
 def torn(part, path):
     seen.append(path)
@@ -85,6 +88,7 @@ def test_a_training_that_is_killed_ends_as_one_that_is_not(store, tmp_path, capf
     assert whole["converged"]
     assert whole["best_pass"] == 1 + int(np.argmin(losses)) == len(losses) - 2
     places = {"root": str(ROOT), "tests": str(ROOT / "tests"), "store": str(store)}
+    places["threads"] = str(tensorflow.config.threading.get_intra_op_parallelism_threads())
     code = KILLED.format(**places, folder=str(tmp_path / "torn"))
     done = subprocess.run(
         [sys.executable, "-c", code],
