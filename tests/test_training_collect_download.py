@@ -285,7 +285,7 @@ def test_what_the_disk_cannot_hold_is_not_begun(music, stage, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**4))
     code, _, err = stage()
     assert code == 1
-    assert re.search(r"about 0 MB are to come, .* choose another --music", err)
+    assert re.search(r"MB are to come, .* has 0.01 MB free: choose another --music", err)
 
 
 # ---- The account ----

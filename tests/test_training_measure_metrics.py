@@ -73,6 +73,8 @@ def test_calibration_error_by_hand():
     reference = np.array([1, 0] * 5, bool)
     assert metrics.calibration_error(reference, np.full(10, 0.25)) == pytest.approx(0.25)
     assert metrics.calibration_error(reference, reference.astype(float)) == 0.0
+    none = np.zeros(10, dtype=bool)
+    assert np.isnan(metrics.calibration_error(reference[none], np.ones(10)[none]))
 
 
 def test_intervals_draw_whole_artists():

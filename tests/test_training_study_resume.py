@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from genretagger.errors import FatalError
+from training import files
 from training.data.clips import Clip
 from training.study import extract, plan, trainings, variants
 from training.study.config import DEFAULT, load
 from training.study.grid import parse
 
-pytest.importorskip("tensorflow")
+tensorflow = pytest.importorskip("tensorflow")
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = load(DEFAULT)
 CONFIG = replace(CONFIG, train=replace(CONFIG.train, patience=2, most_passes=30, batch_size=8))
@@ -65,7 +66,10 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
+import tensorflow as tf
 import test_training_study_resume as t
+# sums depend on the number of threads, which another test in our process may have set
+tf.config.threading.set_intra_op_parallelism_threads({threads})
 replace, seen = Path.replace, []
 def torn(part, path):
     seen.append(path)
@@ -84,6 +88,7 @@ def test_a_training_that_is_killed_ends_as_one_that_is_not(store, tmp_path, capf
     assert whole["converged"]
     assert whole["best_pass"] == 1 + int(np.argmin(losses)) == len(losses) - 2
     places = {"root": str(ROOT), "tests": str(ROOT / "tests"), "store": str(store)}
+    places["threads"] = str(tensorflow.config.threading.get_intra_op_parallelism_threads())
     code = KILLED.format(**places, folder=str(tmp_path / "torn"))
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -135,7 +140,7 @@ def test_when_the_stage_is_killed_its_trainings_end_too(tmp_path):
 
 def test_what_was_begun_with_other_settings_is_refused(store, tmp_path):
     state = TRAINING.path(tmp_path).with_suffix(".state.npz")
-    trainings._save(state, {"origin": "another", "log": json.dumps([])})
+    files.write_arrays(state, {"origin": "another", "log": json.dumps([])})
     with pytest.raises(
         FatalError, match=r"state\.npz comes from other data or settings: remove it"
     ):

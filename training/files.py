@@ -45,9 +45,13 @@ def check_room(folder: Path, n_bytes: float, remedy: str) -> None:
     free = shutil.disk_usage(there).free
     if n_bytes > free:
         raise FatalError(
-            f"about {n_bytes / 1e6:,.0f} MB are to come, and {folder} has {free / 1e6:,.0f} MB "
-            f"free: {remedy}"
+            f"about {_megabytes(n_bytes)} are to come, and {folder} has {_megabytes(free)} free: "
+            f"{remedy}"
         )
+
+
+def _megabytes(n_bytes: float) -> str:
+    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes >= 1e7 else f"{n_bytes / 1e6:.2g} MB"
 
 
 def split_list(text: str) -> list[str]:

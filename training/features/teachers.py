@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from genretagger import audio
 from genretagger.errors import FatalError
 from training.arrays import Floats, Halves
-from training.networks import litert, musicnn, start_tensorflow
+from training.networks import litert, musicnn, quiet, start_tensorflow
 
 WINDOW_SAMPLES = 15600
 """Input length of YAMNet in samples at 16 kHz (0.975 s; Plakal and Ellis, tf models)."""
@@ -30,10 +31,12 @@ SOUNDS_SIZE = 1024
 def _yamnet(path: Path) -> tuple[Any, int]:
     from ai_edge_litert.interpreter import Interpreter
 
-    network = Interpreter(
-        model_path=str(path), num_threads=1, experimental_preserve_all_tensors=True
-    )
-    network.allocate_tensors()
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors", UserWarning)
+        network = Interpreter(
+            model_path=str(path), num_threads=1, experimental_preserve_all_tensors=True
+        )
+        network.allocate_tensors()
     # the embedding is no output, but the last tensor of its size: the pooled one
     shapes = ([1, SOUNDS_SIZE], [1, 1, 1, SOUNDS_SIZE])
     tensors = network.get_tensor_details()

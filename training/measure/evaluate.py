@@ -294,11 +294,13 @@ def _measure_unseen(
     return {"protocol": how} | figures_of
 
 
-def _calibration_errors(ref: Bools, probabilities: Numbers, written: Bools) -> dict[str, float]:
+def _calibration_errors(
+    ref: Bools, probabilities: Numbers, written: Bools
+) -> dict[str, float | None]:
     best = np.zeros_like(written)
     best[np.arange(len(best)), probabilities.argmax(axis=1)] = True
     return {
-        name: round(metrics.calibration_error(ref[which], probabilities[which]), 4)
+        name: figures.rounded(metrics.calibration_error(ref[which], probabilities[which]))
         for name, which in (("all", np.ones_like(best)), ("best", best), ("written", written))
     }
 

@@ -102,9 +102,11 @@ def calibration_error(reference: Bools, probabilities: Numbers, n_bins: int = 10
     -------
     float
         Mean distance of confidence and frequency (Naeini, Cooper and Hauskrecht, AAAI
-        2015), for binary events.
+        2015), for binary events; NaN of none, as where nothing is written.
     """
     p, hit = probabilities.ravel(), reference.ravel().astype(float)
+    if not len(p):
+        return float("nan")
     bins = np.minimum((p * n_bins).astype(int), n_bins - 1)
     gap = np.bincount(bins, weights=p - hit, minlength=n_bins)
     return float(np.abs(gap).sum() / len(p))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genretagger.genres import GENRES
 from training.arrays import Floats
 from training.files import check_room
+from training.networks import quiet
 
 if TYPE_CHECKING:
     import keras
@@ -85,8 +86,10 @@ def runner(network: Callable[[Any], Any], shape: Sequence[int]) -> Callable[[Flo
     function = tf.function(network, input_signature=[tf.TensorSpec(shape, tf.float32)])
     concrete = function.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
-    interpreter = Interpreter(model_content=converter.convert(), num_threads=1)
-    interpreter.allocate_tensors()
+    model = converter.convert()
+    with quiet():
+        interpreter = Interpreter(model_content=model, num_threads=1)
+        interpreter.allocate_tensors()
     (input_at,), (output_at,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(x: Floats) -> Floats:
