@@ -5,3 +5,4 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
+Bools = NDArray[np.bool_]

@@ -134,7 +134,10 @@ class Bundle:
 
     @property
     def bands_hz(self) -> Floats:
-        """Where each mel band is loudest, in Hz, shape (n_mels,)."""
+        """Where each mel band is loudest, in Hz, shape (n_mels,).
+
+        It falls where a second filterbank follows the first.
+        """
         peaks = self.filterbank.argmax(axis=1) * self.features.sr / self.features.n_fft
         return np.asarray(peaks, dtype=np.float32)
 

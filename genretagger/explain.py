@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from genretagger.arrays import Floats
+    from genretagger.arrays import Bools, Floats
 
 N_BANDS = 8
 """Rows of patches: 12 of 96 mel bands each, about half an octave in the middle of the range."""
@@ -26,7 +26,21 @@ N_PARTS = 1 + N_BANDS * N_SPANS + N_BANDS + N_SPANS
 """How often the network is asked: as it is, without each patch, each band and each span."""
 
 
-def occlude(log_mel: Floats, log_odds: Callable[[Floats], Floats]) -> tuple[Floats, Floats, Floats]:
+def n_shown(bands_hz: Floats) -> int:
+    """Count the bands of the first filterbank, which is the one that pictures show.
+
+    Examples
+    --------
+    >>> n_shown(np.array([100.0, 900.0, 4000.0])), n_shown(np.array([100.0, 4000.0, 200.0, 3900.0]))
+    (3, 2)
+    """
+    falls = np.flatnonzero(np.diff(bands_hz) < 0)
+    return int(falls[0]) + 1 if len(falls) else len(bands_hz)
+
+
+def occlude(
+    log_mel: Floats, log_odds: Callable[[Floats], Floats], bands_hz: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Hide patches of a segment, one after the other, and see what becomes of a genre.
 
     A hidden patch holds, in each band, that band's mean over the segment: the sound goes on as
@@ -38,6 +52,8 @@ def occlude(log_mel: Floats, log_odds: Callable[[Floats], Floats]) -> tuple[Floa
         In dB.
     log_odds : callable
         Maps log-mels, shape (n, n_mels, n_frames), to the genre's log-odds in each, shape (n,).
+    bands_hz : numpy.ndarray, shape (n_mels,)
+        From `Bundle.bands_hz`. A patch is hidden from all filterbanks.
 
     Returns
     -------
@@ -50,25 +66,27 @@ def occlude(log_mel: Floats, log_odds: Callable[[Floats], Floats]) -> tuple[Floa
         The same where all bands are hidden for that time.
     """
     n_mels, n_frames = log_mel.shape
-    mels = np.linspace(0, n_mels, N_BANDS + 1).round().astype(int)
+    edges = np.linspace(0, n_shown(bands_hz), N_BANDS + 1).round().astype(int)
+    part = np.searchsorted(bands_hz[edges[1:-1]], bands_hz, side="right")  # of the picture
     frames = np.linspace(0, n_frames, N_SPANS + 1).round().astype(int)
     quiet = np.broadcast_to(log_mel.mean(axis=1, keepdims=True), log_mel.shape)
 
-    def without(low: int, high: int, begin: int, end: int) -> Floats:
+    def without(mels: Bools, begin: int, end: int) -> Floats:
         masked: Floats = log_mel.copy()
-        masked[low:high, begin:end] = quiet[low:high, begin:end]
+        masked[mels, begin:end] = quiet[mels, begin:end]
         return masked
 
     def fall(masked: list[Floats]) -> Floats:
         return np.asarray(whole - log_odds(np.stack(masked)), dtype=np.float32)
 
     whole = log_odds(log_mel[np.newaxis])[0]
-    rows = list(pairwise(mels))
+    rows = [part == n for n in range(N_BANDS)]
     columns = list(pairwise(frames))
+    everywhere = np.ones(n_mels, dtype=bool)
     return (
-        np.stack([fall([without(*row, *column) for column in columns]) for row in rows]),
-        fall([without(*row, 0, n_frames) for row in rows]),
-        fall([without(0, n_mels, *column) for column in columns]),
+        np.stack([fall([without(row, *column) for column in columns]) for row in rows]),
+        fall([without(row, 0, n_frames) for row in rows]),
+        fall([without(everywhere, *column) for column in columns]),
     )
 
 

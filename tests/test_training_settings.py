@@ -19,6 +19,7 @@ from training.data.trials import Trial
 from training.folders import RunFolder
 from training.learn.recipes import Material
 from training.learn.validation import check_loss
+from training.networks import litert
 from training.settings import Count, Positive, Range, Rate
 from training.stages import manifest
 from training.study import config as study
@@ -210,6 +211,8 @@ def test_weights_that_cannot_be_written_leave_what_was_there(tmp_path, monkeypat
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(FatalError, match="MB free: free some, and run this again"):
         files.write_weights(path, Network())
+    with pytest.raises(FatalError, match="MB free: free some, or set TMPDIR"):
+        litert.to_tflite(Network())
 
 
 def test_models_that_are_missing_are_asked_room_for(tmp_path):

@@ -126,6 +126,14 @@ def test_a_card_that_asks_for_what_is_not_known_is_refused():
         card.render("$nmae", about, thresholds)
 
 
+def test_the_table_of_genres_has_columns_of_sets_that_were_measured_alone():
+    about = json.loads((bundle.DEFAULT / "bundle.json").read_text(encoding="utf-8"))
+    thresholds = tuple(about["thresholds"])
+    head = card.genre_table(about["metrics"], thresholds, ["panda", "nobody's"]).splitlines()[0]
+    assert "| on panda |" in head
+    assert "nobody's" not in head
+
+
 def test_the_shipped_bundle_loads_and_verifies_and_is_small():
     classifier = pytest.importorskip("genretagger.classifier")
     shipped = bundle.read(bundle.DEFAULT)

@@ -9,13 +9,14 @@ import pytest
 import soundfile
 
 from genretagger.errors import FatalError
-from training import config
+from training import config, files
 from training.__main__ import main
 from training.data import split
 from training.data.clips import Clip, read_clips, with_splits, write_clips
 from training.networks import report
 from training.study import grid, protocols, trainings, variants
 from training.study.config import DEFAULT, load
+from training.study.plan import Training
 
 pytest.importorskip("librosa")
 CONFIG = load(DEFAULT)
@@ -208,7 +209,8 @@ def test_one_tiny_variant_goes_through_the_whole_stage(begun, capfd):
     pytest.importorskip("tensorflow")
     chosen = ("--variant", "mfcc-10s-augmented", "--protocol", "artists")
     assert command("study", begun, *chosen) == 0
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
+    assert err == ""
     assert "30 of 31 clips are 30.0 s long or longer; sr = 8000" in out
     (line,) = [line for line in out.splitlines() if line.startswith("| mfcc-10s-augmented | 59.89")]
     results = begun / "run/study"
@@ -235,6 +237,17 @@ def test_one_tiny_variant_goes_through_the_whole_stage(begun, capfd):
     assert command("study", begun, *chosen) == 1
     assert "comes from other data or settings: remove" in capfd.readouterr().err
     (begun / "tiny.toml").write_text(text, encoding="utf-8")
+
+
+def test_a_full_disk_is_seen_before_the_first_pass(begun, store, tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    tiny, clips, examples = store
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=100_000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage)
+    training = Training(examples.variant, "artists", 0, 0)
+    with pytest.raises(FatalError, match=r"are to come, .*: free some, or choose another --out"):
+        trainings.train(tmp_path, begun / "run/variants", clips, training, tiny)
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 def test_a_variant_without_shards_is_named_with_the_command_that_makes_them(begun, capfd):

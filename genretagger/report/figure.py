@@ -359,7 +359,8 @@ class _Drawing:
             show(beside, moved.bands[:, np.newaxis], **moves(layout.all_reach))
             named.append(last)
         if n == 0 or layout.is_narrow:
-            ticks = [int(np.abs(bands_hz - hz).argmin()) for hz in (200, 1000, 5000)]
+            shown_hz = bands_hz[: len(closeup.log_mel)]
+            ticks = [int(np.abs(shown_hz - hz).argmin()) for hz in (200, 1000, 5000)]
             for axes in named:
                 axes.set_yticks(ticks, ["200 Hz", "1 kHz", "5 kHz"])
         last.tick_params(labelbottom=True)

@@ -230,17 +230,23 @@ def read_artists(path: Path | None) -> dict[str, str]:
     Raises
     ------
     FatalError
-        If it cannot be read, or a row has no second column.
+        If it cannot be read, a row has no second column, or two rows name other artists.
     """
     found: dict[str, str] = {}
-    lines = _text(path).splitlines() if path is not None else []
+    # not splitlines: a name may hold what Unicode calls a line separator
+    lines = _text(path).split("\n") if path is not None else []
     for number, line in enumerate(lines, 1):
         file, tab, rest = line.partition("\t")
         if not line.strip() or (number == 1 and file.strip().casefold() in _HEADINGS):
             continue
         if not tab or not file.strip():
             raise FatalError(f"{path}, line {number}: write a file's name, a tab and its artist")
-        found[_bare(file.strip())] = rest.partition("\t")[0].strip()
+        name, artist = _bare(file.strip()), rest.partition("\t")[0].strip()
+        if found.setdefault(name, artist) != artist:
+            raise FatalError(
+                f"{path}, line {number}: {name} is by {found[name]!r} in a line above, and here by "
+                f"{artist!r}: keep one; files of one name in several folders cannot be told apart"
+            )
     return found
 
 

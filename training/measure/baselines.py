@@ -135,7 +135,7 @@ def _report(fold: Fold, shards: Shards, y: Bools, *, seed: int, top_db: float) -
         mean=sample.mean(axis=(0, 2)),
         variance=sample.var(axis=(0, 2)),
     )
-    n_steps = _REPORT_EPOCHS * (len(fold.learn) // _REPORT_BATCH)
+    n_steps = _REPORT_EPOCHS * max(1, len(fold.learn) // _REPORT_BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(1e-3, n_steps)
     model.compile(keras.optimizers.Adam(schedule), keras.losses.BinaryCrossentropy())
     for _ in range(n_steps):

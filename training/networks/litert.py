@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genretagger.genres import GENRES
 from training.arrays import Floats
+from training.files import check_room
 
 if TYPE_CHECKING:
     import keras
@@ -23,7 +26,15 @@ def to_tflite(inference: keras.Model) -> bytes:
     Returns
     -------
     bytes
+
+    Raises
+    ------
+    FatalError
+        If there is no room for what the converter writes into the folder of temporary files.
     """
+    # a SavedModel; where it does not fit, the converter fails without saying why
+    n_bytes = 2 * 4 * inference.count_params()
+    check_room(Path(tempfile.gettempdir()), n_bytes, "free some, or set TMPDIR to another folder")
     import tensorflow as tf
 
     return bytes(tf.lite.TFLiteConverter.from_keras_model(inference).convert())

@@ -69,11 +69,12 @@ def genre_table(
     metrics : dict
     thresholds : tuple of float, length n_genres
     apart : sequence of str
-        Subsets that get a column of their own.
+        Subsets that get a column of their own, if any clip is of them.
     """
     precisions = {
         name: figures_of["average_precision"] for name, figures_of in metrics["ranking"].items()
     }
+    apart = [name for name in apart if name in precisions]
     by_genre = most_telling(metrics)["decisions_by_genre"]
     head = ["genre", "positives", "average precision", *(f"on {name}" for name in apart)]
     head += ["written", "right", "threshold"]

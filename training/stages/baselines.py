@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from genretagger.errors import FatalError
 from training import run as runs
 from training.config import with_heads
 from training.folders import RunFolder
@@ -33,6 +34,11 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Run the stage."""
     this = runs.Run(args)
     config = with_heads(this.config)
+    if config.split.is_holdout:
+        raise FatalError(
+            f"config {args.config} [split]: baselines are measured on each fold in turn; set "
+            "n_validation and n_test to 0"
+        )
     clips = this.clips()
     this.check_split(clips)
     cached = this.open_shards()

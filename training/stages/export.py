@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -71,14 +70,11 @@ def _told(paths: Sequence[Path], say: Callable[[str], None]) -> Iterator[Path]:
 
 
 def _check_room(this: runs.Run, folder: Path) -> None:
-    """Refuse to begin if the disk cannot hold the bundle, or that of temporary files a draft."""
+    """Refuse to begin if the disk cannot hold the bundle."""
     features = this.config.features
     n_bytes = this.folder.model(FINAL).weights.stat().st_size
     n_bytes += 4 * (features.n_samples + features.n_mels * features.n_frames)  # golden.npz
     files.check_room(folder, n_bytes, "free some, or choose another --out")
-    # the converter's SavedModel and the draft
-    temporary = Path(tempfile.gettempdir())
-    files.check_room(temporary, 2 * n_bytes, "free some, or set TMPDIR to another folder")
 
 
 def _read_metrics(this: runs.Run, clips: Sequence[Clip]) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     settings = load_collect(args.config)
     api = Api(settings.deezer)
     for words in args.search or ():
-        say("\n".join([f"# {words}", *playlists.search(api, words)]))
+        found = playlists.search(api, words) or ["# no playlist has these words: try others"]
+        say("\n".join([f"# {words}", *found]))
     if args.search:
         return
     if args.list is None:
@@ -71,10 +72,6 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
     candidates, lists = playlists.gather(wanted, args.music, rejected)
     if not candidates:
         raise FatalError(f"none of the playlists in {args.list} has a track; see above")
-    listed: dict[str, set[str]] = defaultdict(set)
-    for candidate in candidates.values():
-        for number in candidate.lists:
-            listed["; ".join(wanted.playlists[number])].add(candidate.track.track_id)
     passed = []
     for candidate in candidates.values():
         row = playlists.reject_by_name(candidate, wanted, settings.playlists)
@@ -83,6 +80,10 @@ def run(args: argparse.Namespace, say: Callable[[str], None]) -> None:
         else:
             rejected.append(row)
     playlists.replace_unreadable(api, passed, args.music, say)
+    listed: dict[str, set[str]] = defaultdict(set)  # by the ids of those that are taken instead
+    for candidate in candidates.values():
+        for number in candidate.lists:
+            listed["; ".join(wanted.playlists[number])].add(candidate.track.track_id)
     playlists.look_up_isrcs(api, passed, args.music, say)
     tracks = fill_quotas(wanted, merge(wanted, passed, rejected), rejected)
     report = yields(settings.playlists, lists, listed, tracks, rejected)

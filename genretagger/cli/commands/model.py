@@ -96,4 +96,4 @@ def _worth(bundle: Bundle, metrics: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_100(share: float) -> int:
-    return round(100 * share)
+    return round(100 * round(share, 2))  # two digits first, as the card has them: 0.785 is 0.79
