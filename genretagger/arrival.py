@@ -16,6 +16,7 @@ from genretagger.containers import container_of
 from genretagger.errors import TrackError
 from genretagger.identity import identify, is_file, is_folder, is_open_for_writing, stamp
 from genretagger.scan import OnError, find_tracks, is_met
+from genretagger.text import counted
 
 _MOST = 256
 """Files that are given at once, so that what comes next does not wait for a whole collection."""
@@ -142,7 +143,7 @@ class Arrivals:
         except OSError as error:
             self._warn(
                 f"there are no events of files ({error.strerror}); the folders are looked through "
-                f"every {self._rescan_s / 60:g} minutes only"
+                f"every {counted(round(self._rescan_s / 60), 'minute')} only"
             )
         if before is not None:
             before.stop()

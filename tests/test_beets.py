@@ -60,7 +60,7 @@ class TestCommand(Helper):
         content, mtime_ns = item.filepath.read_bytes(), item.filepath.stat().st_mtime_ns
         out = self.beet("genrecnn", "--pretend", "--force")
         assert "One: Blues -> Rock | Rock 0.90" in out
-        assert "album An Artist - An Album: Blues -> Rock | Rock on 1 of 1 tracks" in out
+        assert "album An Artist - An Album: Blues -> Rock | Rock on 1 of 1 track" in out
         assert "1 track: 1 to change" in out
         assert (dict(self.again(item)), dict(self.lib.get_album(album.id))) == before
         assert (item.filepath.read_bytes(), item.filepath.stat().st_mtime_ns) == (content, mtime_ns)

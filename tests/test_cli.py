@@ -490,7 +490,7 @@ def test_what_goes_into_a_file_does_not_go_to_the_terminal_beside_it(audio_file,
     audio_file("FLAC", name="x", seconds=2.0)
     words = "genretagger predict --jobs 1 --format json x.flac"
     shown = make_tutorial.said(f"{words} > rows.json; {words} | cat > piped.json", tmp_path)
-    assert "1/1" in shown  # the bar
+    assert "1/" in shown  # the bar
     assert "probabilities" not in shown
     for name in ("rows.json", "piped.json"):
         (row,) = map(json.loads, (tmp_path / name).read_text().splitlines())
@@ -509,7 +509,7 @@ def test_lines_on_a_terminal_stay_whole_while_a_bar_runs_below_them(
         words = f"genretagger predict --jobs 1 --format {form} *.flac"
         shown = make_tutorial.said(words, tmp_path, columns=60)
         plain = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "\n", shown)
-        assert "1/1" in plain  # the bar
+        assert "1/" in plain  # the bar
         (line,) = (line.strip() for line in plain.splitlines() if f"{name}.flac" in line)
         row = read(line)
         assert (row["path"] if form == "json" else row[0]) == f"{name}.flac"

@@ -60,7 +60,7 @@ def album_genres(
     if not taken:
         return [], f"undecided: no genre on half of {len(having)} tracks"
     on = ", ".join(f"{genre} on {counts[genre]}" for genre in taken)
-    return taken, f"{on} of {len(having)} tracks"
+    return taken, f"{on} of {genretagger.counted(len(having), 'track')}"
 
 
 def tag_albums(

@@ -65,7 +65,7 @@ def undo(lib: Library, path: Path, *, pretend: bool) -> None:
         At the end, if files cannot be taken back.
     """
     head, entries = genretagger.read_journal(path)
-    ui.print_(f"{head.time}, {len(entries)} files: {head.title}")
+    ui.print_(f"{head.time}, {genretagger.counted(len(entries), 'file')}: {head.title}")
     if pretend:
         n_failures = _take_tracks_back(lib, head, entries, None)
     else:
@@ -73,8 +73,9 @@ def undo(lib: Library, path: Path, *, pretend: bool) -> None:
             recover()
             n_failures = _take_back(lib, path, head, entries)
     if n_failures:
-        would_be = "would not be" if pretend else "were not"
-        raise ui.UserError(f"{n_failures} of {len(entries)} files {would_be} taken back")
+        were = "would not be" if pretend else "was not" if n_failures == 1 else "were not"
+        files = genretagger.counted(len(entries), "file")
+        raise ui.UserError(f"{n_failures} of {files} {were} taken back")
 
 
 def _take_back(
