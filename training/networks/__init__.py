@@ -38,3 +38,29 @@ def start_tensorflow() -> None:
 
         keras.config.disable_interactive_logging()
         tf.get_logger().setLevel("ERROR")
+
+
+def start_keras(n_threads: int) -> None:
+    """Import Keras without a word, with the backend that the user has chosen (`KERAS_BACKEND`).
+
+    Parameters
+    ----------
+    n_threads : int
+        That TensorFlow may use; other backends have settings of their own.
+
+    Raises
+    ------
+    ImportError
+        If it, or its backend, is not installed.
+    """
+    with quiet():
+        import keras
+
+        keras.config.disable_interactive_logging()
+    if keras.backend.backend() != "tensorflow":
+        return
+    start_tensorflow()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -30,7 +30,7 @@ from genretagger.genres import GENRES
 from training.arrays import Bools, Floats, Integers
 from training.data.clips import Clip, reference
 from training.files import check_room, write_arrays, write_text
-from training.networks import report, start_tensorflow
+from training.networks import report, start_keras
 from training.progress import say
 from training.study import variants
 from training.study.config import StudyConfig, TrainConfig
@@ -90,7 +90,7 @@ def _moments(examples: variants.Examples, indices: Integers) -> tuple[Floats, Fl
 
 def _begin_worker(n_threads: int) -> None:
     end_with_parent()
-    _use_threads(n_threads)
+    start_keras(n_threads)
 
 
 def end_with_parent() -> None:
@@ -106,14 +106,6 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
-
-
-def _use_threads(n: int) -> None:
-    start_tensorflow()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(n)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _forget_peak() -> None:
@@ -316,13 +308,14 @@ class _Fit:
         """Run one pass, and measure the validation part."""
         began, cpu_began = time.monotonic(), time.process_time()
         n_batches = -(-self._n_pass // self._train.batch_size)
-        dataset = variants.stream(self._batches, self._examples.shape, len(GENRES), n_batches)
-        loss = float(self.model.fit(dataset, shuffle=False, verbose=0).history["loss"][0])
+        history = self.model.fit(
+            self._batches(), steps_per_epoch=n_batches, shuffle=False, verbose=0
+        ).history
         estimated = self.estimate(self._watched)
         labels = self._labels[self._examples.track[self._watched]]
         line: dict[str, float] = {
             "pass": len(self.log) + 1,
-            "loss": loss,
+            "loss": float(history["loss"][0]),
             "validation_loss": cross_entropy(labels, estimated),
             "validation_accuracy": accuracy(labels, estimated),
             "seconds": round(time.monotonic() - began, 2),

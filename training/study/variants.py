@@ -26,7 +26,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -324,36 +324,6 @@ class Examples:
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
             yield self.read(part).astype(np.float32), targets[self.track[part]]
-
-
-def stream(
-    batches: Callable[[], Iterator[tuple[Floats, Floats]]],
-    shape: tuple[int, int, int],
-    n_targets: int,
-    n_batches: int,
-) -> Any:
-    """Let TensorFlow read ahead of a network.
-
-    Parameters
-    ----------
-    batches : callable
-        Called for each epoch; see `Examples.batches`.
-    shape : tuple of int
-        Of an example.
-    n_targets, n_batches : int
-
-    Returns
-    -------
-    tf.data.Dataset
-    """
-    import tensorflow as tf
-
-    signature = (
-        tf.TensorSpec((None, *shape), tf.float32),
-        tf.TensorSpec((None, n_targets), tf.float32),
-    )
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
 
 
 def read(folder: Path, clips: Sequence[Clip], variant: Variant, config: GridConfig) -> Examples:
