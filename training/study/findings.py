@@ -320,7 +320,7 @@ def plot_grid(figures: Figures, path: Path) -> None:
     axes.set_xlabel("categorical accuracy of examples")
     axes.set_xlim(0, 1)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     _save(figure, path)
 
 
