@@ -260,6 +260,15 @@ def _closing(results: Generator[Extracted]) -> Iterator[None]:
             results.close()
 
 
+def _is_made(folder: Path, made_from: str) -> bool:
+    """Tell whether the shards are there, whole and made from the same."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(index["fingerprint"] == made_from)
+
+
 def build(
     folder: Path,
     clips: Sequence[Clip],
@@ -271,12 +280,12 @@ def build(
     musicnn_wheel: Path | None,
     n_jobs: int,
 ) -> Iterator[int]:
-    """Extract and write the shards, in bounded memory; a killed run resumes.
+    """Extract and write the shards, in bounded memory; a killed run resumes, a whole one rests.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where the shards go; replaced if it exists.
+        Where the shards go; replaced if it holds others.
     clips : sequence of Clip
     data : pathlib.Path
         The folder that `Clip.path` is relative to.
@@ -306,6 +315,9 @@ def build(
     n_tags = 0 if musicnn_wheel is None else musicnn.SIZE
     row_bytes = (config.n_mels * 2, SOUNDS_SIZE * 2, n_tags * 4)
     made_from = fingerprint(manifest_sha256, config, teachers)
+    if _is_made(folder, made_from):
+        yield len(clips)
+        return
     unfinished = _Unfinished(folder, made_from, row_bytes)
     bank = mel.filterbank(config)
     left_s = sum(clip.duration_s for clip in clips[unfinished.n_done :])
