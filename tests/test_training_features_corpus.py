@@ -110,11 +110,21 @@ def test_any_folder_of_music_will_do(settings, tmp_path):
     collect(tmp_path / "corpus", settings, [place])
     (segments,), _ = corpus.read(tmp_path / "corpus")
     assert len(segments) == 3
-    lines = (tmp_path / "corpus" / "mel" / "mine.jsonl").read_text().splitlines()
+    (listed,) = (tmp_path / "corpus" / "mel").glob("mine-*.jsonl")
+    lines = listed.read_text().splitlines()
     rows = {row["file"]: row for row in map(json.loads, lines)}
     assert rows["short.flac"]["left_out"] == "shorter than 20 s"
     assert "this is text, not audio" in rows["broken.mp3"]["left_out"]
     assert rows["a/long.wav"]["n_segments"] == 3
+
+
+def test_folders_of_one_name_are_both_heard(settings, tmp_path):
+    places = [tmp_path / "a" / "music", tmp_path / "b" / "music"]
+    for n, place in enumerate(places):
+        music(place / "long.wav", 20 + 10 * n)
+    collect(tmp_path / "corpus", settings, places)
+    segments, _ = corpus.read(tmp_path / "corpus")
+    assert sorted(map(len, segments)) == [2, 3]
 
 
 def melody(path, seconds, seed):

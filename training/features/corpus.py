@@ -8,6 +8,7 @@ labelled clip's recording, by Chromaprint, is left out.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -215,6 +216,18 @@ def _extract(
     )
 
 
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """Name what is stored of folders: each path by a name of its own, whatever its last part is.
+
+    Examples
+    --------
+    >>> names_of([Path("/a/x"), Path("/b/x")])
+    ['x-30388766', 'x-b03f96a3']
+    """
+    hashed = [hashlib.sha256(os.fsencode(path.resolve())).hexdigest() for path in folders]
+    return [f"{path.name}-{h[:8]}" for path, h in zip(folders, hashed, strict=True)]
+
+
 def collect(
     folder: Path,
     config: CorpusConfig,
@@ -250,7 +263,7 @@ def collect(
     """
     (folder / "mel").mkdir(parents=True, exist_ok=True)
     bank = mel.filterbank(features)
-    names = [path.name for path in extra] if extra else list(config.packages)
+    names = names_of(extra) if extra else list(config.packages)
     progress = Progress(len(names), say)
     n_files = n_segments = 0
     for i, name in enumerate(names):

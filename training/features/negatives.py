@@ -110,7 +110,7 @@ def collect(
     """
     (folder / "mel").mkdir(parents=True, exist_ok=True)
     bank = mel.filterbank(features)
-    names = [path.name for path in extra] if extra else list(config.packages)
+    names = corpus.names_of(extra) if extra else list(config.packages)
     progress = Progress(len(names) + 1, say)
     for i, name in enumerate((*names, _NOISE)):
         target = folder / "mel" / f"{name}.npy"
