@@ -529,6 +529,31 @@ def test_the_report_is_not_written_over_an_audio_file(audio_file, capsys):
     assert snapshot(path.parent) == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["tag", "--dry-run", "--plan", "/dev/full"], "--plan /dev/full"),
+        (["predict", "--format", "json", "--output", "/dev/full"], "--output /dev/full"),
+        (["playlist", "Rock > 0.001", "--m3u", "/dev/full", "--from"], "--m3u /dev/full"),
+        (["predict", "--format", "csv"], "standard output"),
+        (["tag", "--dry-run"], "standard output"),
+    ],
+)
+def test_a_disk_that_is_full_is_said_in_a_line(collection, words, named):
+    with Path(os.devnull if "/dev/full" in words else "/dev/full").open("w") as output:
+        ended = subprocess.run(
+            [sys.executable, "-m", "genretagger", *words, collection],
+            check=False,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert ended.returncode == 3
+    assert f"genretagger: {named}: No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_the_plan_is_not_written_over_an_audio_file(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     before = snapshot(path.parent)

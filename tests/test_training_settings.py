@@ -250,6 +250,19 @@ def test_what_the_system_refuses_ends_a_stage_with_one_line(
     assert err.count("\n") == 1
 
 
+def test_a_full_disk_is_named_even_if_the_error_names_no_file(monkeypatch, capsys, tmp_path):
+    def fail(args, say):
+        raise OSError("Can't write data (errno = 28, No space left on device)")
+
+    def disk_usage(path):
+        return shutil._ntuple_diskusage(10**9, 0, 0 if path == tmp_path else 10**9)
+
+    monkeypatch.setattr(manifest, "run", fail)
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    assert main(["manifest", "--run", str(tmp_path)]) == 1
+    assert f"training: {tmp_path}: the disk is full: free some" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("jobs", ["0", "-3", "two"])
 def test_jobs_are_counted_from_one(capsys, jobs):
     with pytest.raises(SystemExit):

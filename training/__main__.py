@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import errno
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from genretagger.errors import GenreTaggerError
 from training.progress import say
@@ -37,6 +40,8 @@ STAGES = (
 )
 """In the order in which they run; the last two are asides."""
 
+_FULL_BYTES = 1_000_000  # a disk with less free is called full
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -58,9 +63,18 @@ def _is_full(error: Exception) -> bool:
     return "No space left" in str(error)
 
 
-def _in_words(error: Exception) -> str:
+def _full_folders(run: Path | None) -> str:
+    """Name the folders that are full, of those that a stage writes to."""
+    folders = [folder for folder in (run, Path(tempfile.gettempdir())) if folder is not None]
+    full = [f"{f}" for f in folders if f.exists() and shutil.disk_usage(f).free < _FULL_BYTES]
+    return " and ".join(dict.fromkeys(full))
+
+
+def _in_words(error: Exception, run: Path | None) -> str:
     """Say in one line which file the system refused, and what to do."""
     name = error.filename if isinstance(error, OSError) else None
+    if not name and _is_full(error):
+        name = _full_folders(run)
     place = f"{name}: " if name else ""
     if _is_full(error):
         return f"{place}the disk is full: free some room, and run this again; it resumes"
@@ -86,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not isinstance(error, OSError) and not _is_full(error):
             raise
-        print(f"training: {_in_words(error)}", file=sys.stderr)
+        print(f"training: {_in_words(error, getattr(args, 'run', None))}", file=sys.stderr)
         return 1
     say(f"{args.stage}: {time.monotonic() - began:.0f} s")
     return 0

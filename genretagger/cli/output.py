@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
@@ -93,6 +94,24 @@ def spare_audio(path: Path | None) -> None:
         raise FatalError(f"{path} is an audio file, and stays; nothing was done")
 
 
+class _Named(io.FileIO):
+    """A file that says which one it is when it cannot be written, at the first byte or the last."""
+
+    def __init__(self, option: str, path: Path) -> None:
+        self._told = f"{option} {path}"
+        try:
+            super().__init__(path, "w")
+        except OSError as error:
+            raise FatalError(f"{self._told}: {error.strerror}") from error
+
+    def write(self, data: Any) -> int:
+        """Write some bytes, or raise FatalError."""
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            raise FatalError(f"{self._told}: {error.strerror}") from error
+
+
 @contextlib.contextmanager
 def output_file(
     option: str, path: Path, *, errors: str = "strict", newline: str | None = None
@@ -102,13 +121,10 @@ def output_file(
     Raises
     ------
     FatalError
-        If it cannot be opened; the message names the option.
+        If it cannot be opened or written; the message names the option.
     """
-    try:
-        stream = path.open("w", encoding="utf-8", errors=errors, newline=newline)
-    except OSError as error:
-        raise FatalError(f"{option} {path}: {error.strerror}") from error
-    with stream:
+    binary = io.BufferedWriter(_Named(option, path))
+    with io.TextIOWrapper(binary, encoding="utf-8", errors=errors, newline=newline) as stream:
         yield stream
 
 
@@ -133,7 +149,7 @@ def report_stream(path: Path | None) -> Iterator[TextIO]:
     Raises
     ------
     FatalError
-        If the file cannot be opened.
+        If the file cannot be opened or written.
     """
     if path is None:
         utf8_output()
