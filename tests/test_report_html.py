@@ -177,6 +177,14 @@ def test_a_report_of_nothing_is_a_page_still():
     assert "<b>0</b> tracks" in page_of([]).render()
 
 
+@pytest.mark.quick
+def test_a_probability_has_the_two_digits_that_its_reason_has():
+    for n in range(20_001):
+        p = n / 20_000 + 1e-9
+        assert f"{html._thousandths(p) / 1000:.2f}" == f"{p:.2f}"
+        assert abs(html._thousandths(p) - 1000 * p) <= 1
+
+
 def test_a_track_below_its_thresholds_alone_draws_the_page_too():
     row = next(r for r in make_rows.rows(50) if r["state"] == "undecided")
     assert "undecided" in page_of([row]).render()

@@ -135,7 +135,7 @@ class Page:
                 old=self._number(row["old"]),
                 now=self._number(row["new"]),
                 genres=self._number(row["genres"]),
-                p=p and array("H", (round(1000 * p[g]) for g in self._vocabulary.genres)),
+                p=p and array("H", (_thousandths(p[g]) for g in self._vocabulary.genres)),
                 texts=tuple(printable(row[key]) for key in TEXTS),
             )
         )
@@ -231,7 +231,7 @@ class Page:
         """Return the data of the script; rows are lists, and recurring texts are numbers."""
         return {
             "genres": self._vocabulary.genres,
-            "thresholds": self._thresholds and [round(1000 * t) for t in self._thresholds],
+            "thresholds": self._thresholds and [_thousandths(t) for t in self._thresholds],
             "states": list(words),
             "words": list(words.values()),
             "failures": failures,
@@ -373,6 +373,12 @@ def below_root(folders: Iterable[str]) -> tuple[str, list[str]]:
     if not all(folder.startswith(root) for folder in folders):
         root = ""
     return printable(root), [printable(folder[len(root) :]) or "." for folder in folders]
+
+
+def _thousandths(probability: float) -> int:
+    """Round to thousandths that, rounded again, give the hundredths that a reason names."""
+    hundredths = 10 * round(100 * probability)
+    return min(max(round(1000 * probability), hundredths - 4), hundredths + 4)
 
 
 def _kind_of_failure(reason: str) -> str:
