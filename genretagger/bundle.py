@@ -347,7 +347,7 @@ def require_embedding(model: Bundle) -> None:
         If it gives none.
     """
     if model.embedding is None:
-        why = "its network gives no embedding; take a bundle whose 'genretagger model' lists one"
+        why = "its network gives no embedding; take 'default', or another model that has one"
         raise _refusal(model.path, why)
 
 
