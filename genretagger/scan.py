@@ -61,8 +61,9 @@ def find_tracks(
     ----------
     paths : iterable of pathlib.Path
         Files, which are taken as they are, and folders, which are walked: files before
-        subfolders, both sorted by name. Names that begin with a dot (and so macOS'
-        ``._*``) are skipped in folders.
+        subfolders, both sorted by name. In folders, names that begin with one dot (hidden files,
+        and so macOS' ``._*``) are skipped; with two or more they are names, as that of *...And
+        Oceans* is.
     ignore : sequence of str
         Shell patterns; a file or folder whose name or path matches one is skipped.
     on_error : callable
@@ -153,7 +154,8 @@ def _walk(
 
 def _is_passed_over(path: Path, ignore: Sequence[str]) -> bool:
     name = path.name
-    return name.startswith(".") or any(fnmatch(name, p) or fnmatch(str(path), p) for p in ignore)
+    is_hidden = name.startswith(".") and not name.startswith("..")
+    return is_hidden or any(fnmatch(name, p) or fnmatch(str(path), p) for p in ignore)
 
 
 def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:

@@ -74,6 +74,14 @@ def test_overlapping_paths_give_each_file_once(music):
     assert len(found(music, music / "b", music / "b/1.mp3")[0]) == 4
 
 
+def test_a_name_that_begins_with_several_dots_is_a_name(tmp_path):
+    path = tmp_path / "...And Oceans" / "..." / "..Enclosed.mp3"
+    path.parent.mkdir(parents=True)
+    path.write_text("x")
+    assert found(tmp_path)[0] == [path]
+    assert scan.is_met(path, tmp_path)
+
+
 def test_a_named_file_is_taken_even_if_hidden(music):
     hidden = music / ".hidden.mp3"
     hidden.write_text("x")
