@@ -40,6 +40,7 @@ _TABLES = {
     "notes TEXT, failure TEXT, PRIMARY KEY (heard_id, bundle_id, has_cuesheet)) WITHOUT ROWID",
     "rehearsals": "(path BLOB, field TEXT, identity TEXT, writer INTEGER, blocks TEXT, "
     "refusal TEXT, PRIMARY KEY (path, field)) WITHOUT ROWID",
+    "failures": "(path BLOB PRIMARY KEY, identity TEXT, reason TEXT) WITHOUT ROWID",
     # Beside the predictions, so that a run that wants none reads none. With row ids three lie on
     # a page; without, rows of more than 1002 bytes would take a page each (SQLite, file format,
     # 1.6).
@@ -47,13 +48,13 @@ _TABLES = {
     "PRIMARY KEY (heard_id, bundle_id, has_cuesheet))",
 }
 
-_BY_PATH = ("tags", "audio", "rehearsals")
+_BY_PATH = ("tags", "audio", "rehearsals", "failures")
 """Tables of what holds for one state of one file."""
 
 _OF_AUDIO = ("predictions", "embeddings")
 """Tables of what was heard in some audio, by one model."""
 
-_ADDED = ("rehearsals", "embeddings")
+_ADDED = ("rehearsals", "embeddings", "failures")
 """Caches of before lack these tables; they are added to them."""
 
 _READER = 4
@@ -263,6 +264,16 @@ class Cache:
         if is_settled(file.identity):
             row = (*_rehearsal_key(file, field, blocks), refusal)
             self._db.keep("INSERT OR REPLACE INTO rehearsals VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def is_news(self, path: Path, identity: Identity, reason: str) -> bool:
+        """Tell whether a file has not failed like this before, as it is now; and remember it."""
+        row = (_key(path), stamp(identity), reason)
+        question = "SELECT 1 FROM failures WHERE (path, identity, reason) = (?, ?, ?)"
+        if self._db.ask(question, row, lambda _: True):
+            return False
+        if is_settled(identity):
+            self._db.keep("INSERT OR REPLACE INTO failures VALUES (?, ?, ?)", row)
+        return True
 
     def files(self) -> list[Path]:
         """List the files of which something is cached; some may be gone."""

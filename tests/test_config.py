@@ -196,6 +196,26 @@ def test_changes_only_is_silent_if_nothing_changed(audio_file, capsys, tmp_path)
     assert capsys.readouterr() == ("", "")
 
 
+def test_changes_only_tells_of_a_damaged_file_once(audio_file, capsys, tmp_path):
+    audio_file("FLAC", genre=("Blues",), seconds=2.0)
+    bad, empty = tmp_path / "bad.mp3", tmp_path / "empty.flac"
+    for path, data in ((bad, b"no music"), (empty, b"")):
+        path.write_bytes(data)
+        os.utime(path, (1e9, 1e9))
+    command = ["tag", "--changes-only", "--jobs", "1", str(tmp_path)]
+    assert cli.main(command) == 1
+    out, err = capsys.readouterr()
+    assert out.count("failed") == 2
+    assert "3 tracks: 0 changed, 1 kept, 0 undecided, 2 failed" in err
+    assert cli.main(command) == 1
+    assert capsys.readouterr() == ("", "")
+    bad.write_bytes(b"other noise")
+    assert cli.main(command) == 1
+    out, err = capsys.readouterr()
+    assert str(bad) in out
+    assert str(empty) not in out + err
+
+
 def test_verbose_says_which_model_settings_cache_and_journal(audio_file, capsys):
     assert cli.main(["tag", "-v", "--always", str(audio_file("FLAC", seconds=2.0))]) == 0
     said = capsys.readouterr().err

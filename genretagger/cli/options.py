@@ -611,8 +611,8 @@ def _add_changes_only(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--changes-only",
         action="store_true",
-        help="report only tracks that change or fail, and say nothing at all if there is none "
-        "(for cron)",
+        help="report only tracks that change or fail, a failure once, and say nothing at all if "
+        "there is none (for cron)",
     )
 
 

@@ -19,8 +19,9 @@ from genretagger.cli import config
 from genretagger.cli.codes import INTERRUPTED, OK, SOME_FAILED
 from genretagger.cli.output import described, fitted, report_stream, say, spare_audio
 from genretagger.containers import is_heard_only
-from genretagger.errors import FatalError
+from genretagger.errors import FatalError, TrackError
 from genretagger.genres import SHIPPED, split_values
+from genretagger.identity import identify
 from genretagger.records import State, TagChange
 from genretagger.report.html import Page
 from genretagger.report.tables import FORMATS, Report
@@ -31,6 +32,7 @@ from genretagger.words import Words
 
 if TYPE_CHECKING:
     from genretagger.bundle import Bundle
+    from genretagger.cache import Cache
 
 _MOST_GENRES = 8  # that a summary counts; a line or two
 
@@ -87,6 +89,8 @@ class Run:
         self._after: Counter[str] = Counter()
         self._passed_over: Counter[str] = Counter()
         self._failures: list[TagChange] = []
+        self._told: Cache | None = None
+        self._has_news = False
         self._is_reporting = False
         self._is_interrupted = False
         self._messages = Console(stderr=True)
@@ -182,7 +186,7 @@ class Run:
 
     @contextlib.contextmanager
     def reporting(
-        self, *, shown: bool = True, into: Report | None = None
+        self, *, shown: bool = True, into: Report | None = None, told: Cache | None = None
     ) -> Iterator[Callable[[TagChange], None]]:
         """Open the report and the page, show progress, and end quietly on Ctrl-C.
 
@@ -192,12 +196,15 @@ class Run:
             Report what is taken.
         into : Report, optional
             Which is open, instead of the one of ``--format``.
+        told : Cache, optional
+            Knows which failures ``--changes-only`` has told before.
 
         Yields
         ------
         callable
             Takes one line: counts it and reports it.
         """
+        self._told = told
         if settings := config.file():
             self.remark(f"settings: {settings}{'' if config.is_there(settings) else ' (none)'}")
         with contextlib.ExitStack() as stack:
@@ -224,21 +231,35 @@ class Run:
                 self._is_interrupted = True
 
     def _take(self, line: TagChange) -> None:
-        self.count(line)
+        is_news = self._is_news(line)
+        self.count(line, is_news=is_news)
         row = self._row(line)
         if self._page is not None:
             self._page.add(row)
-        if self._only_changes and line.state not in (State.CHANGE, State.FAILED):
+        if self._only_changes and not is_news:
             return
         for report in self._reports:
             report.add(row)
 
-    def count(self, line: TagChange) -> None:
-        """Count a line without reporting it."""
+    def _is_news(self, line: TagChange) -> bool:
+        """Tell whether a line is one that ``--changes-only`` reports."""
+        if line.state is not State.FAILED or self._told is None or not self._only_changes:
+            return line.state in (State.CHANGE, State.FAILED)
+        try:
+            identity = identify(line.path)
+        except (
+            TrackError
+        ):  # it is not there, or not to be seen: that may be another fault each time
+            return True
+        return self._told.is_news(line.path, identity, reason_text(line.reason))
+
+    def count(self, line: TagChange, *, is_news: bool = True) -> None:
+        """Count a line without reporting it; a failure that is no news is not told."""
         self._counts[line.state] += 1
-        if line.state is State.FAILED:
+        self._has_news |= is_news and line.state in (State.CHANGE, State.FAILED)
+        if line.state is State.FAILED and is_news:
             self._take_failure(line)
-        else:
+        elif line.state is not State.FAILED:
             self._before.update(_genres(line.old))
             self._after.update(_genres(line.new))
 
@@ -318,8 +339,8 @@ class Run:
     def is_talking(self) -> bool:
         """Whether the summary, and what to do next, is wanted."""
         is_interrupted = self._is_interrupted and not self._is_endless
-        is_news = self.n_changes or self._counts[State.FAILED] or is_interrupted
-        return not self._is_quiet and bool(is_news or not self._only_changes)
+        is_news = self._has_news or is_interrupted
+        return not self._is_quiet and (is_news or not self._only_changes)
 
     @property
     def _n_left(self) -> int:
