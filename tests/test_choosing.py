@@ -100,6 +100,22 @@ def test_a_condition_that_makes_no_sense_and_a_playlist_over_audio_are_refused(m
     assert (music / "1.mp3").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (["playlist", "Rock > 0.5", "--from"], "--m3u"),
+        (["learn", "--out", "mine"], "--report"),
+        (["discover"], "--report"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_before_anything_is_heard(
+    command, option, music, capsys, tmp_path
+):
+    place = tmp_path / "no" / "such" / "file"
+    code, _, err = run(capsys, *command, music, option, place)
+    assert (code, err) == (3, f"genretagger: {option} {place}: No such file or directory\n")
+
+
 def test_where_nothing_was_heard_before_it_asks_where_to_seek(capsys):
     code, _, err = run(capsys, "playlist", "Rock > 0.5")
     assert code == 3

@@ -128,6 +128,25 @@ def output_file(
         yield stream
 
 
+def check_file(option: str, path: Path | None) -> None:
+    """Refuse, before hours of hearing, a file that could not be written after them.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be opened; the message names the option.
+    """
+    if path is None:
+        return
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise FatalError(f"{option} {path}: {error.strerror}") from error
+
+
 def write_file(option: str, path: Path, data: bytes) -> None:
     """Write the file that an option names.
 

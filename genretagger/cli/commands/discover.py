@@ -14,7 +14,7 @@ import numpy as np
 from genretagger.bundle import Bundle, require_embedding
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.choosing import HeardTrack, heard_tracks
-from genretagger.cli.output import say_address, warn, write_file
+from genretagger.cli.output import check_file, say_address, warn, write_file
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.discover.portrait import Genres, portray
@@ -93,11 +93,7 @@ def _check_places(options: argparse.Namespace) -> None:
             options.m3u.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FatalError(f"--m3u {options.m3u}: {error.strerror}") from error
-    try:
-        if options.report:
-            options.report.open("a").close()
-    except OSError as error:
-        raise FatalError(f"--report {options.report}: {error.strerror}") from error
+    check_file("--report", options.report)
 
 
 def _grouped(tracks: Sequence[HeardTrack], bundle: Bundle) -> tuple[Collection, Floats]:

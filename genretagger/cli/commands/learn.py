@@ -15,7 +15,7 @@ from genretagger import bundle, pipeline
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
 from genretagger.cli.caching import opened_cache
-from genretagger.cli.output import warn, write_file
+from genretagger.cli.output import check_file, warn, write_file
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.errors import FatalError, TrackError
@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     bundle.require_embedding(network)
     place = bundle.place_of_own(options.out)
     synonyms = _synonyms(options)
+    check_file("--report", options.report)
     run = Run(options, LEARNED)
     run.hear_with(network)
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
