@@ -136,7 +136,7 @@ def check_file(option: str, path: Path | None) -> None:
     FatalError
         If it cannot be opened; the message names the option.
     """
-    if path is None:
+    if path is None or path.is_fifo():  # who reads from >(...) would take that for the end
         return
     is_new = not path.exists()
     try:
