@@ -161,7 +161,7 @@ def test_a_failure_and_silence_have_no_embedding_in_json(model, music, capsys):
 
 def test_a_bundle_without_an_embedding_refuses_what_needs_one_and_tags(music, capsys, without):
     code, _, err = run(capsys, "predict", "--bundle", without.path, "--embedding", music)
-    assert (code, err.count("its network gives no embedding; take a bundle")) == (3, 1)
+    assert (code, err.count("its network gives no embedding; take 'default'")) == (3, 1)
     code, rows, _ = run(capsys, "tag", "-n", "--bundle", without.path, music)
     assert (code, len(rows)) == (0, 3)
 

@@ -102,7 +102,7 @@ def begun(tmp_path_factory):
         .replace("sr = 16000", "sr = 8000")
         .replace("least_s = 29.5", "least_s = 30.0")
         .replace("patience = 8", "patience = 20")
-        .replace("most_passes = 40", "most_passes = 20")
+        .replace("most_passes = 100", "most_passes = 20")
         .replace("least_positives = 10", "least_positives = 1")
         .replace("n_resamples = 1000", "n_resamples = 50"),
         encoding="utf-8",
