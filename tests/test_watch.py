@@ -48,6 +48,7 @@ def watch(capsys):
             finally:
                 os.kill(os.getpid(), signal.SIGTERM)
 
+        ctrl_c = signal.getsignal(signal.SIGINT)  # a stopped watch is deaf to it, as it is to end
         before = signal.signal(signal.SIGTERM, lambda *_: None)
         try:
             thread = threading.Thread(target=act)
@@ -56,6 +57,7 @@ def watch(capsys):
             thread.join()
         finally:
             signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGINT, ctrl_c)
         if errors:
             raise errors[0]
         return answer
