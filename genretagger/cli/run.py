@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from genretagger.bundle import Bundle
     from genretagger.cache import Cache
 
+_MOST_HIDDEN = 3  # files and folders that a summary names
 _MOST_GENRES = 8  # that a summary counts; a line or two
 
 
@@ -88,6 +89,7 @@ class Run:
         self._before: Counter[str] = Counter()
         self._after: Counter[str] = Counter()
         self._passed_over: Counter[str] = Counter()
+        self._hidden: list[Path] = []
         self._failures: list[TagChange] = []
         self._told: Cache | None = None
         self._has_news = False
@@ -153,7 +155,7 @@ class Run:
         if self._shows_progress and not self._is_vast:
             count = partial(find, heard_only=heard_only)
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
-        for path in find(heard_only=True, on_error=self.fail):
+        for path in find(heard_only=True, on_error=self.fail, on_hidden=self._hidden.append):
             if heard_only or not is_heard_only(path):
                 yield path
             else:
@@ -351,6 +353,8 @@ class Run:
         counts = ", ".join(f"{self._counts[state]} {word}" for state, word in self._words.items())
         if self._passed_over:
             say(_passed_over(self._passed_over))
+        if self._hidden:
+            say(_hidden(self._hidden))
         if total or self._is_interrupted:
             say(f"{counted(total, 'track')}: {counts}")
         elif not self._passed_over:
@@ -391,6 +395,14 @@ def _passed_over(kinds: Counter[str]) -> str:
     shown = [kind if n == len(kinds) else f"{kind} {kinds[kind]}" for kind in sorted(kinds)]
     files = "1 audio file of a kind" if n == 1 else f"{n} audio files of kinds"
     return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})"
+
+
+def _hidden(paths: Sequence[Path]) -> str:
+    shown = ", ".join(map(str, paths[:_MOST_HIDDEN]))
+    more = f" and {len(paths) - _MOST_HIDDEN} more" if len(paths) > _MOST_HIDDEN else ""
+    return (
+        f"passed over, as a name with a dot in front is hidden: {shown}{more}; name it to hear it"
+    )
 
 
 def _opened(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
