@@ -91,7 +91,8 @@ class Run:
         self._passed_over: Counter[str] = Counter()
         self._hidden: list[Path] = []
         self._failures: list[TagChange] = []
-        self._told: Cache | None = None
+        self.told: Cache | None = None
+        """Knows which failures ``--changes-only`` has told before."""
         self._has_news = False
         self._is_reporting = False
         self._is_interrupted = False
@@ -206,7 +207,7 @@ class Run:
         callable
             Takes one line: counts it and reports it.
         """
-        self._told = told
+        self.told = told
         if settings := config.file():
             self.remark(f"settings: {settings}{'' if config.is_there(settings) else ' (none)'}")
         with contextlib.ExitStack() as stack:
@@ -245,15 +246,13 @@ class Run:
 
     def _is_news(self, line: TagChange) -> bool:
         """Tell whether a line is one that ``--changes-only`` reports."""
-        if line.state is not State.FAILED or self._told is None or not self._only_changes:
+        if line.state is not State.FAILED or self.told is None or not self._only_changes:
             return line.state in (State.CHANGE, State.FAILED)
         try:
             identity = identify(line.path)
-        except (
-            TrackError
-        ):  # it is not there, or not to be seen: that may be another fault each time
+        except TrackError:  # not there, or not to be seen: that may be another fault each time
             return True
-        return self._told.is_news(line.path, identity, reason_text(line.reason))
+        return self.told.is_news(line.path, identity, reason_text(line.reason))
 
     def count(self, line: TagChange, *, is_news: bool = True) -> None:
         """Count a line without reporting it; a failure that is no news is not told."""
