@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import itertools
 import os
 import re
 import socket
@@ -36,6 +37,9 @@ _UTF16 = re.compile(rb"(?:[^\0]\0){3}|(?:\0[^\0]){3}")
 """Every second byte is NUL. Lists that NULs separate are not like this: audio files' names are
 longer than a letter."""
 
+_MOST_LOOKED_AT = 1000
+"""Names in a hidden folder: enough for an album, and a home's caches hold millions."""
+
 _PIECE = 1 << 16  # bytes of a list; some hundred entries
 
 _PLS = re.compile(r"\s*\[playlist\][ \t]*(?:[\r\n]|$)", re.IGNORECASE)
@@ -54,6 +58,7 @@ def find_tracks(
     on_error: OnError,
     heard_only: bool = False,
     once: bool = True,
+    on_hidden: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[Path]:
     """Walk folders for audio files.
 
@@ -72,6 +77,8 @@ def find_tracks(
         Yield also the kinds of audio that can be heard, but not tagged.
     once : bool
         Remember every file, about 100 bytes each. Otherwise folders alone are remembered.
+    on_hidden : callable, optional
+        Told of hidden files that are named as audio is, and of hidden folders that hold some.
 
     Yields
     ------
@@ -94,7 +101,9 @@ def find_tracks(
             on_error(path, "cannot be read: no file has a NUL in its name")
             continue
         if S_ISDIR(stat.st_mode):
-            yield from _walk(path, is_wanted, ignore, on_error, seen)
+            yield from _walk(
+                path, is_wanted, ignore, on_error=on_error, on_hidden=on_hidden, seen=seen
+            )
         elif not (is_wanted(path) and S_ISREG(stat.st_mode)):
             on_error(path, "not an audio file that genretagger knows, see docs/formats.md")
         elif seen.is_new_file(stat):
@@ -122,7 +131,9 @@ def _walk(
     folder: Path,
     is_wanted: Callable[[Path], bool],
     ignore: Sequence[str],
+    *,
     on_error: OnError,
+    on_hidden: Callable[[Path], None],
     seen: _Seen,
 ) -> Iterator[Path]:
     try:
@@ -136,7 +147,11 @@ def _walk(
     folders = []
     for entry in entries:
         path = folder / entry.name
-        if _is_passed_over(path, ignore):
+        if _is_ignored(path, ignore):
+            continue
+        if _is_hidden(entry.name):
+            if _may_be_music(path, is_wanted):
+                on_hidden(path)
             continue
         try:
             if entry.is_dir():
@@ -149,13 +164,25 @@ def _walk(
         except OSError as error:  # a link to nowhere, or to itself
             on_error(path, f"cannot be read: {error.strerror}")
     for subfolder in folders:
-        yield from _walk(subfolder, is_wanted, ignore, on_error, seen)
+        yield from _walk(
+            subfolder, is_wanted, ignore, on_error=on_error, on_hidden=on_hidden, seen=seen
+        )
 
 
-def _is_passed_over(path: Path, ignore: Sequence[str]) -> bool:
-    name = path.name
-    is_hidden = name.startswith(".") and not name.startswith("..")
-    return is_hidden or any(fnmatch(name, p) or fnmatch(str(path), p) for p in ignore)
+def _is_ignored(path: Path, ignore: Sequence[str]) -> bool:
+    return any(fnmatch(path.name, p) or fnmatch(str(path), p) for p in ignore)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") and not name.startswith("..")
+
+
+def _may_be_music(hidden: Path, is_wanted: Callable[[Path], bool]) -> bool:
+    """Tell whether a hidden file is named as audio is, or one of a hidden folder's first files."""
+    if hidden.name.startswith("._"):  # what macOS keeps of another file
+        return False
+    below = (Path(name) for _, _, names in os.walk(hidden) for name in names)
+    return any(map(is_wanted, [hidden, *itertools.islice(below, _MOST_LOOKED_AT)]))
 
 
 def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:
@@ -167,7 +194,7 @@ def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:
     (True, False)
     """
     steps = [path, *path.parents][: len(path.relative_to(folder).parts)]
-    return not any(_is_passed_over(step, ignore) for step in steps)
+    return not any(_is_hidden(step.name) or _is_ignored(step, ignore) for step in steps)
 
 
 def _stop(path: Path, why: str) -> None:

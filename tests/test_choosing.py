@@ -28,8 +28,7 @@ def test_similar_lists_what_is_nearest_without_the_track_and_its_copies(
     first = music / "0.flac"
     shutil.copy(first, music / "copy.flac")
     options = ("--jobs", "1", "--bundle", with_embedding, "--from", music, "--format", "json")
-    playlist = tmp_path / "lists" / "near.m3u"
-    playlist.parent.mkdir()
+    playlist = tmp_path / "new" / "lists" / "near.m3u"
     code, rows, err = run(capsys, "similar", first, *options, "--m3u", playlist)
     assert code == 0
     assert sorted(row["path"] for row in rows) == [str(music / "1.mp3"), str(music / "2.ogg")]
@@ -103,7 +102,7 @@ def test_a_condition_that_makes_no_sense_and_a_playlist_over_audio_are_refused(m
 @pytest.mark.parametrize(
     ("command", "option"),
     [
-        (["playlist", "Rock > 0.5", "--from"], "--m3u"),
+        (["predict"], "--output"),
         (["learn", "--out", "mine"], "--report"),
         (["discover"], "--report"),
     ],
@@ -113,7 +112,19 @@ def test_what_could_not_be_written_is_refused_before_anything_is_heard(
 ):
     place = tmp_path / "no" / "such" / "file"
     code, _, err = run(capsys, *command, music, option, place)
-    assert (code, err) == (3, f"genretagger: {option} {place}: No such file or directory\n")
+    told = f"there is no folder {place.parent}; make it, or name a file in another"
+    assert (code, err) == (3, f"genretagger: {option} {place}: {told}\n")
+
+
+def test_a_playlist_where_none_can_be_is_refused_before_anything_is_heard(music, capsys, heard):
+    for place, why in (
+        (music, "it is a folder; name a file"),
+        (music / "1.mp3" / "x.m3u", "it is no folder; name another"),
+    ):
+        code, _, err = run(capsys, "playlist", "Rock > 0.5", "--from", music, "--m3u", place)
+        assert (code, err.count("\n"), why in err) == (3, 1, True)
+        assert str(place if place == music else place.parent) in err
+    assert heard == []
 
 
 def test_where_nothing_was_heard_before_it_asks_where_to_seek(capsys):

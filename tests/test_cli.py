@@ -520,6 +520,16 @@ def test_a_history_of_nothing_says_so(capsys):
     assert capsys.readouterr() == ("", "no run has changed a file yet\n")
 
 
+def test_the_summary_names_hidden_music(collection, capsys):
+    (collection / ".hack").mkdir()
+    (collection / ".hack" / "1.mp3").write_bytes(b"")
+    cli.main(["tag", "--dry-run", str(collection)])
+    hidden = f"a name with a dot in front is hidden: {collection}/.hack; name it to hear it"
+    assert hidden in capsys.readouterr().err
+    cli.main(["tag", "--dry-run", "--ignore", ".hack", str(collection)])
+    assert "is hidden" not in capsys.readouterr().err
+
+
 def test_the_report_is_not_written_over_an_audio_file(audio_file, capsys):
     path = audio_file("FLAC", seconds=2.0)
     before = snapshot(path.parent)

@@ -513,8 +513,8 @@ def test_one_bad_file_is_named_and_the_others_are_grouped(library, capsys, netwo
     [
         (["--ignore", "[1-9]*"], "10 different tracks are too few to find groups in"),
         (["--ignore", "*"], "0 different tracks are too few"),
-        (["--report", "nowhere/map.html"], "--report nowhere/map.html: No such file"),
-        (["--m3u", "{folder}/00.flac"], "00.flac: File exists"),
+        (["--report", "nowhere/map.html"], "nowhere/map.html: there is no folder nowhere;"),
+        (["--m3u", "{folder}/00.flac"], "00.flac: it is no folder; name another"),
     ],
 )
 def test_what_cannot_be_grouped_or_written_is_refused_in_a_sentence(

@@ -367,6 +367,28 @@ def test_folders_say_where_their_tracks_disagree(opened):
     wait(opened, "return genretagger.filtered().length === 10")
 
 
+@pytest.mark.parametrize("width", [390, 800, 1280])
+def test_a_folder_of_many_genres_names_some_and_counts_the_others(browser, tmp_path, width):
+    rows = [
+        row | {"path": f"/m/{n}.mp3", "state": "keep", "old": [f"Genre {n}"], "new": [f"Genre {n}"]}
+        for n, row in enumerate(make_rows.rows(12))
+    ]
+    path = tmp_path / "many.html"
+    page_of(rows).write(path)
+    browsers.size(browser, width, 900)
+    open_page(browser, path)
+    browser.execute_script("document.getElementById('view-folders').click()")
+    wait(browser, "return document.querySelector('.folder-genres bdi')")
+    text, full = browser.execute_script(
+        "const it = document.querySelector('.folder-genres bdi'); return [it.textContent, it.title]"
+    )
+    *named, more = text.split(" · ")
+    assert more == f"{12 - len(named)} more"
+    assert len(named) == (3 if width == 390 else 5)
+    assert len(full.splitlines()) == 12
+    assert browsers.cut_or_covered(browser) == []
+
+
 def test_hostile_names_are_shown_and_never_obeyed(browser, tmp_path):
     rows = list(make_rows.rows(len(make_rows.HOSTILE)))
     for row, name in zip(rows, make_rows.HOSTILE, strict=True):
@@ -538,6 +560,25 @@ def test_a_click_on_a_number_shows_what_it_counts_and_goes_to_the_list(opened):
         assert 0 <= top < 450, number
         opened.execute_script("""document.querySelector('.tile[data-state=""]').click()""")
         wait(opened, f"return genretagger.filtered().length === {N}")
+
+
+def test_what_a_chart_filters_stands_beside_the_list_and_is_taken_away_alone(opened):
+    rows = list(make_rows.rows(N))
+    n_bare = sum(row["old"] == [] for row in rows)
+    n_both = sum(row["old"] == [] and row["state"] == "undecided" for row in rows)
+    n_undecided = sum(row["state"] == "undecided" for row in rows)
+    assert 0 < n_both < n_bare
+    number = """document.querySelector('[data-pick="before"][data-value="no genre"]')"""
+    opened.execute_script(f"{number}.click()")
+    wait(opened, f"return genretagger.filtered().length === {n_bare}")
+    opened.execute_script("document.querySelector('.tile-undecided').click()")
+    wait(opened, f"return genretagger.filtered().length === {n_both}")
+    chip = "const it = document.getElementById('picked'); return !it.hidden && it.textContent"
+    assert opened.execute_script(chip) == "no genre, before ✕"
+    opened.execute_script("document.getElementById('picked').click()")
+    wait(opened, f"return genretagger.filtered().length === {n_undecided}")
+    assert opened.execute_script(chip) is False
+    assert opened.execute_script(f"return {number}.ariaPressed") == "false"
 
 
 def test_keys_act_on_what_is_seen(opened):

@@ -485,6 +485,18 @@ def test_to_accept_a_kept_track_is_to_take_what_was_heard(plan, music, start):
     assert genre(music / "B/5.flac") == ["Electronic"]
 
 
+def test_to_accept_a_kept_track_that_has_what_was_heard_changes_nothing(plan, music, start):
+    tagged = mutagen.File(music / "B/5.flac")
+    tagged["genre"] = ["Electronic"]
+    tagged.save()
+    server = start(plan)
+    reply = server.do("decide", ids=[4], answer="accepted")
+    assert (reply.status_code, reply.json()["rows"], reply.json()["left"]) == (200, [], 1)
+    assert reply.json()["waiting"] == 0
+    reply = server.do("edit", id=4, genres="Electronic")
+    assert (reply.status_code, "has that already" in reply.json()["error"]) == (409, True)
+
+
 def test_after_apply_and_undo_a_line_says_what_it_is_now(plan, music, start):
     changed = mutagen.File(music / "B/4.flac")
     changed["title"] = ["new"]
@@ -647,8 +659,12 @@ def test_a_review_by_keyboard_alone(browser, plan, music, start):  # noqa: F811
     until(browser, f"{ANSWERS} === 'accepted,rejected,,,' && genretagger.current.id === 2")
     press(browser, "k", "j", "j", "j")
     until(browser, "genretagger.current.id === 4")
+    button = "document.querySelector('#detail .button.primary').textContent"
+    until(browser, f"{button} === 'Take what was heard y'")
     press(browser, "y")  # its genre is kept: what was heard is taken
     until(browser, f"{ANSWERS} === 'accepted,rejected,,,accepted'")
+    said = browser.execute_script("return document.querySelector('.said').textContent")
+    assert said.startswith("5.flac: Electronic in place of <script>alert(2)</script>.")
     assert browser.execute_script("return genretagger.rows[4].now") == ["Electronic"]
     browser.execute_script("genretagger.select(4)")
     press(browser, "e")

@@ -82,6 +82,17 @@ def test_a_name_that_begins_with_several_dots_is_a_name(tmp_path):
     assert scan.is_met(path, tmp_path)
 
 
+def test_hidden_music_is_told_unless_it_is_ignored(music):
+    for name in (".hack/CD 1/1.mp3", ".git/notes.txt", ".Trash/b.mp3", "._1.mp3", "b/.5.flac"):
+        (music / name).parent.mkdir(parents=True, exist_ok=True)
+        (music / name).write_text("x")
+    told = []
+    tracks = scan.find_tracks([music], ignore=[".Trash"], on_error=None, on_hidden=told.append)
+    assert len(list(tracks)) == 4
+    assert told == [music / ".hack", music / "b/.5.flac"]
+    assert found(music / ".hack")[0] == [music / ".hack/CD 1/1.mp3"]
+
+
 def test_a_named_file_is_taken_even_if_hidden(music):
     hidden = music / ".hidden.mp3"
     hidden.write_text("x")

@@ -130,6 +130,23 @@ def test_what_arrives_slowly_is_tagged_when_whole_and_as_tag_would(
     assert (folder / "1.mp3").read_bytes() == untouched
 
 
+def test_with_changes_only_a_restart_is_silent_of_the_failures_of_before(tracks, folder, watch):
+    bad = folder / "0bad.mp3"
+    bad.write_bytes(b"no music at all")
+
+    def tagged(name):
+        shutil.copy(tracks / name, folder)
+        until(lambda: has_genre(folder / name))
+
+    words = ("--always", "--changes-only", folder)
+    _, rows, err = watch(lambda: tagged("0.flac"), *words)
+    assert states(rows) == {"0bad.mp3": "failed", "0.flac": "change"}
+    assert str(bad) in err
+    _, rows, err = watch(lambda: tagged("1.mp3"), *words)
+    assert states(rows) == {"1.mp3": "change"}
+    assert str(bad) not in err
+
+
 def test_what_undo_gave_back_stays_so_now_and_after_a_restart(tracks, folder, watch, capsys):
     shutil.copy(tracks / "0.flac", folder)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from genretagger import pipeline
 from genretagger.bundle import Bundle
 from genretagger.cache import Cache
-from genretagger.cli.output import check_file, spare_audio, warn, write_file
+from genretagger.cli.output import check_file, make_folder, spare_audio, warn, write_file
 from genretagger.cli.run import Run
 from genretagger.errors import FatalError, TrackError
 from genretagger.identity import is_file
@@ -58,7 +58,7 @@ class Chooser:
     Raises
     ------
     FatalError
-        If a file to be written is named as audio is.
+        If the playlist is named as audio is, or cannot be written.
 
     Attributes
     ----------
@@ -67,6 +67,8 @@ class Chooser:
 
     def __init__(self, options: argparse.Namespace) -> None:
         spare_audio(options.m3u)
+        if options.m3u:
+            make_folder("--m3u", options.m3u.parent)
         check_file("--m3u", options.m3u)
         self._options = options
         options.files_from = []

@@ -278,7 +278,7 @@ def _add_choice(parser: argparse.ArgumentParser, sources: str, n: int | None = N
         "--m3u",
         type=Path,
         metavar="FILE",
-        help="write a playlist, with paths relative to it",
+        help="write a playlist, with paths relative to it; its folder is made if it is missing",
     )
     group = parser.add_argument_group("run and report")
     _add_work(group)
@@ -312,7 +312,8 @@ def _discover(parser: argparse.ArgumentParser) -> None:
         "--m3u",
         type=Path,
         metavar="FOLDER",
-        help="write a playlist for each group into this folder, the most typical tracks first",
+        help="write a playlist for each group into this folder, which is made if it is missing, "
+        "the most typical tracks first",
     )
     group = parser.add_argument_group("run and report")
     _add_work(group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import shutil
@@ -94,22 +95,34 @@ def spare_audio(path: Path | None) -> None:
         raise FatalError(f"{path} is an audio file, and stays; nothing was done")
 
 
+def _refusal(option: str, path: Path, error: OSError) -> FatalError:
+    """Say why the file that an option names cannot be written, and what to do."""
+    if path.is_dir():
+        why = "it is a folder; name a file"
+    elif not path.parent.exists():
+        why = f"there is no folder {path.parent}; make it, or name a file in another"
+    else:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = f"{error.strerror}; {'free some, or ' if is_full else ''}name another place"
+    return FatalError(f"{option} {path}: {why}")
+
+
 class _Named(io.FileIO):
     """A file that says which one it is when it cannot be written, at the first byte or the last."""
 
     def __init__(self, option: str, path: Path) -> None:
-        self._told = f"{option} {path}"
+        self._option, self._path = option, path
         try:
             super().__init__(path, "w")
         except OSError as error:
-            raise FatalError(f"{self._told}: {error.strerror}") from error
+            raise _refusal(option, path, error) from error
 
     def write(self, data: Any) -> int:
         """Write some bytes, or raise FatalError."""
         try:
             return super().write(data) or 0
         except OSError as error:
-            raise FatalError(f"{self._told}: {error.strerror}") from error
+            raise _refusal(self._option, self._path, error) from error
 
 
 @contextlib.contextmanager
@@ -144,7 +157,22 @@ def check_file(option: str, path: Path | None) -> None:
         if is_new:
             path.unlink()
     except OSError as error:
-        raise FatalError(f"{option} {path}: {error.strerror}") from error
+        raise _refusal(option, path, error) from error
+
+
+def make_folder(option: str, folder: Path) -> None:
+    """Make a folder for what an option has written, unless it is there.
+
+    Raises
+    ------
+    FatalError
+        If it cannot be made; the message names the option.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is no folder" if folder.exists() else error.strerror
+        raise FatalError(f"{option} {folder}: {why}; name another") from error
 
 
 def write_file(option: str, path: Path, data: bytes) -> None:
@@ -158,7 +186,7 @@ def write_file(option: str, path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise FatalError(f"{option} {path}: {error.strerror}") from error
+        raise _refusal(option, path, error) from error
 
 
 @contextlib.contextmanager

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from genretagger.bundle import Bundle
     from genretagger.cache import Cache
 
+_MOST_HIDDEN = 3  # files and folders that a summary names
 _MOST_GENRES = 8  # that a summary counts; a line or two
 
 
@@ -88,8 +89,10 @@ class Run:
         self._before: Counter[str] = Counter()
         self._after: Counter[str] = Counter()
         self._passed_over: Counter[str] = Counter()
+        self._hidden: list[Path] = []
         self._failures: list[TagChange] = []
-        self._told: Cache | None = None
+        self.told: Cache | None = None
+        """Knows which failures ``--changes-only`` has told before."""
         self._has_news = False
         self._is_reporting = False
         self._is_interrupted = False
@@ -153,7 +156,7 @@ class Run:
         if self._shows_progress and not self._is_vast:
             count = partial(find, heard_only=heard_only)
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
-        for path in find(heard_only=True, on_error=self.fail):
+        for path in find(heard_only=True, on_error=self.fail, on_hidden=self._hidden.append):
             if heard_only or not is_heard_only(path):
                 yield path
             else:
@@ -204,7 +207,7 @@ class Run:
         callable
             Takes one line: counts it and reports it.
         """
-        self._told = told
+        self.told = told
         if settings := config.file():
             self.remark(f"settings: {settings}{'' if config.is_there(settings) else ' (none)'}")
         with contextlib.ExitStack() as stack:
@@ -243,15 +246,13 @@ class Run:
 
     def _is_news(self, line: TagChange) -> bool:
         """Tell whether a line is one that ``--changes-only`` reports."""
-        if line.state is not State.FAILED or self._told is None or not self._only_changes:
+        if line.state is not State.FAILED or self.told is None or not self._only_changes:
             return line.state in (State.CHANGE, State.FAILED)
         try:
             identity = identify(line.path)
-        except (
-            TrackError
-        ):  # it is not there, or not to be seen: that may be another fault each time
+        except TrackError:  # not there, or not to be seen: that may be another fault each time
             return True
-        return self._told.is_news(line.path, identity, reason_text(line.reason))
+        return self.told.is_news(line.path, identity, reason_text(line.reason))
 
     def count(self, line: TagChange, *, is_news: bool = True) -> None:
         """Count a line without reporting it; a failure that is no news is not told."""
@@ -351,6 +352,8 @@ class Run:
         counts = ", ".join(f"{self._counts[state]} {word}" for state, word in self._words.items())
         if self._passed_over:
             say(_passed_over(self._passed_over))
+        if self._hidden:
+            say(_hidden(self._hidden))
         if total or self._is_interrupted:
             say(f"{counted(total, 'track')}: {counts}")
         elif not self._passed_over:
@@ -391,6 +394,14 @@ def _passed_over(kinds: Counter[str]) -> str:
     shown = [kind if n == len(kinds) else f"{kind} {kinds[kind]}" for kind in sorted(kinds)]
     files = "1 audio file of a kind" if n == 1 else f"{n} audio files of kinds"
     return f"passed over {files} that can be heard, but not tagged ({', '.join(shown)})"
+
+
+def _hidden(paths: Sequence[Path]) -> str:
+    shown = ", ".join(map(str, paths[:_MOST_HIDDEN]))
+    more = f" and {len(paths) - _MOST_HIDDEN} more" if len(paths) > _MOST_HIDDEN else ""
+    return (
+        f"passed over, as a name with a dot in front is hidden: {shown}{more}; name it to hear it"
+    )
 
 
 def _opened(source: str) -> contextlib.AbstractContextManager[BinaryIO]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -70,15 +70,12 @@ class Labels:
         The number of each track's artist.
     left_out : tuple of LeftOut
         The most common first.
-    unmatched : tuple of str
-        Lines of the mapping that match no track's genre.
     """
 
     vocabulary: Vocabulary
     reference: NDArray[np.bool_]
     groups: NDArray[np.int64]
     left_out: tuple[LeftOut, ...]
-    unmatched: tuple[str, ...]
 
 
 def genres_of(values: Sequence[str], synonyms: Mapping[str, str]) -> tuple[str, ...]:
@@ -147,6 +144,25 @@ def read_synonyms(text: str) -> dict[str, str]:
     return synonyms
 
 
+def unmatched(tracks: Iterable[Tagged], synonyms: Mapping[str, str]) -> list[str]:
+    """List the lines of a mapping that match no track's genre, by the keys of their spellings.
+
+    Parameters
+    ----------
+    tracks : iterable of Tagged
+        Also those whose genres are all left out by the mapping.
+    synonyms : mapping of str to str
+        As `read_synonyms` gives them.
+
+    Examples
+    --------
+    >>> unmatched([Tagged(("Rap",), "")], {"rap": "", "lied": "Song"})
+    ['lied']
+    """
+    there = {key_of(part) for t in tracks for v in t.values for part in _parts(v, synonyms)}
+    return [spelling for spelling in synonyms if spelling not in there]
+
+
 def label(tracks: Sequence[Tagged], synonyms: Mapping[str, str]) -> Labels:
     """Make labels of tags.
 
@@ -198,13 +214,11 @@ def label(tracks: Sequence[Tagged], synonyms: Mapping[str, str]) -> Labels:
         row[[place[key] for key in its_keys if key in place]] = True
     numbers: dict[str, int] = {}
     groups = [numbers.setdefault(track.artist, len(numbers)) for track in tracks]
-    values = {key_of(part) for t in tracks for v in t.values for part in _parts(v, synonyms)}
     return Labels(
         Vocabulary(tuple(name_of[key] for key in order), _fusions(order, name_of, reference)),
         reference,
         np.asarray(groups, dtype=np.int64),
         left_out,
-        tuple(spelling for spelling in synonyms if spelling not in values),
     )
 
 

@@ -152,7 +152,8 @@ class Session:
 
         Lines that are written, and, if accepted, those that would write nothing, are passed
         over; but to accept one line alone whose genre is kept is to take what was heard. Lines
-        on which was decided with less at once are left alone.
+        on which was decided with less at once are left alone, and so is one whose file has what
+        was heard already.
 
         Parameters
         ----------
@@ -187,7 +188,10 @@ class Session:
                 elif answer != "accepted" or is_able:
                     step[n] = replace(verdict, answer=answer, scope=scope)
                 elif scope == "line" and self.plan.line(n).genres and n not in self.plan.refused:
-                    step[n] = self._by_hand(n, self.plan.line(n).genres)
+                    if by_hand := self._by_hand(n, self.plan.line(n).genres):
+                        step[n] = by_hand
+                    else:
+                        n_left += 1
             return self._take(step), n_left
 
     def edit(self, n: int, genres: str) -> list[Row]:
@@ -213,15 +217,25 @@ class Session:
             if (self.plan.verdicts[n] or Verdict()).written:
                 raise RefusedError("it is written; undo that first")
             values = tuple(part.strip() for part in re.split("[;,]", genres) if part.strip())
-            return self._take({n: self._by_hand(n, values)})
+            if not (by_hand := self._by_hand(n, values)):
+                raise RefusedError("the file has that already; there is nothing to write")
+            return self._take({n: by_hand})
 
-    def _by_hand(self, n: int, genres: tuple[str, ...]) -> Verdict:
-        """Give a line other genres than were planned, if they can be written into its file."""
+    def _by_hand(self, n: int, genres: tuple[str, ...]) -> Verdict | None:
+        """Give a line other genres than were planned; None if its file has them already.
+
+        Raises
+        ------
+        RefusedError
+            If they cannot be written into it.
+        """
         path = self.plan.lines[n].path
         try:
             identity = identify(path)
             held = tags.read(path, field=self.plan.field)
             change = plan_by_hand(path, held, self.plan.policy, genres)
+            if change.state is State.KEEP:
+                return None
             if change.state is not State.CHANGE:
                 raise RefusedError(reason_text(change.reason))
             check_writable(path)

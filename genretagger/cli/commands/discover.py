@@ -14,7 +14,7 @@ import numpy as np
 from genretagger.bundle import Bundle, require_embedding
 from genretagger.cli.caching import opened_cache
 from genretagger.cli.choosing import HeardTrack, heard_tracks
-from genretagger.cli.output import check_file, say_address, warn, write_file
+from genretagger.cli.output import check_file, make_folder, say_address, warn, write_file
 from genretagger.cli.run import Run
 from genretagger.cli.settings import chosen_bundle
 from genretagger.discover.portrait import Genres, portray
@@ -88,11 +88,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_places(options: argparse.Namespace) -> None:
     """Refuse, before hours of hearing, what could not be written after them."""
-    try:
-        if options.m3u:
-            options.m3u.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FatalError(f"--m3u {options.m3u}: {error.strerror}") from error
+    if options.m3u:
+        make_folder("--m3u", options.m3u)
     check_file("--report", options.report)
 
 

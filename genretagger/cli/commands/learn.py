@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     paths = run.tracks(run.named_paths(options), options.ignore, heard_only=True)
     is_heard = False
     with opened_cache(options, run.remark) as cache, run.reporting(shown=False) as add:
-        tagged = dict(_tagged(paths, options.field, cache, add, synonyms))
+        read = dict(_read(paths, options.field, cache, add))
+        tagged = dict(_with_genre(read, synonyms, add))
         if not tagged:
             run.summary()  # which says why: no such folder, no tags
         labels.label(list(tagged.values()), synonyms)  # refuse before hours of hearing
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.report:
         write_file("--report", options.report, page(written).encode("utf-8"))
     code = run.summary()
-    for spelling in learned_from.unmatched:
+    for spelling in labels.unmatched(read.values(), synonyms):
         warn(f"--map: no track has the genre {spelling!r}")
     for line in _left_out(learned_from.left_out):
         run.note(line)
@@ -88,24 +89,30 @@ def _synonyms(options: argparse.Namespace) -> dict[str, str]:
         raise FatalError(f"--map {options.map}, {error}") from error
 
 
-def _tagged(
+def _read(
     paths: Iterable[Path],
     field: str | None,
     cache: Cache | None,
     add: Callable[[TagChange], None],
-    synonyms: dict[str, str],
 ) -> Iterator[tuple[Path, labels.Tagged]]:
-    """Yield the tracks that have a genre."""
+    """Yield what the tags of tracks say, where they can be read."""
     found = list(paths)
     for path, track in zip(found, read_tags(list(map(look_at, found)), field, cache), strict=True):
         if isinstance(track, Track):
-            values = spelled_out(track.tags)
-            if labels.genres_of(values, synonyms):
-                yield path, labels.Tagged(values, _artist(track))
-            else:
-                add(TagChange(path, State.UNDECIDED))
+            yield path, labels.Tagged(spelled_out(track.tags), _artist(track))
         else:
             add(TagChange(path, State.FAILED, reason=(str(track),)))
+
+
+def _with_genre(
+    read: dict[Path, labels.Tagged], synonyms: dict[str, str], add: Callable[[TagChange], None]
+) -> Iterator[tuple[Path, labels.Tagged]]:
+    """Yield the tracks that have a genre."""
+    for path, track in read.items():
+        if labels.genres_of(track.values, synonyms):
+            yield path, track
+        else:
+            add(TagChange(path, State.UNDECIDED))
 
 
 def _artist(track: Track) -> str:

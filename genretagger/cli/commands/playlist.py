@@ -12,9 +12,9 @@ from genretagger.playlist import Candidate
 
 def run(options: argparse.Namespace) -> int:
     """List the tracks that fit a condition; never write but the playlist."""
-    chooser = Chooser(options)
     bundle = chosen_bundle(options)
     condition = heard_condition(options, bundle.vocabulary)
+    chooser = Chooser(options)
     chooser.run.hear_with(bundle)
     with opened_cache(options, chooser.run.remark) as cache:
         tracks = chooser.heard(bundle, cache, embedding=False)

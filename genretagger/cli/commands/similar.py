@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """List the tracks that sound like one; never write but the playlist."""
-    chooser = Chooser(options)
     bundle = chosen_bundle(options)
+    chooser = Chooser(options)
     chooser.run.hear_with(bundle)
     with opened_cache(options, chooser.run.remark) as cache:
         track, embedding = _sought(options, bundle, cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     )
     stopped_by = once_interrupted(signal.SIGINT, signal.SIGTERM)
     with stopped_by, run.reporting() as add, contextlib.closing(arrivals):
-        watcher = _Watcher(options, planning, arrivals, (add, run.count))
+        watcher = _Watcher(options, planning, arrivals, run, add)
         if options.talk != "quiet":
             say(f"watching {', '.join(map(str, options.paths))}; Ctrl-C ends it")
         while True:
@@ -66,9 +66,6 @@ def run(options: argparse.Namespace) -> int:
     if run.is_talking:
         say("nothing was written" if options.dry_run else written(run.n_changes))
     return code
-
-
-_Take = Callable[[TagChange], None]
 
 
 class _Watcher:
@@ -81,8 +78,9 @@ class _Watcher:
         Without a cache; it is open while there is something to do, so that other runs learn at
         once what was heard.
     arrivals : Arrivals
-    takers : tuple of (callable, callable)
-        One reports a line, the other only counts it.
+    run : Run
+    report : callable
+        Reports a line, which `run` else only counts.
     """
 
     def __init__(
@@ -90,10 +88,11 @@ class _Watcher:
         options: argparse.Namespace,
         planning: Options,
         arrivals: Arrivals,
-        takers: tuple[_Take, _Take],
+        run: Run,
+        report: Callable[[TagChange], None],
     ) -> None:
         self._options, self._planning, self._arrivals = options, planning, arrivals
-        self._report, self._count = takers
+        self._run, self._report = run, report
 
     def tag_next(self) -> None:
         """Wait for files, and do with them what ``genretagger tag`` would do."""
@@ -108,13 +107,22 @@ class _Watcher:
             known = self._arrivals.known()
             paths = [path for path in known if not _is_taken_back(path, taken_back)]
         wanted = set(news)
-        with opened_cache(self._options) as cache:
+        with opened_cache(self._options) as cache, self._telling(cache):
             for line in make_plan(paths, replace(self._planning, cache=cache)):
                 if line.state is State.CHANGE and not self._options.dry_run:
                     with turn(self._options), uninterrupted():
                         self._write(line, cache)
                 elif line.path in wanted and self._is_up_to_date(line):
                     self._take(line)
+
+    @contextlib.contextmanager
+    def _telling(self, cache: Cache | None) -> Iterator[None]:
+        """Let the run know from the cache what was told before, while that is open."""
+        self._run.told = cache
+        try:
+            yield
+        finally:
+            self._run.told = None
 
     def _write(self, line: TagChange, cache: Cache | None) -> None:
         if not self._is_up_to_date(line):
@@ -141,7 +149,7 @@ class _Watcher:
         """Report a line, but for what lay there before and is left alone."""
         is_left_alone = line.state in (State.KEEP, State.UNDECIDED)
         is_old = is_left_alone and line.path in self._arrivals.was_there
-        (self._count if is_old else self._report)(line)
+        (self._run.count if is_old else self._report)(line)
 
     def _say_left_alone(self, n: int) -> None:
         if self._options.talk != "quiet":

@@ -584,9 +584,17 @@
       return (row) => ids.has(row.id);
     },
   };
+  const nameOfPick = (button) => {
+    const { pick: which } = button.dataset;
+    const row = button.closest("tr")?.querySelector("th").textContent ?? "not heard";
+    return which === "before" || which === "after" ? `${row}, ${which}` : row;
+  };
+  // it stays beside the list while the charts are folded: a tile, a filter and it count together
   const pick = (button) => {
     wanted.pick = button && PICKS[button.dataset.pick](button.dataset.value);
     for (const other of document.querySelectorAll("button.number")) other.ariaPressed = String(other === button);
+    byId("picked").hidden = !button;
+    byId("picked").textContent = button ? `${nameOfPick(button)} ✕` : "";
     applyFilters();
   };
   const showOnly = (act) => {
@@ -637,8 +645,14 @@
       drawing.append(svg("rect", { class: `share-${level}`, x: `${x}%`, width: `${width}%`, height: 10 }));
       x += width;
     });
-    const text = ranked.map(([genre, some]) => `${genre} ${some}`).join(" · ");
-    return element("div", "folder-genres", drawing, bdi(text));
+    const texts = ranked.map(([genre, some]) => `${genre} ${some}`);
+    const nTagged = ranked.filter(([genre]) => genre !== data.none).length;
+    const most = areFoldersNarrow() ? 3 : 5;
+    const text = bdi("");
+    text.title = texts.join("\n");
+    if (nTagged > most + 1) texts.splice(most, nTagged - most, `${nTagged - most} more`);
+    text.textContent = texts.join(" · ");
+    return element("div", "folder-genres", drawing, text);
   };
   const areFoldersNarrow = () => layoutFor(byId("by-folder").clientWidth) === "narrow";
   const showFolders = () => {
@@ -810,6 +824,7 @@
     byId("genre").addEventListener("input", applyFilters);
     byId("order").addEventListener("input", (event) => setOrder(event.target.value));
     byId("reset").addEventListener("click", reset);
+    byId("picked").addEventListener("click", () => pick(null));
     byId("view-tracks").addEventListener("click", () => view("tracks"));
     byId("view-folders").addEventListener("click", () => view("folders"));
     byId("all-keys").addEventListener("click", showHelp);

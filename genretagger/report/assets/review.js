@@ -91,15 +91,21 @@
   // or "shown"
   const decide = async (ids, answer, scope = "line") => {
     const before = page.current;
+    const kept = before?.state === "keep" && answer === "accepted" ? before.now.join("; ") : "";
     const reply = await send("decide", { ids, answer, scope });
     if (!reply) return;
     const verb = answer === "accepted" ? "accepted" : "rejected";
-    if (scope === "line" && !reply.rows.length) {
-      if (answer === "accepted" && before && !before.written) startEdit();
+    if (scope === "line" && !reply.rows.length && !reply.left) {
+      if (answer === "accepted" && before && !before.written) {
+        startEdit();
+        say(`${before.name}: no genre was heard for sure; name it.`);
+      }
       return;
     }
     if (scope === "line") {
-      page.announce(`${before.name} ${verb}`);
+      if (reply.left) say(`${before.name} has what was heard already: nothing to write.`);
+      else if (kept) say(`${before.name}: ${before.now.join("; ")} in place of ${kept}.${page.isTouch ? "" : " Press u to take that back."}`);
+      else page.announce(`${before.name} ${verb}`);
       if (page.current === before) page.step(1);
     } else {
       const passed = ids.length - reply.rows.length - reply.left;
@@ -419,9 +425,10 @@
   // the page
 
   const state = element("p", { class: "verdict" });
+  const acceptButton = button("Accept", "y", one("accepted"), "primary");
   el.slot.append(
     state,
-    element("div", { class: "row" }, button("Accept", "y", one("accepted"), "primary"), button("Reject", "n", one("rejected")), button("Edit", "e", startEdit)),
+    element("div", { class: "row" }, acceptButton, button("Reject", "n", one("rejected")), button("Edit", "e", startEdit)),
     form,
     element("div", { class: "row" }, player, places),
     element("div", { class: "row" }, button("Timeline", "t", timeline), button("Accept album", "Y", album("accepted")), button("Reject album", "N", album("rejected"))),
@@ -431,6 +438,7 @@
     const [mark, kind, text] = marks(row);
     state.className = `verdict verdict-${kind}`;
     state.textContent = `${mark} ${text}`.trim();
+    acceptButton.firstChild.textContent = row.state === "keep" ? "Take what was heard" : "Accept";
   };
 
   page.columns.push({
