@@ -37,6 +37,18 @@ _UTF16 = re.compile(rb"(?:[^\0]\0){3}|(?:\0[^\0]){3}")
 """Every second byte is NUL. Lists that NULs separate are not like this: audio files' names are
 longer than a letter."""
 
+_SYSTEM = re.compile(
+    r"\.Trash(es|-\d+)?|\$(RECYCLE\.BIN|Recycle\.Bin)|#recycle|\.git|\.stversions"
+    r"|\.AppleDouble|@eaDir"
+)
+"""Folders, by their whole name, in which systems keep what is no collection: what was deleted
+(macOS and freedesktop.org, Windows, Synology), older versions (Git, Syncthing), companions of
+files (Netatalk, Synology)."""
+
+_NO_MUSIC = ("._", ".genretagger-")
+"""How files' names begin that are named as audio is, but hold what macOS keeps of another file, or
+half of one, see `writing.exchange.copy_of`."""
+
 _MOST_LOOKED_AT = 1000
 """Names in a hidden folder: enough for an album, and a home's caches hold millions."""
 
@@ -66,9 +78,9 @@ def find_tracks(
     ----------
     paths : iterable of pathlib.Path
         Files, which are taken as they are, and folders, which are walked: files before
-        subfolders, both sorted by name. In folders, names that begin with one dot (hidden files,
-        and so macOS' ``._*``) are skipped; with two or more they are names, as that of *...And
-        Oceans* is.
+        subfolders, both sorted by name. In folders, names that begin with one dot (hidden files)
+        are skipped, and what systems keep, as ``@eaDir`` and ``$RECYCLE.BIN``; names that begin
+        with several dots are names, as that of *...And Oceans* is.
     ignore : sequence of str
         Shell patterns; a file or folder whose name or path matches one is skipped.
     on_error : callable
@@ -78,7 +90,8 @@ def find_tracks(
     once : bool
         Remember every file, about 100 bytes each. Otherwise folders alone are remembered.
     on_hidden : callable, optional
-        Told of hidden files that are named as audio is, and of hidden folders that hold some.
+        Told at the end of hidden files that are named as audio is, and of hidden folders that
+        hold some, unless a system keeps them, or they were met under another name.
 
     Yields
     ------
@@ -91,6 +104,7 @@ def find_tracks(
         return container_of(path) is not None or (heard_only and is_heard_only(path))
 
     seen = _Seen(once=once)
+    hidden: list[Path] = []
     for path in paths:
         try:
             stat = path.stat()
@@ -102,12 +116,16 @@ def find_tracks(
             continue
         if S_ISDIR(stat.st_mode):
             yield from _walk(
-                path, is_wanted, ignore, on_error=on_error, on_hidden=on_hidden, seen=seen
+                path, is_wanted, ignore, on_error=on_error, on_hidden=hidden.append, seen=seen
             )
         elif not (is_wanted(path) and S_ISREG(stat.st_mode)):
             on_error(path, "not an audio file that genretagger knows, see docs/formats.md")
         elif seen.is_new_file(stat):
             yield path
+    for path in hidden:
+        with contextlib.suppress(OSError):  # it is gone, or a link to nowhere
+            if seen.is_new(path.stat()):
+                on_hidden(path)
 
 
 class _Seen:
@@ -118,9 +136,9 @@ class _Seen:
         self._identities: set[int] = set()
 
     def is_new_file(self, stat: os.stat_result) -> bool:
-        return not self._once or self.is_new_folder(stat)
+        return not self._once or self.is_new(stat)
 
-    def is_new_folder(self, stat: os.stat_result) -> bool:
+    def is_new(self, stat: os.stat_result) -> bool:
         identity = stat.st_dev << 64 | stat.st_ino  # one number takes half the memory of a pair
         is_new = identity not in self._identities
         self._identities.add(identity)
@@ -137,7 +155,7 @@ def _walk(
     seen: _Seen,
 ) -> Iterator[Path]:
     try:
-        if not seen.is_new_folder(folder.stat()):
+        if not seen.is_new(folder.stat()):
             return
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
@@ -147,7 +165,7 @@ def _walk(
     folders = []
     for entry in entries:
         path = folder / entry.name
-        if _is_ignored(path, ignore):
+        if _SYSTEM.fullmatch(entry.name) or _is_ignored(path, ignore):
             continue
         if _is_hidden(entry.name):
             if _may_be_music(path, is_wanted):
@@ -179,10 +197,9 @@ def _is_hidden(name: str) -> bool:
 
 def _may_be_music(hidden: Path, is_wanted: Callable[[Path], bool]) -> bool:
     """Tell whether a hidden file is named as audio is, or one of a hidden folder's first files."""
-    if hidden.name.startswith("._"):  # what macOS keeps of another file
-        return False
-    below = (Path(name) for _, _, names in os.walk(hidden) for name in names)
-    return any(map(is_wanted, [hidden, *itertools.islice(below, _MOST_LOOKED_AT)]))
+    below = (name for _, _, names in os.walk(hidden) for name in names)
+    names = [hidden.name, *itertools.islice(below, _MOST_LOOKED_AT)]
+    return any(is_wanted(Path(name)) for name in names if not name.startswith(_NO_MUSIC))
 
 
 def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:
@@ -194,7 +211,10 @@ def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:
     (True, False)
     """
     steps = [path, *path.parents][: len(path.relative_to(folder).parts)]
-    return not any(_is_hidden(step.name) or _is_ignored(step, ignore) for step in steps)
+    return not any(
+        _SYSTEM.fullmatch(step.name) or _is_hidden(step.name) or _is_ignored(step, ignore)
+        for step in steps
+    )
 
 
 def _stop(path: Path, why: str) -> None:

@@ -93,6 +93,65 @@ def test_hidden_music_is_told_unless_it_is_ignored(music):
     assert found(music / ".hack")[0] == [music / ".hack/CD 1/1.mp3"]
 
 
+def test_hidden_music_that_is_met_under_another_name_is_not_told(music):
+    (music / ".hack").mkdir()
+    (music / ".hack" / "1.mp3").write_text("x")
+    (music / ".all").symlink_to(music)
+    (music / ".gone.mp3").symlink_to(music / "nothing.mp3")
+    for paths in ([music, music / ".hack"], [music / ".hack", music]):
+        told = []
+        assert len(list(scan.find_tracks(paths, on_error=None, on_hidden=told.append))) == 5
+        assert told == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".Trash-1000/files/1.mp3", "$Recycle.Bin/S-1/1.mp3", "#recycle/1.mp3"),
+        *("@eaDir/1.mp3", ".AppleDouble/1.mp3", "b/._1.mp3", ".hidden/._1.mp3"),
+        *(".stversions/1.mp3", ".git/1.mp3", ".genretagger-4711.mp3"),
+    ],
+)
+def test_what_systems_keep_is_no_collection_and_not_told_of(music, name):
+    path = music / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    told = []
+    tracks = list(scan.find_tracks([music], on_error=None, on_hidden=told.append))
+    assert (len(tracks), told) == (4, [])
+    assert not scan.is_met(path, music)
+    assert found(path)[0] == [path]
+
+
+def test_a_folder_that_systems_keep_is_walked_if_it_is_named(music):
+    path = music / "#recycle" / "deep" / "1.mp3"
+    path.parent.mkdir(parents=True)
+    path.write_text("x")
+    assert found(music / "#recycle")[0] == [path]
+    assert scan.is_met(path, music / "#recycle")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["@eaDir Live", "@EADIR", "the @eaDir", "#recycled", "$recycle.bin 2", "Trash", "recycle"],
+)
+def test_a_name_that_is_only_like_a_systems_is_a_name(music, name):
+    path = music / name / "1.mp3"
+    path.parent.mkdir()
+    path.write_text("x")
+    assert path in found(music)[0]
+    assert scan.is_met(path, music)
+
+
+@pytest.mark.parametrize("name", [".Trashcan Sinatras", ".gita", ".TRASH", "._", "._.Live"])
+def test_hidden_music_is_told_where_its_name_is_only_like_a_systems(music, name):
+    (music / name).mkdir()
+    (music / name / "1.mp3").write_text("x")
+    told = []
+    list(scan.find_tracks([music], on_error=None, on_hidden=told.append))
+    assert told == [music / name]
+
+
 def test_a_named_file_is_taken_even_if_hidden(music):
     hidden = music / ".hidden.mp3"
     hidden.write_text("x")
