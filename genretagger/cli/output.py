@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from genretagger.containers import container_of, is_heard_only
 from genretagger.errors import FatalError
+from genretagger.identity import is_folder
 from genretagger.text import printable
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def spare_audio(path: Path | None) -> None:
 
 def _refusal(option: str, path: Path, error: OSError) -> FatalError:
     """Say why the file that an option names cannot be written, and what to do."""
-    if path.is_dir():
+    if is_folder(path):
         why = "it is a folder; name a file"
-    elif not path.parent.exists():
+    elif isinstance(error, FileNotFoundError) and not is_folder(path.parent):
         why = f"there is no folder {path.parent}; make it, or name a file in another"
     else:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -149,10 +150,12 @@ def check_file(option: str, path: Path | None) -> None:
     FatalError
         If it cannot be opened; the message names the option.
     """
-    if path is None or path.is_fifo():  # who reads from >(...) would take that for the end
+    if path is None:
         return
-    is_new = not path.exists()
     try:
+        if path.is_fifo():  # who reads from >(...) would take that for the end
+            return
+        is_new = not path.exists()
         path.open("ab").close()
         if is_new:
             path.unlink()
@@ -171,7 +174,7 @@ def make_folder(option: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = "it is no folder" if folder.exists() else error.strerror
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
         raise FatalError(f"{option} {folder}: {why}; name another") from error
 
 
