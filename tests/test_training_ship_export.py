@@ -126,6 +126,19 @@ def test_a_card_that_asks_for_what_is_not_known_is_refused():
         card.render("$nmae", about, thresholds)
 
 
+def test_the_card_of_the_cnn_names_what_the_run_left_unheard_and_who_taught_it():
+    about = json.loads((bundle.DEFAULT / "bundle.json").read_text(encoding="utf-8"))
+    about["metrics"]["unheard"] = ["Jazz", "Metal"]
+    about["training"]["teachers"] = []
+    template = config.DEFAULT.with_name("cnn.card.md").read_text(encoding="utf-8")
+    said = card.render(template, about, tuple(about["thresholds"]))
+    assert "**Unheard: Jazz, Metal.**" in said
+    assert "say of the same clips: none." in said
+    about["training"]["teachers"] = ["YAMNet", "MusiCNN"]
+    said = card.render(template, about, tuple(about["thresholds"]))
+    assert "say of the same clips: YAMNet; MusiCNN." in said
+
+
 def test_the_table_of_genres_has_columns_of_sets_that_were_measured_alone():
     about = json.loads((bundle.DEFAULT / "bundle.json").read_text(encoding="utf-8"))
     thresholds = tuple(about["thresholds"])

@@ -181,6 +181,7 @@ def render(
         "precision": number(decisions["precision"]["value"]),
         "coverage": number(decisions["coverage"]["value"]),
         "unheard": ", ".join(metrics.get("unheard", ())) or "none",
+        "teachers": "; ".join(about["training"].get("teachers", ())) or "none",
     }
     if "unseen" in metrics:
         values |= {
