@@ -383,7 +383,7 @@ def test_a_folder_of_many_genres_names_some_and_counts_the_others(browser, tmp_p
         "const it = document.querySelector('.folder-genres bdi'); return [it.textContent, it.title]"
     )
     *named, more = text.split(" · ")
-    assert more == f"{12 - len(named)} more"
+    assert more == f"{12 - len(named)}\N{NO-BREAK SPACE}more"
     assert len(named) == (3 if width == 390 else 5)
     assert len(full.splitlines()) == 12
     assert browsers.cut_or_covered(browser) == []
@@ -579,6 +579,8 @@ def test_what_a_chart_filters_stands_beside_the_list_and_is_taken_away_alone(ope
     wait(opened, f"return genretagger.filtered().length === {n_undecided}")
     assert opened.execute_script(chip) is False
     assert opened.execute_script(f"return {number}.ariaPressed") == "false"
+    opened.execute_script("""document.querySelector('[data-pick="confidence"]').click()""")
+    assert opened.execute_script(chip).endswith(", confidence ✕")
 
 
 def test_keys_act_on_what_is_seen(opened):

@@ -587,7 +587,7 @@
   const nameOfPick = (button) => {
     const { pick: which } = button.dataset;
     const row = button.closest("tr")?.querySelector("th").textContent ?? "not heard";
-    return which === "before" || which === "after" ? `${row}, ${which}` : row;
+    return ["before", "after", "confidence"].includes(which) ? `${row}, ${which}` : row;
   };
   // it stays beside the list while the charts are folded: a tile, a filter and it count together
   const pick = (button) => {
@@ -645,12 +645,12 @@
       drawing.append(svg("rect", { class: `share-${level}`, x: `${x}%`, width: `${width}%`, height: 10 }));
       x += width;
     });
-    const texts = ranked.map(([genre, some]) => `${genre} ${some}`);
+    const texts = ranked.map(([genre, some]) => `${genre}\u00a0${some}`); // no line begins with a number
     const nTagged = ranked.filter(([genre]) => genre !== data.none).length;
     const most = areFoldersNarrow() ? 3 : 5;
     const text = bdi("");
     text.title = texts.join("\n");
-    if (nTagged > most + 1) texts.splice(most, nTagged - most, `${nTagged - most} more`);
+    if (nTagged > most + 1) texts.splice(most, nTagged - most, `${nTagged - most}\u00a0more`);
     text.textContent = texts.join(" · ");
     return element("div", "folder-genres", drawing, text);
   };
