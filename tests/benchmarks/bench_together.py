@@ -51,6 +51,11 @@ def summary(found):
     return np.array([best.mean(), decided.mean(), n_right.sum() / max(1.0, n_written.sum())])
 
 
+def line(name, found):
+    """Print a row of the table."""
+    print(f"| {name} | {' | '.join(f'{value:.3f}' for value in summary(found))} |")
+
+
 def judged(clips, unseen, ref, config):
     """Calibrate each clip, and give the policy for it, as chosen on the other sets."""
     sets = evaluate.numbered_sets(clips, config.unseen)
@@ -93,7 +98,11 @@ def main():
     print(f"{len(clips)} clips of {len(groups)} artists")
     print("| | best genre in labels | decided | written and right |\n|---|--:|--:|--:|")
     for name, found in (("each by itself", before), ("together", after)):
-        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in summary(found))} |")
+        line(name, found)
+    sets = evaluate.numbered_sets(clips, config.unseen)
+    for number, name in enumerate(config.unseen):
+        line(f"{name}, each by itself", before[sets == number])
+        line(f"{name}, together", after[sets == number])
     rng = np.random.default_rng(0)
     gains = []
     for _ in range(BOOTSTRAPS):
