@@ -38,11 +38,11 @@ _UTF16 = re.compile(rb"(?:[^\0]\0){3}|(?:\0[^\0]){3}")
 longer than a letter."""
 
 _SYSTEM = re.compile(
-    r"\.Trash(es|-\d+)?|\$(RECYCLE\.BIN|Recycle\.Bin)|#recycle|\.git|\.stversions"
+    r"\.Trash(es|-\d+)?|\$(RECYCLE\.BIN|Recycle\.Bin)|#recycle|@Recycle|\.git|\.stversions"
     r"|\.AppleDouble|@eaDir"
 )
 """Folders, by their whole name, in which systems keep what is no collection: what was deleted
-(macOS and freedesktop.org, Windows, Synology), older versions (Git, Syncthing), companions of
+(macOS and freedesktop.org, Windows, Synology, QNAP), older versions (Git, Syncthing), companions of
 files (Netatalk, Synology)."""
 
 _NO_MUSIC = ("._", ".genretagger-")

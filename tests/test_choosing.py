@@ -129,6 +129,14 @@ def test_a_playlist_where_none_can_be_is_refused_before_anything_is_heard(music,
     assert heard == []
 
 
+def test_a_link_to_a_playlist_that_is_not_there_yet_stays_a_link(music, tmp_path, capsys):
+    link, playlist = tmp_path / "latest.m3u", tmp_path / "today.m3u"
+    link.symlink_to(playlist)
+    code, _, err = run(capsys, "playlist", "Rock > 0.0001", "--from", music, "--m3u", link)
+    assert (code, link.is_symlink()) == (0, True), err
+    assert ".mp3" in playlist.read_text(encoding="utf-8")
+
+
 def test_where_nothing_was_heard_before_it_asks_where_to_seek(capsys):
     code, _, err = run(capsys, "playlist", "Rock > 0.5")
     assert code == 3

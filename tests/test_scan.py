@@ -107,7 +107,7 @@ def test_hidden_music_that_is_met_under_another_name_is_not_told(music):
 @pytest.mark.parametrize(
     "name",
     [
-        *(".Trash-1000/files/1.mp3", "$Recycle.Bin/S-1/1.mp3", "#recycle/1.mp3"),
+        *(".Trash-1000/files/1.mp3", "$Recycle.Bin/S-1/1.mp3", "#recycle/1.mp3", "@Recycle/1.mp3"),
         *("@eaDir/1.mp3", ".AppleDouble/1.mp3", "b/._1.mp3", ".hidden/._1.mp3"),
         *(".stversions/1.mp3", ".git/1.mp3", ".genretagger-4711.mp3"),
     ],

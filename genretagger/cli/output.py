@@ -155,10 +155,11 @@ def check_file(option: str, path: Path | None) -> None:
     try:
         if path.is_fifo():  # who reads from >(...) would take that for the end
             return
-        is_new = not path.exists()
-        path.open("ab").close()
+        target = Path(os.path.realpath(path))  # a link to what is not there yet stays
+        is_new = not target.exists()
+        target.open("ab").close()
         if is_new:
-            path.unlink()
+            target.unlink()
     except OSError as error:
         raise _refusal(option, path, error) from error
 
