@@ -70,7 +70,7 @@ def find_tracks(
     on_error: OnError,
     heard_only: bool = False,
     once: bool = True,
-    on_hidden: Callable[[Path], None] = lambda _: None,
+    on_hidden: Callable[[Path], None] | None = None,
 ) -> Iterator[Path]:
     """Walk folders for audio files.
 
@@ -115,16 +115,16 @@ def find_tracks(
             on_error(path, "cannot be read: no file has a NUL in its name")
             continue
         if S_ISDIR(stat.st_mode):
-            yield from _walk(
-                path, is_wanted, ignore, on_error=on_error, on_hidden=hidden.append, seen=seen
-            )
+            yield from _walk(path, is_wanted, ignore, on_error=on_error, hidden=hidden, seen=seen)
         elif not (is_wanted(path) and S_ISREG(stat.st_mode)):
             on_error(path, "not an audio file that genretagger knows, see docs/formats.md")
         elif seen.is_new_file(stat):
             yield path
+    if on_hidden is None:
+        return
     for path in hidden:
         with contextlib.suppress(OSError):  # it is gone, or a link to nowhere
-            if seen.is_new(path.stat()):
+            if _may_be_music(path, is_wanted) and seen.is_new(path.stat()):
                 on_hidden(path)
 
 
@@ -151,7 +151,7 @@ def _walk(
     ignore: Sequence[str],
     *,
     on_error: OnError,
-    on_hidden: Callable[[Path], None],
+    hidden: list[Path],
     seen: _Seen,
 ) -> Iterator[Path]:
     try:
@@ -165,11 +165,10 @@ def _walk(
     folders = []
     for entry in entries:
         path = folder / entry.name
-        if _SYSTEM.fullmatch(entry.name) or _is_ignored(path, ignore):
+        if _is_passed_over(path, ignore):
             continue
         if _is_hidden(entry.name):
-            if _may_be_music(path, is_wanted):
-                on_hidden(path)
+            hidden.append(path)
             continue
         try:
             if entry.is_dir():
@@ -182,12 +181,13 @@ def _walk(
         except OSError as error:  # a link to nowhere, or to itself
             on_error(path, f"cannot be read: {error.strerror}")
     for subfolder in folders:
-        yield from _walk(
-            subfolder, is_wanted, ignore, on_error=on_error, on_hidden=on_hidden, seen=seen
-        )
+        yield from _walk(subfolder, is_wanted, ignore, on_error=on_error, hidden=hidden, seen=seen)
 
 
-def _is_ignored(path: Path, ignore: Sequence[str]) -> bool:
+def _is_passed_over(path: Path, ignore: Sequence[str]) -> bool:
+    """Tell whether a file or folder is passed over in silence."""
+    if _SYSTEM.fullmatch(path.name):
+        return True
     return any(fnmatch(path.name, p) or fnmatch(str(path), p) for p in ignore)
 
 
@@ -211,10 +211,7 @@ def is_met(path: Path, folder: Path, ignore: Sequence[str] = ()) -> bool:
     (True, False)
     """
     steps = [path, *path.parents][: len(path.relative_to(folder).parts)]
-    return not any(
-        _SYSTEM.fullmatch(step.name) or _is_hidden(step.name) or _is_ignored(step, ignore)
-        for step in steps
-    )
+    return not any(_is_hidden(step.name) or _is_passed_over(step, ignore) for step in steps)
 
 
 def _stop(path: Path, why: str) -> None:
