@@ -411,6 +411,13 @@ def test_what_ffmpeg_cannot_read_is_refused_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_without_a_sample_is_refused_by_name(tmp_path):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.zeros(0), SR)
+    with pytest.raises(TrackError, match="there is no audio in it"):
+        audio.decode_whole(path, SR)
+
+
 def test_a_whole_file_is_decoded_to_mono_at_the_wanted_rate(tmp_path):
     path = wav(tmp_path / "a.flac", tone(5))
     y = audio.decode_whole(path, SR)

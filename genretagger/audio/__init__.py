@@ -246,11 +246,14 @@ def decode_whole(path: Path, sr: int) -> Samples:
     Raises
     ------
     TrackError
-        If the file cannot be read or decoded.
+        If the file cannot be read or decoded, or holds no sample.
     """
 
     def work(reader: Reader) -> Samples:
-        return _resampled(_read(reader, 0.0, reader.duration_s), reader.sr, sr)
+        y = reader.read(0.0, reader.duration_s)
+        if not len(y):
+            raise DamagedError("there is no audio in it; get a whole copy")
+        return _resampled(_mono(y)[0], reader.sr, sr)
 
     return by_either(path, work)
 
