@@ -10,7 +10,7 @@ from make_deb import build_package
 
 from genretagger.errors import FatalError
 from training import config
-from training.features import negatives
+from training.features import negatives, stored
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,38 @@ def test_short_recordings_are_joined_to_segments_under_their_peak(settings, run)
     negatives.collect(run, settings.model.negatives, settings.features, [], say=said.append)
     again = negatives.read(run, settings.features)
     assert np.array_equal(found, again)
+
+
+def test_what_was_collected_under_other_settings_is_refused_and_made_again(settings, run):
+    def collect(wanted, place):
+        negatives.collect(run, wanted, settings.features, place, say=lambda _: None)
+
+    def check(wanted):
+        stored.check(run, negatives.wanted(wanted, settings.features))
+
+    first = settings.model.negatives
+    with pytest.raises(FatalError, match="not whole: run the stage `corpus` first"):
+        check(first)
+    collect(first, [])
+    check(replace(first, share=0.5))  # of no matter here
+    fewer = replace(first, n_noises=7)
+    with pytest.raises(FatalError, match="other settings: run the stage `corpus` again"):
+        check(fewer)
+    with pytest.raises(FatalError, match="other settings"):
+        check(replace(first, packages=("another",)))
+    collect(fewer, [])
+    check(fewer)
+    assert len(negatives.read(run, settings.features)) == 2 + 7
+    # a folder stands for the packages, and takes what is stored of them away
+    place = run / "audio" / "speech"
+    collect(fewer, [place])
+    check(fewer)
+    assert not (run / "mel" / "speech.npy").exists()
+    # a run that was killed
+    with pytest.raises(FatalError, match="apt-get download missing"):
+        collect(replace(first, packages=("missing",)), [])
+    with pytest.raises(FatalError, match="not whole"):
+        check(replace(first, packages=("missing",)))
 
 
 def test_any_folder_of_speech_will_do(settings, run, tmp_path):

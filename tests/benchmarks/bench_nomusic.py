@@ -22,7 +22,7 @@ from training.markdown import table
 SR = 16000
 LENGTH = 30 * SR
 DIALOGUES = "fillets-ng-data-nl"
-EFFECTS = ("frozen-bubble-data", "wesnoth-1.16-data")
+EFFECTS = ("frozen-bubble-data", "boswars-data")
 LONGEST_EFFECT_S = 10.0  # what is longer may be a game's music
 READ = {
     "en": "The file you asked for is not here. Please look again, or ask somebody who knows.",

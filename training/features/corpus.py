@@ -29,7 +29,7 @@ from genretagger.features import FeatureConfig
 from training.arrays import Floats, Halves
 from training.config import CorpusConfig
 from training.data import duplicates
-from training.features import mel
+from training.features import mel, stored
 from training.files import check_room, read_jsonl, write_array, write_jsonl
 from training.progress import Progress
 
@@ -261,13 +261,14 @@ def collect(
     FatalError
         If a package cannot be had, or nothing is found.
     """
-    (folder / "mel").mkdir(parents=True, exist_ok=True)
     bank = mel.filterbank(features)
-    names = names_of(extra) if extra else list(config.packages)
+    asked = wanted(config, features, names_of(extra))
+    place_of_mel = stored.begin(folder, asked)
+    names = asked.sources
     progress = Progress(len(names), say)
     n_files = n_segments = 0
     for i, name in enumerate(names):
-        target = folder / "mel" / f"{name}.npy"
+        target = place_of_mel / f"{name}.npy"
         listed = target.with_suffix(".jsonl")
         if not listed.exists():
             place = extra[i] if extra else fetch(name, folder)
@@ -285,7 +286,16 @@ def collect(
         raise FatalError(f"no music of {config.shortest_s:g} s or more was found: {_REMEDY}")
     shared = _find_measured(folder, measured)
     write_jsonl(folder / _MEASURED, shared)
+    stored.finish(folder, asked)
     say(f"{len({(row['source'], row['file']) for row in shared})} files hold a labelled clip")
+
+
+def wanted(
+    config: CorpusConfig, features: FeatureConfig, folders: Sequence[str] = ()
+) -> stored.Wanted:
+    """Say what is to be stored; folders of music may stand for the packages."""
+    settings = [config.shortest_s, config.most_segments]
+    return stored.Wanted.of(config.packages, settings, features, folders)
 
 
 def _find_measured(folder: Path, measured: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -354,11 +364,11 @@ def read(folder: Path) -> tuple[list[Halves], str]:
     segments = []
     for listed in lists:
         path, first = listed.with_suffix(".npy"), 0
-        stored = np.load(path, mmap_mode="r") if path.exists() else None
+        mels = np.load(path, mmap_mode="r") if path.exists() else None
         for row in read_jsonl(listed):
             if row["n_segments"] and (listed.stem, row["file"]) not in left_out:
-                assert stored is not None
-                segments.append(stored[first : first + row["n_segments"]])
+                assert mels is not None
+                segments.append(mels[first : first + row["n_segments"]])
             first += row["n_segments"]
     hashed = [path.read_bytes() for path in (*lists, folder / _MEASURED)]
     return segments, hashlib.sha256(b"".join(hashed)).hexdigest()

@@ -16,7 +16,7 @@ from genretagger.errors import FatalError, TrackError
 from genretagger.features import FeatureConfig
 from training.arrays import Floats
 from training.config import NegativesConfig
-from training.features import corpus, mel
+from training.features import corpus, mel, stored
 from training.files import write_array
 from training.progress import Progress
 
@@ -65,7 +65,7 @@ def noise(rng: np.random.Generator, features: FeatureConfig) -> Floats:
         y *= 1 + rng.uniform(0.3, 1.0) * np.sin(2 * np.pi * rng.uniform(0.05, 4.0) * time)
     elif kind != "coloured":
         y *= 10 ** rng.uniform(-4.0, -0.5)
-        first = rng.uniform(40.0, 3000.0)
+        first = 40.0 * 75.0 ** rng.uniform()  # 40 to 3000 Hz, as many an octave: mains hum, too
         if kind == "hum":
             for partial in range(1, int(rng.integers(2, 8))):
                 y += np.sin(2 * np.pi * first * partial * time) / partial ** rng.uniform(0.5, 2.0)
@@ -108,12 +108,12 @@ def collect(
     FatalError
         If a package cannot be had, or holds no speech nor effects.
     """
-    (folder / "mel").mkdir(parents=True, exist_ok=True)
     bank = mel.filterbank(features)
-    names = corpus.names_of(extra) if extra else list(config.packages)
-    progress = Progress(len(names) + 1, say)
-    for i, name in enumerate((*names, _NOISE)):
-        target = folder / "mel" / f"{name}.npy"
+    asked = wanted(config, features, corpus.names_of(extra))
+    place_of_mel = stored.begin(folder, asked)
+    progress = Progress(len(asked.sources), say)
+    for i, name in enumerate(asked.sources):
+        target = place_of_mel / f"{name}.npy"
         if not target.exists():
             rng = np.random.default_rng([config.seed, i])
             if name == _NOISE:
@@ -126,7 +126,17 @@ def collect(
                 sounds = _joined(files, config.n_segments, features, only_short=not extra)
             decibels = np.stack([mel.decibels(y, features, bank) for y in sounds])
             write_array(target, decibels.astype(np.float16))
-        progress.at(i + 1, f"{i + 1}/{len(names) + 1} sources of what is no music")
+        progress.at(i + 1, f"{i + 1}/{len(asked.sources)} sources of what is no music")
+    stored.finish(folder, asked)
+
+
+def wanted(
+    config: NegativesConfig, features: FeatureConfig, folders: Sequence[str] = ()
+) -> stored.Wanted:
+    """Say what is to be stored; folders of speech may stand for the packages."""
+    sources = [[*names, _NOISE] if names else [] for names in (config.packages, folders)]
+    settings = [config.seed, config.n_segments, config.n_noises]
+    return stored.Wanted.of(sources[0], settings, features, sources[1])
 
 
 def read(folder: Path, features: FeatureConfig) -> Floats:
@@ -145,5 +155,5 @@ def read(folder: Path, features: FeatureConfig) -> Floats:
     stored_in = folder / "mel"
     if not (stored_in / f"{_NOISE}.npy").exists():  # made last
         raise FatalError(f"{stored_in} holds no speech and noise: run the stage `corpus` first")
-    stored = [np.load(path).astype(np.float32) for path in sorted(stored_in.glob("*.npy"))]
-    return mel.under_peak(np.concatenate(stored), features.top_db)
+    sounds = [np.load(path).astype(np.float32) for path in sorted(stored_in.glob("*.npy"))]
+    return mel.under_peak(np.concatenate(sounds), features.top_db)

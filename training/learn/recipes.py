@@ -19,7 +19,7 @@ from genretagger.errors import FatalError
 from training.config import AnyConfig, Config, MusicnnHeads, OwnCnn, PairHeads, StudentHeads
 from training.data.clips import Clip
 from training.data.trials import Trial
-from training.features import corpus, negatives
+from training.features import corpus, negatives, stored
 from training.features.shards import Shards
 from training.files import check_room
 from training.folders import RunFolder
@@ -238,6 +238,8 @@ class MusicnnHeadsRecipe(Recipe[MusicnnHeads]):
 
     def fit(self, material: Material, say: Say) -> None:
         """Embed all segments, and train the heads of each model on the embeddings."""
+        sounds, features = self.config.model.negatives, self.config.features
+        stored.check(material.folder.negatives, negatives.wanted(sounds, features))
         embedded = embed(
             material.folder.embeddings,
             self.config.features,
@@ -297,6 +299,8 @@ class StudentHeadsRecipe(MusicnnHeadsRecipe):
 
     def fitted(self, material: Material, say: Say) -> keras.Model:
         """Fit the student to its teacher."""
+        music, features = self.config.model.corpus, self.config.features
+        stored.check(material.folder.corpus, corpus.wanted(music, features))
         return student.fit(
             material.folder.student,
             self.config.model.student,
