@@ -91,8 +91,7 @@ class Run:
         self._passed_over: Counter[str] = Counter()
         self._hidden: list[Path] = []
         self._failures: list[TagChange] = []
-        self.told: Cache | None = None
-        """Knows which failures ``--changes-only`` has told before."""
+        self._told: Cache | None = None
         self._has_news = False
         self._is_reporting = False
         self._is_interrupted = False
@@ -188,8 +187,17 @@ class Run:
             say(message)
 
     @contextlib.contextmanager
+    def knowing(self, cache: Cache | None) -> Iterator[None]:
+        """Let a cache, while it is open, tell which failures ``--changes-only`` has told before."""
+        self._told = cache
+        try:
+            yield
+        finally:
+            self._told = None
+
+    @contextlib.contextmanager
     def reporting(
-        self, *, shown: bool = True, into: Report | None = None, told: Cache | None = None
+        self, *, shown: bool = True, into: Report | None = None
     ) -> Iterator[Callable[[TagChange], None]]:
         """Open the report and the page, show progress, and end quietly on Ctrl-C.
 
@@ -199,15 +207,12 @@ class Run:
             Report what is taken.
         into : Report, optional
             Which is open, instead of the one of ``--format``.
-        told : Cache, optional
-            Knows which failures ``--changes-only`` has told before.
 
         Yields
         ------
         callable
             Takes one line: counts it and reports it.
         """
-        self.told = told
         if settings := config.file():
             self.remark(f"settings: {settings}{'' if config.is_there(settings) else ' (none)'}")
         with contextlib.ExitStack() as stack:
@@ -246,13 +251,13 @@ class Run:
 
     def _is_news(self, line: TagChange) -> bool:
         """Tell whether a line is one that ``--changes-only`` reports."""
-        if line.state is not State.FAILED or self.told is None or not self._only_changes:
+        if line.state is not State.FAILED or self._told is None or not self._only_changes:
             return line.state in (State.CHANGE, State.FAILED)
         try:
             identity = identify(line.path)
         except TrackError:  # not there, or not to be seen: that may be another fault each time
             return True
-        return self.told.is_news(line.path, identity, reason_text(line.reason))
+        return self._told.is_news(line.path, identity, reason_text(line.reason))
 
     def count(self, line: TagChange, *, is_news: bool = True) -> None:
         """Count a line without reporting it; a failure that is no news is not told."""

@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
     journal = Journal(options.command_line, roots=roots)
     with (
         opened_cache(options, run.remark) as cache,
-        run.reporting(told=cache) as add,
+        run.knowing(cache),
+        run.reporting() as add,
         saved_plan(options.plan_file, roots, planning) as save,
     ):
         paths = run.tracks(roots, options.ignore)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,22 +107,13 @@ class _Watcher:
             known = self._arrivals.known()
             paths = [path for path in known if not _is_taken_back(path, taken_back)]
         wanted = set(news)
-        with opened_cache(self._options) as cache, self._telling(cache):
+        with opened_cache(self._options) as cache, self._run.knowing(cache):
             for line in make_plan(paths, replace(self._planning, cache=cache)):
                 if line.state is State.CHANGE and not self._options.dry_run:
                     with turn(self._options), uninterrupted():
                         self._write(line, cache)
                 elif line.path in wanted and self._is_up_to_date(line):
                     self._take(line)
-
-    @contextlib.contextmanager
-    def _telling(self, cache: Cache | None) -> Iterator[None]:
-        """Let the run know from the cache what was told before, while that is open."""
-        self._run.told = cache
-        try:
-            yield
-        finally:
-            self._run.told = None
 
     def _write(self, line: TagChange, cache: Cache | None) -> None:
         if not self._is_up_to_date(line):
