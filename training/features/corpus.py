@@ -294,8 +294,8 @@ def wanted(
     config: CorpusConfig, features: FeatureConfig, folders: Sequence[str] = ()
 ) -> stored.Wanted:
     """Say what is to be stored; folders of music may stand for the packages."""
-    settings = [config.shortest_s, config.most_segments]
-    return stored.Wanted.of(config.packages, settings, features, folders)
+    sources, settings = folders or config.packages, [config.shortest_s, config.most_segments]
+    return stored.Wanted.of(sources, settings, features, are_packages=not folders)
 
 
 def _find_measured(folder: Path, measured: Mapping[str, str]) -> list[dict[str, Any]]:

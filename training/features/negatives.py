@@ -134,9 +134,9 @@ def wanted(
     config: NegativesConfig, features: FeatureConfig, folders: Sequence[str] = ()
 ) -> stored.Wanted:
     """Say what is to be stored; folders of speech may stand for the packages."""
-    sources = [[*names, _NOISE] if names else [] for names in (config.packages, folders)]
+    sources = (*(folders or config.packages), _NOISE)
     settings = [config.seed, config.n_segments, config.n_noises]
-    return stored.Wanted.of(sources[0], settings, features, sources[1])
+    return stored.Wanted.of(sources, settings, features, are_packages=not folders)
 
 
 def read(folder: Path, features: FeatureConfig) -> Floats:

@@ -34,14 +34,14 @@ class Wanted:
     @classmethod
     def of(
         cls,
-        packages: Sequence[str],
+        sources: Sequence[str],
         settings: Sequence[Any],
         features: FeatureConfig,
-        folders: Sequence[str] = (),
+        *,
+        are_packages: bool,
     ) -> Wanted:
-        """Put it together; where folders are named, they stand for the packages."""
-        hashed = digest([*settings, asdict(features)])
-        return cls(tuple(folders or packages), not folders, hashed)
+        """Put it together."""
+        return cls(tuple(sources), are_packages, digest([*settings, asdict(features)]))
 
 
 def _vouching(folder: Path) -> Path:
